@@ -1,0 +1,16 @@
+package api
+
+// Member is a node of a gossip pool as /v1/agent/members shows it.
+type Member struct {
+	Name        string
+	Addr        string
+	Port        uint16
+	Tags        map[string]string
+	Status      int // serf's: 0 none, 1 alive, 2 leaving, 3 left, 4 failed
+	ProtocolMin uint8
+	ProtocolMax uint8
+	ProtocolCur uint8
+	DelegateMin uint8
+	DelegateMax uint8
+	DelegateCur uint8
+}

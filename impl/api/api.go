@@ -1,0 +1,53 @@
+// Package api is the dictionary: one Go type for each concept that the agent
+// stores, sends to another agent and shows to a user, in the JSON spelling of
+// Consul's HTTP API (developer.hashicorp.com/consul/api-docs). State, RPC and
+// HTTP use the same types, so that a concept has one definition.
+//
+// The package holds no behaviour beyond trivial accessors and knows nobody.
+package api
+
+import "time"
+
+// QueryOptions are the parameters that every read takes
+// (Consul API: Consistency Modes, Blocking Queries).
+type QueryOptions struct {
+	Datacenter string // empty: the agent's own
+	Token      string
+
+	// AllowStale lets any server answer from its own state.
+	AllowStale bool
+	// RequireConsistent makes the leader confirm its leadership with a quorum
+	// before it answers. Without either the leader answers under its lease.
+	RequireConsistent bool
+	// MaxStaleDuration, when positive, sends a stale read on to the leader if
+	// the answering server has not heard from it for longer.
+	MaxStaleDuration time.Duration
+
+	// MinQueryIndex, when not zero, blocks the read until the result's index
+	// is greater, or MaxQueryTime has passed.
+	MinQueryIndex uint64
+	MaxQueryTime  time.Duration
+}
+
+// QueryMeta travels with the answer to a read and becomes the X-Consul-*
+// response headers.
+type QueryMeta struct {
+	Index       uint64        // X-Consul-Index
+	LastContact time.Duration // X-Consul-LastContact, in milliseconds there
+	KnownLeader bool          // X-Consul-KnownLeader
+	// ConsistencyLevel is "leader", "stale" or "consistent"
+	// (X-Consul-Effective-Consistency).
+	ConsistencyLevel string
+}
+
+// WriteOptions are the parameters that every write takes.
+type WriteOptions struct {
+	Datacenter string
+	Token      string
+}
+
+// RaftIndex records the raft indexes of an entry's creation and last change.
+type RaftIndex struct {
+	CreateIndex uint64
+	ModifyIndex uint64
+}

@@ -1,0 +1,104 @@
+// Package host is the pair of seams through which an agent reaches the
+// outside: a network and a disk. Nothing else is abstracted. Time, randomness
+// and concurrency are used plainly everywhere in the agent.
+//
+// On a real machine [Real] answers with package net and package os. A
+// simulated world answers with a simulated network and a simulated disk. The
+// two halves must behave alike: an agent cannot tell which one it runs on.
+//
+// # Durability rules of FS
+//
+// Written bytes are durable after a successful [File.Sync]. A created, renamed
+// or removed name is durable after a successful [FS.SyncDir] of the directory
+// that holds it. Before that, a crash may keep any part of them, in any order.
+// After Sync has failed, nothing may be assumed of the unsynced bytes, even if
+// a later Sync succeeds.
+//
+// # Concurrency rules
+//
+// All methods may be called from several goroutines. ReadAt and WriteAt on one
+// File may run at the same time; Read, Write and Seek share the file's offset
+// and need one caller at a time.
+package host
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+)
+
+// Host is the machine an agent runs on.
+type Host interface {
+	// Hostname is the machine's name, the default for an agent's node name.
+	Hostname() (string, error)
+	// Network is the machine's network.
+	Network() Network
+	// FS is the machine's file system.
+	FS() FS
+}
+
+// Network opens sockets. Errors are those of package net: *net.OpError
+// wrapping a syscall error (ECONNREFUSED, ECONNRESET, EADDRINUSE, ...) or a
+// deadline error for which net.Error.Timeout reports true.
+type Network interface {
+	// Listen accepts streams on address, "HOST:PORT" with an IP or empty host;
+	// port 0 picks a free one. The network is "tcp".
+	Listen(ctx context.Context, network, address string) (net.Listener, error)
+	// ListenPacket receives datagrams on address. The network is "udp".
+	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
+	// Dial opens a stream ("tcp") or a connected datagram socket ("udp") to
+	// address; the context bounds the time that connecting takes.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// LookupHost resolves a name to IP addresses in text form, sorted.
+	LookupHost(ctx context.Context, name string) ([]string, error)
+	// Addrs lists the machine's unicast addresses, loopback excluded, private
+	// IPv4 first: the first is the one to advertise when none was chosen.
+	Addrs() ([]netip.Addr, error)
+}
+
+// FS is a file system. Paths are slash separated, as package path joins them.
+// Errors satisfy errors.Is with fs.ErrNotExist, fs.ErrExist, fs.ErrPermission
+// and syscall.ENOSPC, syscall.EIO where these are the cause.
+type FS interface {
+	// OpenFile opens name with the flags of package os (O_RDONLY, O_RDWR,
+	// O_CREATE, O_EXCL, O_TRUNC, O_APPEND).
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// MkdirAll creates a directory and its missing parents.
+	MkdirAll(name string, perm fs.FileMode) error
+	// ReadDir lists a directory sorted by name.
+	ReadDir(name string) ([]fs.DirEntry, error)
+	// Stat describes a file or a directory.
+	Stat(name string) (fs.FileInfo, error)
+	// Rename moves a file or directory, replacing a file that has the new name.
+	Rename(oldName, newName string) error
+	// Remove deletes a file or an empty directory.
+	Remove(name string) error
+	// RemoveAll deletes a tree; a missing one is no error.
+	RemoveAll(name string) error
+	// SyncDir makes the names in a directory durable.
+	SyncDir(name string) error
+	// Lock takes an exclusive lock named by a file, held until Close or until
+	// the process ends, however it ends. A lock that somebody else holds is an
+	// error at once.
+	Lock(name string) (io.Closer, error)
+}
+
+// File is an open file.
+type File interface {
+	io.Reader
+	io.Writer
+	io.ReaderAt
+	io.WriterAt
+	io.Seeker
+	io.Closer
+	// Name is the path the file was opened with.
+	Name() string
+	// Stat describes the file.
+	Stat() (fs.FileInfo, error)
+	// Sync makes the file's bytes and its length durable.
+	Sync() error
+	// Truncate sets the file's length; what it gains reads as zero.
+	Truncate(size int64) error
+}
