@@ -1,0 +1,64 @@
+//go:build !tribune_sim
+
+package detrt
+
+import (
+	"errors"
+	"runtime"
+	"time"
+)
+
+// Enabled reports whether this binary was built with the overlay.
+func Enabled() bool { return false }
+
+// ErrStock is returned by Run in a binary that was built without the overlay.
+var ErrStock = errors.New("this binary was built without the runtime overlay: start it through launch.Ensure, or build it with `go run ./cmd/simctl build`")
+
+// Run refuses with ErrStock: a stock runtime cannot run deterministically.
+func Run(seed uint64, f func()) error { return ErrStock }
+
+// Now is time.Now.
+func Now() time.Time { return time.Now() }
+
+// Collect runs the garbage collector.
+func Collect() { runtime.GC() }
+
+// Perturb does nothing without the overlay.
+func Perturb(extraCollections int) {}
+
+// Node is a stand-in for the node tag of the patched runtime: its goroutines
+// are plain goroutines on the common clock.
+type Node struct{ name string }
+
+// NewNode returns a node.
+func NewNode(name string, seed uint64) *Node { return &Node{name: name} }
+
+// Name returns the name given to NewNode.
+func (n *Node) Name() string { return n.name }
+
+// Go starts f in a plain goroutine.
+func (n *Node) Go(f func()) { go f() }
+
+// SetRate does nothing without the overlay, for a rate other than 1 it panics.
+func (n *Node) SetRate(num, den int64) {
+	if num != den {
+		panic("detrt: SetRate needs the runtime overlay")
+	}
+}
+
+// Jump panics without the overlay unless d is zero.
+func (n *Node) Jump(d time.Duration) {
+	if d != 0 {
+		panic("detrt: Jump needs the runtime overlay")
+	}
+}
+
+// Pause panics without the overlay.
+func (n *Node) Pause() { panic("detrt: Pause needs the runtime overlay") }
+
+// Resume panics without the overlay.
+func (n *Node) Resume() { panic("detrt: Resume needs the runtime overlay") }
+
+// Freeze does nothing without the overlay: the node's goroutines go on, and
+// must be ended by other means.
+func (n *Node) Freeze() {}
