@@ -26,6 +26,9 @@ func Collect() { runtime.GC() }
 // Perturb does nothing without the overlay.
 func Perturb(extraCollections int) {}
 
+// Watch does nothing without the overlay.
+func Watch(d time.Duration) {}
+
 // Node is a stand-in for the node tag of the patched runtime: its goroutines
 // are plain goroutines on the common clock.
 type Node struct{ name string }
