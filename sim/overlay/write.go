@@ -128,6 +128,12 @@ func (w *writer) write() (Result, error) {
 		if err := copyModule(to, root); err != nil {
 			return Result{}, fmt.Errorf("copying module %s: %w", module, err)
 		}
+		// A replacement must have a go.mod; modules older than that lack one.
+		if _, err := os.Stat(filepath.Join(to, "go.mod")); os.IsNotExist(err) {
+			if err := writeFile(filepath.Join(to, "go.mod"), "module "+module+"\n"); err != nil {
+				return Result{}, err
+			}
+		}
 		copies[root] = to
 	}
 	replace := map[string]string{}

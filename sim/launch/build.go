@@ -1,0 +1,270 @@
+package launch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"tribune/sim/detrt"
+	"tribune/sim/overlay"
+)
+
+// Options says what Build builds.
+type Options struct {
+	// Package is the import path of the package to build, such as
+	// "tribune/cmd/simctl".
+	Package string
+	// Test builds the package's test binary instead of the package.
+	Test bool
+	// Patches are applied in addition to those of sim/detrt: mutants.
+	Patches []overlay.Patch
+	// Omit names patches of sim/detrt to leave out, for the canaries.
+	Omit []string
+	// Output is the file to write; empty for one in the user's cache.
+	Output string
+}
+
+// Build builds a package of this module with the overlay and returns the
+// binary's path. The module is found from the working directory. Processes may
+// build at the same time; a binary in the cache keeps its content under its
+// name, so one that runs is never overwritten.
+func Build(o Options) (string, error) {
+	tool, err := findTool()
+	if err != nil {
+		return "", err
+	}
+	patches, err := choose(o)
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("a place for the binaries built with the runtime overlay: %w", err)
+	}
+	cache = filepath.Join(cache, "tribune")
+	sources := filepath.Join(cache, "overlay", key(tool.Version, tool.GOROOT, tool.dir, patches))
+	bin := filepath.Join(cache, "bin", key(tool.dir, o.Package, o.Test, sources))
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lock(filepath.Join(bin, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	written, err := overlay.Write(sources, tool.roots(), patches)
+	if err != nil {
+		return "", err
+	}
+	name := path.Base(o.Package)
+	if o.Test {
+		name += ".test"
+	}
+	building := filepath.Join(bin, name)
+	if err := tool.build(o, written, building); err != nil {
+		return "", err
+	}
+	if o.Output != "" {
+		return o.Output, copyFile(o.Output, building)
+	}
+	return keep(bin, building)
+}
+
+// choose returns the patches of a build in order.
+func choose(o Options) ([]overlay.Patch, error) {
+	var patches []overlay.Patch
+	omit := slices.Clone(o.Omit)
+	for _, p := range detrt.Patches() {
+		if i := slices.Index(omit, p.Name); i >= 0 {
+			omit = slices.Delete(omit, i, i+1)
+			continue
+		}
+		patches = append(patches, p)
+	}
+	if len(omit) > 0 {
+		return nil, fmt.Errorf("no such patch: %s", strings.Join(omit, ", "))
+	}
+	return append(patches, o.Patches...), nil
+}
+
+// tool is what the go tool says about itself and the module at hand.
+type tool struct {
+	path    string
+	Version string `json:"GOVERSION"`
+	GOROOT  string
+	GOMOD   string
+	dir     string // the module's root
+	module  string // the module's path
+}
+
+// errNoTool tells a person what is missing.
+var errNoTool = errors.New("the go tool is needed to build this program with the runtime overlay, and is not in PATH; install Go 1.26 (https://go.dev/dl)")
+
+func findTool() (*tool, error) {
+	t := &tool{}
+	var err error
+	if t.path, err = exec.LookPath("go"); err != nil {
+		t.path = filepath.Join(runtime.GOROOT(), "bin", "go")
+		if _, err := os.Stat(t.path); err != nil {
+			return nil, errNoTool
+		}
+	}
+	out, err := run(t.path, "env", "-json", "GOVERSION", "GOROOT", "GOMOD")
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(out, t); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	if !strings.HasPrefix(t.Version, detrt.GoVersions+".") && t.Version != detrt.GoVersions {
+		return nil, fmt.Errorf("the runtime overlay is made for %s, this is %s (%s)", detrt.GoVersions, t.Version, t.GOROOT)
+	}
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" || runtime.GOOS != "linux" {
+		return nil, fmt.Errorf("the runtime overlay is made for linux on amd64 and arm64, this is %s on %s", runtime.GOOS, runtime.GOARCH)
+	}
+	if t.GOMOD == "" || t.GOMOD == os.DevNull {
+		return nil, errors.New("the working directory lies in no Go module; run this in the tribune repository")
+	}
+	t.dir = filepath.Dir(t.GOMOD)
+	mod, err := os.ReadFile(t.GOMOD)
+	if err != nil {
+		return nil, err
+	}
+	first, _, _ := strings.Cut(string(mod), "\n")
+	t.module = strings.TrimSpace(strings.TrimPrefix(first, "module "))
+	return t, nil
+}
+
+// run runs the go tool and returns what it prints; its complaints are the
+// error.
+func run(name string, args ...string) ([]byte, error) {
+	cmd := exec.Command(name, args...)
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(complaints.String()))
+	}
+	return out, nil
+}
+
+func (t *tool) roots() overlay.Roots {
+	return overlay.Roots{
+		GoVersion: t.Version, GOROOT: t.GOROOT, Module: t.module, Dir: t.dir,
+		Library: func(pkg string) (dir, module, root string, err error) {
+			out, err := run(t.path, "list", "-f", "{{.Dir}}\n{{.Module.Path}}\n{{.Module.Dir}}", pkg)
+			if err != nil {
+				return "", "", "", err
+			}
+			parts := strings.Split(strings.TrimSpace(string(out)), "\n")
+			if len(parts) != 3 {
+				return "", "", "", fmt.Errorf("go list %s printed %q", pkg, out)
+			}
+			return parts[0], parts[1], parts[2], nil
+		},
+	}
+}
+
+func (t *tool) build(o Options, w overlay.Result, output string) error {
+	args := []string{"build"}
+	if o.Test {
+		args = []string{"test", "-c", "-vet=off"}
+	}
+	args = append(args, "-overlay", w.Overlay, "-tags", detrt.Tag, "-o", output)
+	if w.Modfile != "" {
+		args = append(args, "-modfile", w.Modfile)
+	}
+	_, err := run(t.path, append(args, o.Package)...)
+	return err
+}
+
+// keep gives the binary a name made of its content and returns it, and removes
+// those that were made more than a day before.
+func keep(dir, building string) (string, error) {
+	f, err := os.Open(building)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "*", filepath.Base(building)))
+	if err != nil {
+		return "", err
+	}
+	kept := filepath.Join(dir, hex.EncodeToString(h.Sum(nil))[:16], filepath.Base(building))
+	for _, name := range old {
+		if info, err := os.Stat(name); err == nil && name != kept && time.Since(info.ModTime()) > 24*time.Hour {
+			_ = os.RemoveAll(filepath.Dir(name)) // only costs room
+		}
+	}
+	if _, err := os.Stat(kept); err == nil {
+		return kept, nil
+	}
+	return kept, copyFile(kept, building)
+}
+
+// copyFile makes to a copy of from that appears at once.
+func copyFile(to, from string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	temp := fmt.Sprintf("%s.%d", to, os.Getpid())
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(temp, to)
+	}
+	if err != nil {
+		_ = os.Remove(temp)
+	}
+	return err
+}
+
+// lock waits until no other process holds the file's lock.
+func lock(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("locking %s: %w", name, err)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// key names a folder after everything that decides its content.
+func key(parts ...any) string {
+	b, err := json.Marshal(parts)
+	if err != nil {
+		panic(err) // strings and patches have a JSON form
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])[:16]
+}
