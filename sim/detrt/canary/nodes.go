@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	mathrand "math/rand"
+	"runtime"
+	"time"
+
+	"tribune/sim/detrt"
+)
+
+func nodeCanaries() []canary {
+	return []canary{
+		{"clocks", clocks},
+		{"rate-change", rateChange},
+		{"monotonic", monotonic},
+		{"busy-loop", busyLoop},
+		{"busy-yield", busyYield},
+		{"streams", streams},
+		{"pause", pause},
+		{"freeze", freeze},
+		{"stuck", stuck},
+	}
+}
+
+// clocks has three nodes with skew and drift sleep, tick and use every kind of
+// timer; all times are printed as the node and as the world sees them.
+func clocks(out io.Writer) {
+	for i := range 3 {
+		n := detrt.NewNode(fmt.Sprint("n", i), uint64(i))
+		n.Jump(time.Duration(i) * time.Hour)
+		n.SetRate(int64(4+i), 5)
+		n.Go(func() {
+			t0 := time.Now()
+			say := func(what string) {
+				fmt.Fprintln(out, i, what, time.Now().Format(time.RFC3339Nano), time.Since(t0), detrt.Now().Format(time.RFC3339Nano))
+			}
+			time.Sleep(time.Second)
+			say("slept")
+			timer := time.NewTimer(time.Second)
+			<-timer.C
+			say("timer")
+			timer.Reset(2 * time.Second)
+			<-timer.C
+			say("reset")
+			time.AfterFunc(time.Second, func() { say("func"); go say("child of func") })
+			tick := time.NewTicker(time.Second)
+			for range 3 {
+				say((<-tick.C).Format(time.RFC3339Nano))
+			}
+		})
+	}
+	time.Sleep(time.Minute)
+}
+
+// rateChange changes the rate while timers are set: they must fire at the same
+// time of the node.
+func rateChange(out io.Writer) {
+	n := detrt.NewNode("n", 1)
+	n.Go(func() {
+		go func() {
+			t0 := time.Now()
+			tick := time.NewTicker(4 * time.Second)
+			for range 5 {
+				<-tick.C
+				fmt.Fprintln(out, "tick", time.Since(t0).Round(time.Microsecond), detrt.Now())
+			}
+		}()
+		t0 := time.Now()
+		time.Sleep(20 * time.Second)
+		fmt.Fprintln(out, "slept", time.Since(t0).Round(time.Microsecond), detrt.Now())
+	})
+	time.Sleep(10 * time.Second)
+	n.SetRate(5, 4)
+	time.Sleep(4 * time.Second)
+	n.SetRate(1, 2)
+	time.Sleep(time.Minute)
+}
+
+// monotonic shows that a jump of the wall clock does not bend durations, and
+// prints monotonic readings.
+func monotonic(out io.Writer) {
+	n := detrt.NewNode("n", 1)
+	n.Go(func() {
+		t0 := time.Now()
+		time.Sleep(10 * time.Second)
+		fmt.Fprintln(out, time.Since(t0), time.Now(), time.Now().Round(0).Sub(t0.Round(0)))
+	})
+	time.Sleep(time.Second)
+	n.Jump(-time.Hour)
+	time.Sleep(time.Minute)
+}
+
+// busyLoop waits for the clock without waiting.
+func busyLoop(out io.Writer) {
+	fired := false
+	time.AfterFunc(20*time.Millisecond, func() { fired = true })
+	for start := time.Now(); time.Since(start) < 50*time.Millisecond; {
+	}
+	fmt.Fprintln(out, time.Now().Format(time.RFC3339Nano))
+	time.Sleep(time.Millisecond)
+	fmt.Fprintln(out, fired, time.Now().Format(time.RFC3339Nano))
+}
+
+// busyYield waits for another goroutine's timer by yielding.
+func busyYield(out io.Writer) {
+	fired := false
+	time.AfterFunc(20*time.Millisecond, func() { fired = true })
+	for !fired {
+		runtime.Gosched()
+	}
+	fmt.Fprintln(out, time.Now().Format(time.RFC3339Nano))
+}
+
+// streams draws on two nodes, whose draws must not depend on each other: the
+// second node's are printed with and without a first one.
+func streams(out io.Writer) {
+	var runs [2]bytes.Buffer
+	for i := range runs {
+		if i > 0 {
+			detrt.NewNode("other", 7).Go(func() {
+				for range mathrand.Intn(100) {
+					time.Sleep(time.Duration(mathrand.Intn(1000)))
+				}
+			})
+		}
+		detrt.NewNode("one", 1).Go(func() {
+			m := map[int]int{}
+			for range 20 {
+				m[mathrand.Intn(1000)] = 1
+				for k := range m {
+					fmt.Fprint(&runs[i], k, " ")
+				}
+			}
+		})
+		time.Sleep(time.Second)
+	}
+	fmt.Fprintln(out, runs[0].Len(), bytes.Equal(runs[0].Bytes(), runs[1].Bytes()))
+}
+
+// worker is a node that is busy in every way a node can be.
+func worker(name string, out io.Writer) *detrt.Node {
+	n := detrt.NewNode(name, 1)
+	say := func(what string) { fmt.Fprintln(out, detrt.Now().Format("05.000"), name, what) }
+	n.Go(func() {
+		go func() {
+			for range time.Tick(900 * time.Millisecond) {
+				say("tick")
+			}
+		}()
+		var again func()
+		again = func() { say("func"); time.AfterFunc(800*time.Millisecond, again) }
+		again()
+		for {
+			time.Sleep(700 * time.Millisecond)
+			say("slept")
+		}
+	})
+	return n
+}
+
+// pause stops a node for three seconds; what fell due then acts on resume.
+func pause(out io.Writer) {
+	n := worker("n", out)
+	time.Sleep(2 * time.Second)
+	fmt.Fprintln(out, "pause")
+	n.Pause()
+	time.Sleep(3 * time.Second)
+	fmt.Fprintln(out, "resume")
+	n.Resume()
+	time.Sleep(2 * time.Second)
+}
+
+// freeze stops a node for good, beside one that goes on.
+func freeze(out io.Writer) {
+	n := worker("dead", out)
+	worker("alive", out)
+	time.Sleep(2 * time.Second)
+	fmt.Fprintln(out, "freeze")
+	n.Freeze()
+	time.Sleep(2 * time.Second)
+}
+
+// stuck never ends: the watchdog must name the goroutine and its node.
+func stuck(out io.Writer) {
+	detrt.NewNode("culprit", 1).Go(spinForEver)
+	time.Sleep(time.Second)
+	fmt.Fprintln(out, "not reached")
+}
+
+func spinForEver() {
+	for n := 0; n >= 0; n = n*5 + 1&7 {
+		if n > 1000 {
+			n = 0
+		}
+	}
+}
