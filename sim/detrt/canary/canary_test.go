@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tribune/sim/detrt"
+	"tribune/sim/launch"
+)
+
+const pkg = "tribune/sim/detrt/canary"
+
+func build(t *testing.T, omit ...string) string {
+	t.Helper()
+	binary, err := launch.Build(launch.Options{Package: pkg, Omit: omit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// perturbations are the disturbances that may change nothing.
+var perturbations = []struct {
+	name string
+	launch.Perturb
+}{
+	{"plain", launch.Perturb{}},
+	{"plain again", launch.Perturb{}},
+	{"environment", launch.Perturb{EnvBytes: 64 << 10}},
+	{"ticker", launch.Perturb{Ticker: time.Millisecond}},
+	{"ballast", launch.Perturb{Ballast: 8 << 20}},
+	{"collections", launch.Perturb{ExtraGC: 1}},
+	{"hash", launch.Perturb{Hash: true}},
+	{"everything", launch.Perturb{EnvBytes: 4096, Ticker: 100 * time.Microsecond, Ballast: 3 << 20, ExtraGC: 2, Hash: true}},
+}
+
+// fingerprints runs a canary once under each perturbation and returns which
+// perturbations led to which outcome.
+func fingerprints(t *testing.T, binary, name string, seed int) map[string][]string {
+	t.Helper()
+	outcomes := map[string][]string{}
+	for _, p := range perturbations {
+		out, err := launch.Output(t.Context(), launch.Spec{
+			Binary: binary, Main: name, Input: fmt.Append(nil, seed), Perturb: p.Perturb,
+			Stderr: &bytes.Buffer{}, Watch: 2 * time.Second,
+		})
+		outcome := fmt.Sprintf("%x", sha256.Sum256(out))[:16]
+		if err != nil {
+			outcome = err.Error()
+		}
+		outcomes[outcome] = append(outcomes[outcome], p.name)
+	}
+	return outcomes
+}
+
+// TestEveryCanaryIsEqualUnderAllPerturbations is the promise of the engine.
+func TestEveryCanaryIsEqualUnderAllPerturbations(t *testing.T) {
+	binary := build(t)
+	stop := hog()
+	defer stop()
+	for _, c := range canaries() {
+		if c.name == "stuck" {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range 2 {
+				got := fingerprints(t, binary, c.name, seed+1)
+				for outcome := range got {
+					if len(got) != 1 || strings.HasPrefix(outcome, "run ") {
+						t.Errorf("seed %d: outcomes and the perturbations that led to them: %v", seed, got)
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// hog keeps a CPU busy beside the children.
+func hog() (stop func()) {
+	end, ended := make(chan bool), make(chan bool)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			default:
+				burn(100)
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
+// TestSeedsExploreSchedules: a program in which only the order of goroutines
+// shows has another order for nearly every seed.
+func TestSeedsExploreSchedules(t *testing.T) {
+	binary := build(t)
+	const seeds = 200
+	orders := map[string]int{}
+	for seed := range seeds {
+		out, err := launch.Output(t.Context(), launch.Spec{Binary: binary, Main: "order", Input: fmt.Append(nil, seed)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		orders[string(out)]++
+	}
+	if len(orders) < 195 {
+		t.Errorf("%d seeds gave %d orders, want at least 195", seeds, len(orders))
+	}
+}
+
+// TestTheWatchdogNamesWhoStandsStill: a computation without end is reported with
+// its stack and its node.
+func TestTheWatchdogNamesWhoStandsStill(t *testing.T) {
+	var stderr bytes.Buffer
+	_, err := launch.Output(t.Context(), launch.Spec{
+		Binary: build(t), Main: "stuck", Input: []byte("1"), Stderr: &stderr, Watch: time.Second,
+	})
+	if err == nil {
+		t.Error("the run ended well")
+	}
+	for _, want := range []string{"virtual time stands still at 0 ns", "node culprit", "main.spinForEver"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, stderr.String())
+		}
+	}
+}
+
+// TestAChildDiesWithItsContext: a run that is given up leaves no process.
+func TestAChildDiesWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := launch.Output(ctx, launch.Spec{Binary: build(t), Main: "stuck", Input: []byte("1"), Stderr: &bytes.Buffer{}})
+	if err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// neededBy names for each patch the canary that shows why it is there. The
+// patches that are missing here carry others and do not compile away.
+var neededBy = map[string]string{
+	"process-seed":  "process-seed",
+	"rand":          "rand",
+	"select":        "select",
+	"timer-order":   "timer-order",
+	"crypto":        "crypto",
+	"portable-hash": "portable-hash",
+	"identity-hash": "identity-hash",
+	"put":           "outside",
+	"yield":         "yield",
+	"no-preemption": "no-preemption",
+	"mutex-idle":    "mutex-idle",
+	"mutex-clock":   "mutex-clock",
+	"now":           "clocks",
+	"nano":          "clocks",
+	"start-nano":    "monotonic",
+	"advance":       "busy-loop",
+	"sleep":         "clocks",
+	"new-timer":     "clocks",
+	"reset-timer":   "clocks",
+	"node-inherit":  "clocks",
+	"node-clear":    "clocks",
+	"node-header":   "stuck",
+	"timer-dead":    "freeze",
+	"timer-enter":   "clocks",
+	"timer-leave":   "clocks",
+}
+
+// TestEveryPatchIsNeeded leaves each patch out in turn and demands that its
+// canary sees it: the outcomes differ among themselves or from those with all
+// patches. Each takes a build of everything, so the ordinary run tries two; all
+// of them with TRIBUNE_CANARIES=all, or some by name.
+func TestEveryPatchIsNeeded(t *testing.T) {
+	names := []string{"rand", "mutex-clock"}
+	switch v := os.Getenv("TRIBUNE_CANARIES"); v {
+	case "":
+	case "all":
+		names = slices.Sorted(maps.Keys(neededBy))
+	default:
+		names = strings.Split(v, ",")
+	}
+	all := build(t)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			want := fingerprints(t, all, neededBy[name], 1)
+			got := fingerprints(t, build(t, name), neededBy[name], 1)
+			if maps.EqualFunc(want, got, slices.Equal) {
+				t.Errorf("without %s the canary %s does as with it", name, neededBy[name])
+			}
+			t.Logf("%d outcomes: %v", len(got), got)
+		})
+	}
+}
+
+// TestThePatchesKeepToTheirBudget: few and small, each with a reason.
+func TestThePatchesKeepToTheirBudget(t *testing.T) {
+	lines, patches := 0, detrt.Patches()
+	for _, p := range patches {
+		lines += strings.Count(p.New, "\n") + 1 - strings.Count(p.Old, "\n")
+		if len(p.Why) < 20 {
+			t.Errorf("patch %s: no reason", p.Name)
+		}
+	}
+	if len(patches) > 40 || lines > 700 {
+		t.Errorf("%d patches, %d lines", len(patches), lines)
+	}
+	t.Logf("%d patches add %d lines", len(patches), lines)
+}
