@@ -1,0 +1,87 @@
+package kv
+
+import (
+	"fmt"
+
+	"tribune/impl/api"
+	"tribune/impl/store"
+)
+
+// Reap removes the tombstones of deletions up to and at a raft index. Whoever
+// waits on a prefix since before may be woken once for nothing.
+func Reap(tx *store.Txn, upTo uint64) error {
+	rows, err := tx.Get(tombstones, "id_prefix", "")
+	if err != nil {
+		return fmt.Errorf("kv: reaping tombstones: %w", err)
+	}
+	var old []any
+	for row := rows.Next(); row != nil; row = rows.Next() {
+		if row.(*tombstone).Index <= upTo {
+			old = append(old, row)
+		}
+	}
+	for _, row := range old {
+		if err := tx.Delete(tombstones, row); err != nil {
+			return fmt.Errorf("kv: reaping tombstones: %w", err)
+		}
+	}
+	return nil
+}
+
+// LastTombstone is the index of the latest deletion that is remembered, zero
+// if none is.
+func LastTombstone(tx *store.Txn) (uint64, error) { return deletedUnder(tx, "") }
+
+// Dump is everything the tables hold, sorted by key.
+type Dump struct {
+	Entries    []api.DirEntry
+	Tombstones []Tombstone
+	Index      uint64 // of the table of entries
+	Deletions  uint64 // of the table of tombstones
+}
+
+// Tombstone is a deletion in a Dump.
+type Tombstone struct {
+	Key   string
+	Index uint64
+}
+
+// Export returns what the tables hold.
+func Export(tx *store.Txn) (Dump, error) {
+	var d Dump
+	var err error
+	if _, d.Entries, err = List(tx, nil, ""); err != nil {
+		return Dump{}, err
+	}
+	rows, err := tx.Get(tombstones, "id_prefix", "")
+	if err != nil {
+		return Dump{}, fmt.Errorf("kv: %w", err)
+	}
+	for row := rows.Next(); row != nil; row = rows.Next() {
+		d.Tombstones = append(d.Tombstones, Tombstone(*row.(*tombstone)))
+	}
+	if d.Index, err = tx.Index(entries); err != nil {
+		return Dump{}, err
+	}
+	d.Deletions, err = tx.Index(tombstones)
+	return d, err
+}
+
+// Import fills empty tables with a Dump.
+func Import(tx *store.Txn, d Dump) error {
+	for i := range d.Entries {
+		if err := tx.Insert(entries, &d.Entries[i]); err != nil {
+			return fmt.Errorf("kv: restoring %q: %w", d.Entries[i].Key, err)
+		}
+	}
+	for _, t := range d.Tombstones {
+		row := tombstone(t)
+		if err := tx.Insert(tombstones, &row); err != nil {
+			return fmt.Errorf("kv: restoring the tombstone of %q: %w", t.Key, err)
+		}
+	}
+	if err := tx.SetIndex(entries, d.Index); err != nil {
+		return err
+	}
+	return tx.SetIndex(tombstones, d.Deletions)
+}

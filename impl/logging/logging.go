@@ -1,0 +1,131 @@
+// Package logging lets libraries that bring a logger of their own write into
+// the agent's log/slog logger: hclog for raft and its log store, package log
+// for serf, memberlist and net/http.
+package logging
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Trace is the level below slog.LevelDebug, Consul's TRACE.
+const Trace = slog.LevelDebug - 4
+
+// HCLog returns an hclog.Logger that writes to l.
+func HCLog(l *slog.Logger) hclog.Logger {
+	return &bridge{Logger: hclog.NewNullLogger(), to: l}
+}
+
+// bridge embeds the null logger for those methods of hclog's wide interface
+// that have no meaning here (changing levels, standard writers).
+type bridge struct {
+	hclog.Logger
+	to   *slog.Logger
+	name string
+	with []any
+}
+
+func level(l hclog.Level) slog.Level {
+	switch l {
+	case hclog.Trace:
+		return Trace
+	case hclog.Debug:
+		return slog.LevelDebug
+	case hclog.Warn:
+		return slog.LevelWarn
+	case hclog.Error:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+func (b *bridge) Log(l hclog.Level, msg string, args ...any) {
+	at := level(l)
+	if !b.to.Enabled(context.Background(), at) {
+		return
+	}
+	for i, a := range args {
+		// hclog's way to give a format with its values.
+		if f, ok := a.(hclog.Format); ok && len(f) > 0 {
+			args[i] = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
+		}
+	}
+	b.to.Log(context.Background(), at, msg, args...)
+}
+
+func (b *bridge) Trace(msg string, args ...any) { b.Log(hclog.Trace, msg, args...) }
+func (b *bridge) Debug(msg string, args ...any) { b.Log(hclog.Debug, msg, args...) }
+func (b *bridge) Info(msg string, args ...any)  { b.Log(hclog.Info, msg, args...) }
+func (b *bridge) Warn(msg string, args ...any)  { b.Log(hclog.Warn, msg, args...) }
+func (b *bridge) Error(msg string, args ...any) { b.Log(hclog.Error, msg, args...) }
+
+func (b *bridge) enabled(l slog.Level) bool { return b.to.Enabled(context.Background(), l) }
+func (b *bridge) IsTrace() bool             { return b.enabled(Trace) }
+func (b *bridge) IsDebug() bool             { return b.enabled(slog.LevelDebug) }
+func (b *bridge) IsInfo() bool              { return b.enabled(slog.LevelInfo) }
+func (b *bridge) IsWarn() bool              { return b.enabled(slog.LevelWarn) }
+func (b *bridge) IsError() bool             { return b.enabled(slog.LevelError) }
+
+func (b *bridge) Name() string       { return b.name }
+func (b *bridge) ImpliedArgs() []any { return b.with }
+
+func (b *bridge) With(args ...any) hclog.Logger {
+	return &bridge{b.Logger, b.to.With(args...), b.name, append(b.with[:len(b.with):len(b.with)], args...)}
+}
+
+func (b *bridge) Named(name string) hclog.Logger {
+	if b.name != "" {
+		name = b.name + "." + name
+	}
+	return b.ResetNamed(name)
+}
+
+func (b *bridge) ResetNamed(name string) hclog.Logger {
+	return &bridge{b.Logger, b.to.With("part", name), name, b.with}
+}
+
+func (b *bridge) StandardLogger(*hclog.StandardLoggerOptions) *log.Logger { return Std(b.to) }
+
+func (b *bridge) StandardWriter(*hclog.StandardLoggerOptions) io.Writer { return &lines{b.to} }
+
+// Std returns a standard logger that writes to l. A line that begins with
+// "[DEBUG]" or another level in brackets, as serf and memberlist write them, is
+// logged at that level; others at info.
+func Std(l *slog.Logger) *log.Logger { return log.New(&lines{l}, "", 0) }
+
+// lines is an io.Writer that logs every line written to it.
+type lines struct{ to *slog.Logger }
+
+func (w *lines) Write(p []byte) (int, error) {
+	text := strings.TrimRight(string(p), "\n")
+	at := slog.LevelInfo
+	if rest, ok := strings.CutPrefix(text, "["); ok {
+		if name, message, ok := strings.Cut(rest, "]"); ok {
+			at, text = parse(name), strings.TrimSpace(message)
+		}
+	}
+	w.to.Log(context.Background(), at, text)
+	return len(p), nil
+}
+
+func parse(name string) slog.Level {
+	switch name {
+	case "TRACE":
+		return Trace
+	case "DEBUG":
+		return slog.LevelDebug
+	case "WARN":
+		return slog.LevelWarn
+	case "ERR", "ERROR":
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
