@@ -346,12 +346,6 @@ func nodes() []overlay.Patch {
 		Old:  "		newg.bubble = callergp.bubble\n",
 		New:  "		newg.bubble = callergp.bubble\n		newg.simNode = callergp.simNode\n",
 	}, {
-		Name: "node-clear",
-		Why:  "the runtime uses the records of ended goroutines again",
-		File: "runtime/proc.go",
-		Old:  "	gp.bubble = nil\n	gp.fipsOnlyBypass = false\n",
-		New:  "	gp.bubble = nil\n	gp.simNode = nil\n	gp.fipsOnlyBypass = false\n",
-	}, {
 		Name: "node-header",
 		Why:  "a dump of goroutines names the node of each",
 		File: "runtime/traceback.go",
@@ -399,17 +393,19 @@ func nodes() []overlay.Patch {
 		bubble.changegstatus(gp, _Gdead, _Grunning)
 `,
 	}, {
-		Name: "timer-leave",
-		Why:  "after a timer's function the scheduler belongs to no node",
-		File: "runtime/time.go",
-		Old: `			racereleasemergeg(gp, bubble.raceaddr())
-		}
-		gp.bubble = nil
+		Name: "dead-stacks",
+		Why:  "the stacks of killed processes would keep all their memory for the rest of the run",
+		File: "runtime/mgcmark.go",
+		Old: `	if gp == getg() {
+		throw("can't scan our own stack")
+	}
 `,
-		New: `			racereleasemergeg(gp, bubble.raceaddr())
-		}
-		gp.bubble = nil
-		gp.simNode = nil
+		New: `	if gp == getg() {
+		throw("can't scan our own stack")
+	}
+	if n := gp.simNode; n != nil && n.dead {
+		return 0
+	}
 `,
 	}}
 }

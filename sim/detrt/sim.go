@@ -181,5 +181,6 @@ func (n *Node) Pause() { simNodePause(n.tag, true) }
 func (n *Node) Resume() { simNodePause(n.tag, false) }
 
 // Freeze kills the node as SIGKILL does: its goroutines never run again, no
-// deferred function of theirs does, and its timers never fire.
+// deferred function of theirs does, and its timers never fire. What only they
+// could reach is garbage. It panics in a goroutine of the node itself.
 func (n *Node) Freeze() { simNodeFreeze(n.tag) }

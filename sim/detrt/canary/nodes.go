@@ -21,6 +21,7 @@ func nodeCanaries() []canary {
 		{"streams", streams},
 		{"pause", pause},
 		{"freeze", freeze},
+		{"memory", memory},
 		{"stuck", stuck},
 	}
 }
@@ -181,6 +182,36 @@ func freeze(out io.Writer) {
 	fmt.Fprintln(out, "freeze")
 	n.Freeze()
 	time.Sleep(2 * time.Second)
+}
+
+// memory shows that a frozen node's goroutines and timers keep nothing alive.
+func memory(out io.Writer) {
+	type thing struct{ p *int }
+	freed := 0
+	track := func() *thing {
+		t := &thing{new(int)}
+		runtime.SetFinalizer(t, func(*thing) { freed++ })
+		return t
+	}
+	n := detrt.NewNode("dead", 1)
+	n.Go(func() {
+		t := track()
+		time.Sleep(time.Hour)
+		fmt.Fprintln(out, t)
+	})
+	n.Go(func() {
+		t := track()
+		time.AfterFunc(time.Minute, func() { fmt.Fprintln(out, t) })
+	})
+	time.Sleep(time.Second)
+	detrt.Collect()
+	fmt.Fprintln(out, freed, "freed while alive")
+	n.Freeze()
+	time.Sleep(2 * time.Minute)
+	for range 2 {
+		detrt.Collect()
+	}
+	fmt.Fprintln(out, freed, "freed")
 }
 
 // stuck never ends: the watchdog must name the goroutine and its node.
