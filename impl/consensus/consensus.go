@@ -1,0 +1,254 @@
+// Package consensus runs hashicorp/raft on a host: the replicated log lies in
+// raft-wal segments, snapshots in files beside it, and all of it on a host.FS.
+//
+// A Node is one server's part in the raft group. What raft promises (Ongaro,
+// Ousterhout: In Search of an Understandable Consensus Algorithm, 2014) rests on
+// three things here: a log entry, a vote and a term are durable before the
+// server says so (meta.go, vfs.go); a snapshot is durable and whole before the
+// log before it is dropped (snapshots.go); and a server whose disk refuses any
+// of these stops taking part.
+//
+// Pre-vote (Ongaro's thesis, section 9.6) is on, so a server that was cut off
+// does not depose a leader when it comes back.
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"time"
+
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/segment"
+
+	"tribune/impl/host"
+	"tribune/impl/logging"
+)
+
+// Config says who the server is and what it stands on.
+type Config struct {
+	// ID is the server's stable identity.
+	ID string
+	// FS and Dir say where the log and the snapshots lie; Dir is created.
+	FS  host.FS
+	Dir string
+	// FSM applies what is committed.
+	FSM raft.FSM
+	// Stream carries raft's connections to and from other servers.
+	Stream raft.StreamLayer
+	Logger *slog.Logger
+
+	// Multiplier scales raft's timing: 1 is a heartbeat timeout of one second,
+	// an election timeout of one second and a leader lease of half a second.
+	// Zero counts as 1. (Consul: performance.raft_multiplier)
+	Multiplier int
+	// SnapshotThreshold, SnapshotInterval and TrailingLogs say after how many
+	// entries a snapshot is due, how often that is looked at, and how many
+	// entries stay in the log behind it. Zero means 16384, 30 s and 10240.
+	SnapshotThreshold uint64
+	SnapshotInterval  time.Duration
+	TrailingLogs      uint64
+}
+
+// Errors that callers decide on.
+var (
+	// ErrNotLeader says that this server does not lead; nothing was done.
+	ErrNotLeader = errors.New("node is not the leader")
+	// ErrUnknownOutcome says that leadership or the server was lost while a
+	// command was on its way: it may or may not take effect.
+	ErrUnknownOutcome = errors.New("leadership lost while committing log: the write may or may not have happened")
+)
+
+const (
+	baseTimeout    = time.Second
+	baseLease      = 500 * time.Millisecond
+	cachedEntries  = 512
+	segmentSize    = 16 << 20
+	connectionPool = 3
+	ioTimeout      = 10 * time.Second
+)
+
+// Node is a member of the raft group.
+type Node struct {
+	raft      *raft.Raft
+	transport *raft.NetworkTransport
+	log       *wal.WAL
+	entries   raft.LogStore
+	snapshots *snapshotStore
+	id        string
+	leader    chan bool
+	hadState  bool
+}
+
+// Open starts the server's part with what its disk holds. A log or snapshot
+// that cannot be read is an error that names the file; nothing is changed then.
+func Open(c Config) (*Node, error) {
+	hc := logging.HCLog(c.Logger)
+	if err := c.FS.MkdirAll(path.Join(c.Dir, "wal"), 0o700); err != nil {
+		return nil, err
+	}
+	snapshots, err := openSnapshots(c.FS, path.Join(c.Dir, "snapshots"), c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	files := vfs{c.FS}
+	dir := path.Join(c.Dir, "wal")
+	log, err := wal.Open(dir,
+		wal.WithMetaStore(&metaStore{fs: c.FS}),
+		wal.WithSegmentFiler(segment.NewFiler(dir, files)),
+		wal.WithSegmentSize(segmentSize),
+		wal.WithLogger(hc.Named("wal")))
+	if err != nil {
+		return nil, fmt.Errorf("the raft log in %s cannot be opened: %w", dir, err)
+	}
+	n := &Node{log: log, snapshots: snapshots, id: c.ID, leader: make(chan bool, 1)}
+	if err := n.start(c); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) start(c Config) error {
+	cache, err := raft.NewLogCache(cachedEntries, n.log)
+	if err != nil {
+		return err
+	}
+	n.entries = cache
+	if err := n.checkLog(c.Dir); err != nil {
+		return err
+	}
+	n.hadState, err = raft.HasExistingState(n.log, n.log, n.snapshots)
+	if err != nil {
+		return fmt.Errorf("the raft log in %s cannot be read: %w", c.Dir, err)
+	}
+	logger := logging.HCLog(c.Logger)
+	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: c.Stream, MaxPool: connectionPool, Timeout: ioTimeout, Logger: logger.Named("transport"),
+	})
+	n.raft, err = raft.NewRaft(n.settings(c), c.FSM, cache, n.log, n.snapshots, n.transport)
+	if err != nil {
+		return errors.Join(fmt.Errorf("starting raft on %s: %w", c.Dir, err), n.transport.Close())
+	}
+	return nil
+}
+
+func (n *Node) settings(c Config) *raft.Config {
+	m := time.Duration(max(c.Multiplier, 1))
+	rc := raft.DefaultConfig()
+	rc.LocalID = raft.ServerID(c.ID)
+	rc.Logger = logging.HCLog(c.Logger).Named("raft")
+	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = m*baseTimeout, m*baseTimeout, m*baseLease
+	rc.NotifyCh = n.leader
+	rc.ShutdownOnRemove = false
+	rc.SnapshotThreshold, rc.SnapshotInterval, rc.TrailingLogs = 16384, 30*time.Second, 10240
+	if c.SnapshotThreshold > 0 {
+		rc.SnapshotThreshold = c.SnapshotThreshold
+	}
+	if c.SnapshotInterval > 0 {
+		rc.SnapshotInterval = c.SnapshotInterval
+	}
+	if c.TrailingLogs > 0 {
+		rc.TrailingLogs = c.TrailingLogs
+	}
+	return rc
+}
+
+// checkLog reads the log once from end to end, so that a damaged segment is
+// found when the server starts and not when raft first needs the entry.
+func (n *Node) checkLog(dir string) error {
+	first, err := n.log.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("the raft log in %s cannot be read: %w", dir, err)
+	}
+	last, err := n.log.LastIndex()
+	if err != nil {
+		return fmt.Errorf("the raft log in %s cannot be read: %w", dir, err)
+	}
+	for i := first; i <= last && i > 0; i++ {
+		var entry raft.Log
+		if err := n.log.GetLog(i, &entry); err != nil {
+			return fmt.Errorf("the raft log in %s is corrupt at entry %d (of %d to %d): %w", dir, i, first, last, err)
+		}
+		if entry.Index != i {
+			return fmt.Errorf("the raft log in %s is corrupt at entry %d (of %d to %d): it holds entry %d", dir, i, first, last, entry.Index)
+		}
+	}
+	return nil
+}
+
+// HadState reports whether the disk held a log, a vote or a snapshot when the
+// server started: then it must not bootstrap.
+func (n *Node) HadState() bool { return n.hadState }
+
+// Close ends this server's part and waits until all of it has stopped.
+func (n *Node) Close() error {
+	err := n.raft.Shutdown().Error()
+	return errors.Join(err, n.transport.Close(), n.log.Close())
+}
+
+// Leadership tells when this server becomes the leader and when it ceases to
+// be; it has one reader.
+func (n *Node) Leadership() <-chan bool { return n.leader }
+
+// Apply commits a command and returns its raft index and what the FSM answered.
+// The context's deadline bounds the wait for a place in raft's queue; a command
+// that has one comes to an end in the time that a leader needs to find out that
+// it no longer leads. Errors: ErrNotLeader, ErrUnknownOutcome.
+func (n *Node) Apply(ctx context.Context, command []byte) (index uint64, answer any, err error) {
+	f := n.raft.Apply(command, remaining(ctx))
+	if err := f.Error(); err != nil {
+		return 0, nil, wrap(err)
+	}
+	return f.Index(), f.Response(), nil
+}
+
+// Barrier returns when everything committed before it has been applied here.
+func (n *Node) Barrier(ctx context.Context) error {
+	return wrap(n.raft.Barrier(remaining(ctx)).Error())
+}
+
+// VerifyLeader returns nil if a majority confirmed, after it was called, that
+// this server leads.
+func (n *Node) VerifyLeader() error { return wrap(n.raft.VerifyLeader().Error()) }
+
+// remaining is the time until the context's deadline; zero, raft's "no limit",
+// if it has none.
+func remaining(ctx context.Context) time.Duration {
+	if at, ok := ctx.Deadline(); ok {
+		return max(time.Until(at), time.Nanosecond)
+	}
+	return 0
+}
+
+func wrap(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown), errors.Is(err, raft.ErrAbortedByRestore):
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return fmt.Errorf("raft: %w", err)
+}
+
+// Entry returns the term and the command of a log entry that this server holds.
+func (n *Node) Entry(index uint64) (term uint64, command []byte, err error) {
+	var l raft.Log
+	if err := n.entries.GetLog(index, &l); err != nil {
+		return 0, nil, err
+	}
+	return l.Term, l.Data, nil
+}
+
+// Snapshot takes a snapshot now.
+func (n *Node) Snapshot() error { return n.raft.Snapshot().Error() }
+
+// Stats are raft's own figures, for people.
+func (n *Node) Stats() map[string]string { return n.raft.Stats() }
+
+var _ io.Closer = (*Node)(nil)

@@ -1,0 +1,262 @@
+package consensus
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/raft"
+
+	"tribune/impl/host"
+)
+
+// A snapshot is one file, TERM-INDEX.snap: the line snapshotMagic, the length
+// of the description (4 bytes, big endian), the description (a raft.SnapshotMeta
+// as JSON), the state, and a trailer of the state's length (8 bytes) and the
+// CRC-32C of all before the trailer (4 bytes). It is written under another name
+// and renamed once it is durable, so a file of this name is whole.
+const (
+	snapshotMagic  = "tribune snapshot 1\n"
+	snapshotSuffix = ".snap"
+	snapshotTemp   = ".writing"
+	trailerSize    = 12
+	maxDescription = 1 << 20
+)
+
+// snapshotStore implements raft.SnapshotStore on a host.FS. It keeps the two
+// newest snapshots.
+type snapshotStore struct {
+	fs  host.FS
+	dir string
+	log *slog.Logger
+}
+
+const keptSnapshots = 2
+
+func openSnapshots(fsys host.FS, dir string, log *slog.Logger) (*snapshotStore, error) {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	s := &snapshotStore{fsys, dir, log}
+	names, err := s.names(snapshotTemp)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if err := fsys.Remove(path.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("removing what a crash left of a snapshot: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// names lists the files with a suffix, newest first.
+func (s *snapshotStore) names(suffix string) ([]string, error) {
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Reverse(names)
+	return names, nil
+}
+
+// Create implements raft.SnapshotStore.
+func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration, configurationIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	meta := raft.SnapshotMeta{
+		Version: version, ID: fmt.Sprintf("%016x-%016x", term, index), Index: index, Term: term,
+		Configuration: configuration, ConfigurationIndex: configurationIndex,
+	}
+	description, err := json.Marshal(meta)
+	if err != nil {
+		return nil, fmt.Errorf("describing a snapshot: %w", err)
+	}
+	name := path.Join(s.dir, meta.ID+snapshotTemp)
+	f, err := s.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	k := &snapshotSink{store: s, id: meta.ID, file: f, sum: crc32.New(castagnoli())}
+	k.out = bufio.NewWriterSize(io.MultiWriter(f, k.sum), 1<<16)
+	head := binary.BigEndian.AppendUint32([]byte(snapshotMagic), uint32(len(description)))
+	if _, err := k.out.Write(append(head, description...)); err != nil {
+		return nil, errors.Join(err, k.Cancel())
+	}
+	return k, nil
+}
+
+type snapshotSink struct {
+	store *snapshotStore
+	id    string
+	file  host.File // nil once closed
+	sum   hash.Hash32
+	out   *bufio.Writer
+	size  uint64
+}
+
+func (k *snapshotSink) ID() string { return k.id }
+
+func (k *snapshotSink) Write(p []byte) (int, error) {
+	n, err := k.out.Write(p)
+	k.size += uint64(n)
+	return n, err
+}
+
+func (k *snapshotSink) path(suffix string) string { return path.Join(k.store.dir, k.id+suffix) }
+
+// Close makes the snapshot durable and gives it its name; on an error nothing
+// is left of it.
+func (k *snapshotSink) Close() error {
+	if k.file == nil {
+		return nil
+	}
+	if err := k.finish(); err != nil {
+		return errors.Join(fmt.Errorf("writing snapshot %s: %w", k.id, err), k.Cancel())
+	}
+	k.store.reap()
+	return nil
+}
+
+func (k *snapshotSink) finish() error {
+	if err := k.out.Flush(); err != nil {
+		return err
+	}
+	trailer := binary.BigEndian.AppendUint64(nil, k.size)
+	trailer = binary.BigEndian.AppendUint32(trailer, k.sum.Sum32())
+	if _, err := k.file.Write(trailer); err != nil {
+		return err
+	}
+	if err := k.file.Sync(); err != nil {
+		return err
+	}
+	if err := k.file.Close(); err != nil {
+		return err
+	}
+	if err := k.store.fs.Rename(k.path(snapshotTemp), k.path(snapshotSuffix)); err != nil {
+		return err
+	}
+	k.file = nil
+	return k.store.fs.SyncDir(k.store.dir)
+}
+
+// Cancel drops the snapshot.
+func (k *snapshotSink) Cancel() error {
+	if k.file == nil {
+		return nil
+	}
+	_ = k.file.Close() // it may be closed already, and goes away
+	k.file = nil
+	return k.store.fs.Remove(k.path(snapshotTemp))
+}
+
+// reap removes all but the newest snapshots. What cannot be removed only takes
+// room.
+func (s *snapshotStore) reap() {
+	names, err := s.names(snapshotSuffix)
+	for _, name := range names[min(keptSnapshots, len(names)):] {
+		err = errors.Join(err, s.fs.Remove(path.Join(s.dir, name)))
+	}
+	if err != nil {
+		s.log.Warn("old snapshots could not be removed", "error", err)
+	}
+}
+
+// List implements raft.SnapshotStore: newest first. A snapshot that cannot be
+// read is named in the log and left out.
+func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
+	names, err := s.names(snapshotSuffix)
+	if err != nil {
+		return nil, err
+	}
+	var list []*raft.SnapshotMeta
+	for _, name := range names {
+		meta, r, err := s.Open(strings.TrimSuffix(name, snapshotSuffix))
+		if err != nil {
+			s.log.Error("a snapshot cannot be used", "error", err)
+			continue
+		}
+		list = append(list, meta)
+		_ = r.Close() // only read
+	}
+	return list, nil
+}
+
+// Open implements raft.SnapshotStore. It checks the whole file before the first
+// byte is handed out.
+func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	name := path.Join(s.dir, id+snapshotSuffix)
+	f, err := s.fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	meta, start, err := checkSnapshot(f)
+	if err != nil {
+		_ = f.Close() // only read
+		return nil, nil, fmt.Errorf("%s is corrupt: %w", name, err)
+	}
+	state := io.NewSectionReader(f, start, meta.Size)
+	return meta, &snapshotReader{bufio.NewReaderSize(state, 1<<16), f}, nil
+}
+
+type snapshotReader struct {
+	io.Reader
+	io.Closer
+}
+
+// checkSnapshot returns the description of a snapshot and where its state
+// starts.
+func checkSnapshot(f host.File) (*raft.SnapshotMeta, int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	end := info.Size() - trailerSize
+	head := make([]byte, len(snapshotMagic)+4)
+	if end < int64(len(head)) {
+		return nil, 0, errors.New("it is too short")
+	}
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return nil, 0, err
+	}
+	length := int64(binary.BigEndian.Uint32(head[len(snapshotMagic):]))
+	start := int64(len(head)) + length
+	if string(head[:len(snapshotMagic)]) != snapshotMagic || length > maxDescription || start > end {
+		return nil, 0, errors.New("its head is none of this format")
+	}
+	trailer := make([]byte, trailerSize)
+	if _, err := f.ReadAt(trailer, end); err != nil && !errors.Is(err, io.EOF) {
+		return nil, 0, err
+	}
+	sum := crc32.New(castagnoli())
+	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, end)); err != nil {
+		return nil, 0, err
+	}
+	if sum.Sum32() != binary.BigEndian.Uint32(trailer[8:]) || int64(binary.BigEndian.Uint64(trailer)) != end-start {
+		return nil, 0, errors.New("its checksum does not match")
+	}
+	description := make([]byte, length)
+	if _, err := f.ReadAt(description, int64(len(head))); err != nil {
+		return nil, 0, err
+	}
+	var meta raft.SnapshotMeta
+	if err := json.Unmarshal(description, &meta); err != nil {
+		return nil, 0, err
+	}
+	meta.Size = end - start
+	return &meta, start, nil
+}

@@ -1,0 +1,157 @@
+// Package fsm is the law: the one table from a replicated command to the rule
+// that carries it out on the store, and the state's way into a snapshot and
+// back. raft applies committed commands through it, in the same order on every
+// server, so everything here is a function of the commands alone.
+//
+// A command is a byte that names its type, followed by its msgpack form. A type
+// that a server does not know stops it, since going on would let its state
+// drift from that of the others; unless the type carries IgnoreUnknown.
+package fsm
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/raft"
+
+	"tribune/impl/api"
+	"tribune/impl/kv"
+	"tribune/impl/store"
+)
+
+// Type names a command. The numbers are part of the log's format.
+type Type byte
+
+// The commands.
+const (
+	KVSType       Type = 2 // api.KVApplyRequest; answers bool or error
+	TombstoneType Type = 6 // ReapRequest; answers nil or error
+)
+
+// IgnoreUnknown, added to a type, lets servers that do not know it skip it.
+const IgnoreUnknown Type = 128
+
+// ReapRequest removes the tombstones of deletions at or below an index.
+type ReapRequest struct {
+	UpTo uint64
+}
+
+// rule carries out one command in a transaction and returns the answer.
+type rule func(f *FSM, tx *store.Txn, index uint64, body []byte) any
+
+// FSM is the replicated state machine. It implements raft.BatchingFSM.
+type FSM struct {
+	store  *store.Store
+	handle *codec.MsgpackHandle
+	rules  map[Type]rule
+	log    *slog.Logger
+}
+
+var _ raft.BatchingFSM = (*FSM)(nil)
+
+// New returns a state machine with an empty store.
+func New(log *slog.Logger) (*FSM, error) {
+	s, err := store.New(kv.Tables()...)
+	if err != nil {
+		return nil, err
+	}
+	return &FSM{
+		store:  s,
+		handle: &codec.MsgpackHandle{WriteExt: true},
+		rules:  map[Type]rule{KVSType: applyKVS, TombstoneType: reapTombstones},
+		log:    log,
+	}, nil
+}
+
+// Store is the state that the commands have made.
+func (f *FSM) Store() *store.Store { return f.store }
+
+// Encode returns the command of a type with its request.
+func (f *FSM) Encode(t Type, request any) ([]byte, error) {
+	command := []byte{byte(t)}
+	var body []byte
+	if err := codec.NewEncoderBytes(&body, f.handle).Encode(request); err != nil {
+		return nil, fmt.Errorf("encoding a command of type %d: %w", t, err)
+	}
+	return append(command, body...), nil
+}
+
+func (f *FSM) decode(body []byte, request any) error {
+	return codec.NewDecoderBytes(body, f.handle).Decode(request)
+}
+
+func applyKVS(f *FSM, tx *store.Txn, index uint64, body []byte) any {
+	var r api.KVApplyRequest
+	if err := f.decode(body, &r); err != nil {
+		return fmt.Errorf("decoding a KV command: %w", err)
+	}
+	ok, err := kv.Apply(tx, index, r.Op, r.Entry)
+	if err != nil {
+		return err
+	}
+	return ok
+}
+
+func reapTombstones(f *FSM, tx *store.Txn, _ uint64, body []byte) any {
+	var r ReapRequest
+	if err := f.decode(body, &r); err != nil {
+		return fmt.Errorf("decoding a tombstone command: %w", err)
+	}
+	if err := kv.Reap(tx, r.UpTo); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Apply implements raft.FSM.
+func (f *FSM) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch applies committed entries in one store transaction: readers see
+// all of a batch or nothing.
+func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	tx := f.store.Write()
+	defer tx.Abort()
+	for i, l := range logs {
+		if l.Type == raft.LogCommand {
+			answers[i] = f.apply(tx, l)
+		}
+	}
+	tx.Commit()
+	return answers
+}
+
+func (f *FSM) apply(tx *store.Txn, l *raft.Log) any {
+	if len(l.Data) == 0 {
+		return fmt.Errorf("raft entry %d holds no command", l.Index)
+	}
+	t := Type(l.Data[0])
+	apply := f.rules[t&^IgnoreUnknown]
+	switch {
+	case apply != nil:
+		return apply(f, tx, l.Index, l.Data[1:])
+	case t&IgnoreUnknown != 0:
+		f.log.Warn("skipping a command of an unknown type, written by a newer version", "type", t&^IgnoreUnknown, "index", l.Index)
+		return nil
+	}
+	panic(fmt.Sprintf("raft entry %d holds a command of unknown type %d, written by a newer version: this server must be upgraded", l.Index, t))
+}
+
+// Snapshot captures the state; raft writes it out while commands go on.
+func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
+	return &snapshot{tx: f.store.Read(), handle: f.handle}, nil
+}
+
+// Restore replaces the state by that of a snapshot.
+func (f *FSM) Restore(from io.ReadCloser) error {
+	err := f.store.Restore(func(tx *store.Txn) error { return load(tx, f.handle, from) })
+	if cerr := from.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("restoring a snapshot: %w", err)
+	}
+	return nil
+}
