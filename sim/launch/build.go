@@ -116,10 +116,7 @@ func findTool() (*tool, error) {
 	t := &tool{}
 	var err error
 	if t.path, err = exec.LookPath("go"); err != nil {
-		t.path = filepath.Join(runtime.GOROOT(), "bin", "go")
-		if _, err := os.Stat(t.path); err != nil {
-			return nil, errNoTool
-		}
+		return nil, errNoTool
 	}
 	out, err := run(t.path, "env", "-json", "GOVERSION", "GOROOT", "GOMOD")
 	if err != nil {
