@@ -1,0 +1,130 @@
+package gossip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"tribune/impl/host"
+)
+
+// transport is memberlist's way to the network: datagrams and streams of one
+// port of a host.Network.
+type transport struct {
+	network   host.Network
+	advertise netip.AddrPort
+	packets   net.PacketConn
+	streams   net.Listener
+	packetCh  chan *memberlist.Packet
+	streamCh  chan net.Conn
+	closing   chan struct{}
+	once      sync.Once
+	wait      sync.WaitGroup
+}
+
+var _ memberlist.NodeAwareTransport = (*transport)(nil)
+
+const maxPacket = 65536
+
+func listen(ctx context.Context, n host.Network, bind string, advertise netip.AddrPort) (*transport, error) {
+	streams, err := n.Listen(ctx, "tcp", bind)
+	if err != nil {
+		return nil, fmt.Errorf("the gossip port %s: %w", bind, err)
+	}
+	packets, err := n.ListenPacket(ctx, "udp", bind)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the gossip port %s: %w", bind, err), streams.Close())
+	}
+	t := &transport{
+		network: n, advertise: advertise, packets: packets, streams: streams,
+		packetCh: make(chan *memberlist.Packet), streamCh: make(chan net.Conn), closing: make(chan struct{}),
+	}
+	t.wait.Go(t.receive)
+	t.wait.Go(t.accept)
+	return t, nil
+}
+
+func (t *transport) receive() {
+	buffer := make([]byte, maxPacket)
+	for {
+		n, from, err := t.packets.ReadFrom(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n == 0 {
+			continue // an ICMP error of some earlier packet; gossip lives with loss
+		}
+		p := &memberlist.Packet{Buf: append([]byte(nil), buffer[:n]...), From: from, Timestamp: time.Now()}
+		select {
+		case t.packetCh <- p:
+		case <-t.closing:
+			return
+		}
+	}
+}
+
+func (t *transport) accept() {
+	for {
+		c, err := t.streams.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(100 * time.Millisecond) // out of file descriptors: others must close some
+			continue
+		}
+		select {
+		case t.streamCh <- c:
+		case <-t.closing:
+			_ = c.Close()
+			return
+		}
+	}
+}
+
+func (t *transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return t.advertise.Addr().AsSlice(), int(t.advertise.Port()), nil
+}
+
+func (t *transport) WriteTo(b []byte, address string) (time.Time, error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("gossip: the address %q: %w", address, err)
+	}
+	_, err = t.packets.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	return time.Now(), err
+}
+
+func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	return t.WriteTo(b, a.Addr)
+}
+
+func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packetCh }
+
+func (t *transport) StreamCh() <-chan net.Conn { return t.streamCh }
+
+func (t *transport) DialTimeout(address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return t.network.Dial(ctx, "tcp", address)
+}
+
+func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	return t.DialTimeout(a.Addr, timeout)
+}
+
+func (t *transport) Shutdown() error {
+	var err error
+	t.once.Do(func() {
+		close(t.closing)
+		err = errors.Join(t.streams.Close(), t.packets.Close())
+		t.wait.Wait()
+	})
+	return err
+}

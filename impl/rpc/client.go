@@ -1,0 +1,89 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"tribune/impl/fault"
+)
+
+// Client sends requests to other servers, over one connection to each that it
+// keeps and restores.
+type Client struct {
+	port  *Port
+	codec msgpack
+
+	mu     sync.Mutex
+	conns  map[string]*grpc.ClientConn
+	closed bool
+}
+
+// NewClient returns a client that dials through the port's network.
+func NewClient(p *Port) *Client {
+	return &Client{port: p, codec: newCodec(), conns: map[string]*grpc.ClientConn{}}
+}
+
+// Close ends all connections; requests on their way fail.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	var err error
+	for _, conn := range c.conns {
+		err = errors.Join(err, conn.Close())
+	}
+	c.conns = nil
+	return err
+}
+
+func (c *Client) conn(address string) (*grpc.ClientConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, fault.New(fault.Unavailable, "this server is shutting down")
+	}
+	if conn := c.conns[address]; conn != nil {
+		return conn, nil
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return c.port.dial(ctx, address, grpcByte)
+		}),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(), // whether a request may be sent again is for the caller to decide
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(c.codec), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("rpc: a connection to %s: %w", address, err)
+	}
+	c.conns[address] = conn
+	return conn, nil
+}
+
+// Call sends a request to the server at address and returns its answer. An
+// error has the fault.Kind that the server gave it, or is fault.Unavailable when
+// the server did not answer; then it may have got the request all the same.
+func Call[Answer any](ctx context.Context, c *Client, address, method string, request any) (Answer, error) {
+	var a Answer
+	conn, err := c.conn(address)
+	if err != nil {
+		return a, err
+	}
+	return a, fromWire(conn.Invoke(ctx, "/"+service+"/"+method, request, &a))
+}

@@ -1,0 +1,63 @@
+package rpc
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+
+	"tribune/impl/fault"
+)
+
+// msgpack is a gRPC codec for plain Go structs.
+type msgpack struct{ handle *codec.MsgpackHandle }
+
+func newCodec() msgpack { return msgpack{&codec.MsgpackHandle{WriteExt: true}} }
+
+// Name implements encoding.CodecV2; it becomes the content subtype.
+func (msgpack) Name() string { return "msgpack" }
+
+// Marshal implements encoding.CodecV2.
+func (m msgpack) Marshal(v any) (mem.BufferSlice, error) {
+	var b []byte
+	if err := codec.NewEncoderBytes(&b, m.handle).Encode(v); err != nil {
+		return nil, fmt.Errorf("encoding %T: %w", v, err)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(b)}, nil
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (m msgpack) Unmarshal(data mem.BufferSlice, v any) error {
+	if err := codec.NewDecoderBytes(data.Materialize(), m.handle).Decode(v); err != nil {
+		return fmt.Errorf("decoding %T: %w", v, err)
+	}
+	return nil
+}
+
+// firstCode is the gRPC status code of fault.Internal; the other kinds follow.
+// gRPC's own codes end far below.
+const firstCode = 100
+
+// toWire turns an error into one that keeps its kind on the wire.
+func toWire(err error) error {
+	if err == nil {
+		return nil
+	}
+	return status.Error(codes.Code(firstCode+uint32(fault.Of(err))), err.Error())
+}
+
+// fromWire is the reverse. A failure of gRPC itself is fault.Unavailable.
+func fromWire(err error) error {
+	if err == nil {
+		return nil
+	}
+	s := status.Convert(err)
+	if n := uint32(s.Code()); n >= firstCode {
+		if kind := fault.Kind(n - firstCode); kind.Valid() {
+			return fault.New(kind, "%s", s.Message())
+		}
+	}
+	return fault.New(fault.Unavailable, "rpc error: %s: %s", s.Code(), s.Message())
+}

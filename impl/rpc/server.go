@@ -1,0 +1,71 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+const service = "tribune"
+
+// maxMessage bounds a request or an answer: a list of many large values.
+const maxMessage = 64 << 20
+
+const (
+	keepaliveTime    = 30 * time.Second
+	keepaliveTimeout = 10 * time.Second
+)
+
+// Method is an entry of a server's table of endpoints.
+type Method struct{ desc grpc.MethodDesc }
+
+// Handle makes an entry: requests to name, such as "KV.Get", are answered by f.
+func Handle[Request, Answer any](name string, f func(context.Context, Request) (Answer, error)) Method {
+	handler := func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		var r Request
+		if err := decode(&r); err != nil {
+			return nil, err
+		}
+		a, err := f(ctx, r)
+		if err != nil {
+			return nil, toWire(err)
+		}
+		return &a, nil
+	}
+	return Method{grpc.MethodDesc{MethodName: name, Handler: handler}}
+}
+
+// Server answers requests that come in on a Port.
+type Server struct {
+	grpc *grpc.Server
+	wait sync.WaitGroup
+}
+
+// Serve starts answering.
+func Serve(p *Port, methods ...Method) *Server {
+	s := &Server{grpc: grpc.NewServer(
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(maxMessage),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true),
+	)}
+	desc := grpc.ServiceDesc{ServiceName: service, HandlerType: (*any)(nil)}
+	for _, m := range methods {
+		desc.Methods = append(desc.Methods, m.desc)
+	}
+	s.grpc.RegisterService(&desc, s)
+	s.wait.Go(func() { _ = s.grpc.Serve(p.grpc) }) // it ends when the port or the server closes
+	return s
+}
+
+// Close ends all connections and waits for the requests that are being
+// answered; their contexts are cancelled.
+func (s *Server) Close() {
+	s.grpc.Stop()
+	s.wait.Wait()
+}
