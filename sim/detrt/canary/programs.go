@@ -33,7 +33,7 @@ func canaries() []canary {
 		{"mutex-idle", mutexIdle},
 		{"mutex-clock", mutexClock},
 		{"finalizers", finalizers},
-	}, nodeCanaries()...)
+	}, append(nodeCanaries(), libraryCanaries()...)...)
 }
 
 // before is made before the run: its seed and its keys' hashes are the
