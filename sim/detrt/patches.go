@@ -25,137 +25,136 @@ func Patches() []overlay.Patch {
 		File: "runtime/tribune_sim.go",
 		New:  runtimeSim,
 	}}
-	all = append(all, randomness()...)
-	all = append(all, scheduling()...)
-	all = append(all, clocks()...)
-	return append(all, nodes()...)
+	all = append(all, randomness...)
+	all = append(all, scheduling...)
+	all = append(all, clocks...)
+	return append(all, nodes...)
 }
 
-func randomness() []overlay.Patch {
-	return []overlay.Patch{{
-		Name: "process-seed",
-		Why:  "the kernel seeds the process: hash keys, heap base and the seeds of maps made before the run differ",
-		File: "runtime/rand.go",
-		Old: `	globalRand.state.Init(*seed)
+// randomness: what is drawn, and what the addresses of objects decide.
+var randomness = []overlay.Patch{{
+	Name: "process-seed",
+	Why:  "the kernel seeds the process: hash keys, heap base and the seeds of maps made before the run differ",
+	File: "runtime/rand.go",
+	Old: `	globalRand.state.Init(*seed)
 	clear(seed[:])
 `,
-		New: `	clear(seed[:])
+	New: `	clear(seed[:])
 	seed[0] = 42
 	globalRand.state.Init(*seed)
 	clear(seed[:])
 `,
-	}, {
-		Name: "rand",
-		Why:  "map iteration, map seeds, math/rand and maphash draw from a generator of the thread",
-		File: "runtime/rand.go",
-		Old: `	mp := getg().m
+}, {
+	Name: "rand",
+	Why:  "map iteration, map seeds, math/rand and maphash draw from a generator of the thread",
+	File: "runtime/rand.go",
+	Old: `	mp := getg().m
 	c := &mp.chacha8
 	for {
 `,
-		New: `	if s := simStream(); s != nil {
+	New: `	if s := simStream(); s != nil {
 		return simDraw(s)
 	}
 	mp := getg().m
 	c := &mp.chacha8
 	for {
 `,
-	}, {
-		Name: "select",
-		Why:  "which ready case a select takes is drawn from a generator of the thread",
-		File: "runtime/select.go",
-		Old:  "j := cheaprandn(uint32(norder + 1))",
-		New:  "j := simRandn(uint32(norder + 1))",
-	}, {
-		Name: "timer-order",
-		Why:  "the order of timers due at one instant is drawn from a generator of the thread",
-		File: "runtime/time.go",
-		Old:  "t.rand = cheaprand()",
-		New:  "t.rand = simRandn(1<<32 - 1)",
-	}, {
-		Name: "crypto",
-		Why:  "keys, UUIDs and nonces come from the kernel",
-		File: "crypto/internal/sysrand/rand.go",
-		Old: `func Read(b []byte) {
+}, {
+	Name: "select",
+	Why:  "which ready case a select takes is drawn from a generator of the thread",
+	File: "runtime/select.go",
+	Old:  "j := cheaprandn(uint32(norder + 1))",
+	New:  "j := simRandn(uint32(norder + 1))",
+}, {
+	Name: "timer-order",
+	Why:  "the order of timers due at one instant is drawn from a generator of the thread",
+	File: "runtime/time.go",
+	Old:  "t.rand = cheaprand()",
+	New:  "t.rand = simRandn(1<<32 - 1)",
+}, {
+	Name: "crypto",
+	Why:  "keys, UUIDs and nonces come from the kernel",
+	File: "crypto/internal/sysrand/rand.go",
+	Old: `func Read(b []byte) {
 `,
-		New: `func Read(b []byte) {
+	New: `func Read(b []byte) {
 	if simFill(b) {
 		return
 	}
 `,
-	}, {
-		Name: "crypto-link",
-		Why:  "gives crypto/internal/sysrand the runtime's function",
-		File: "crypto/internal/sysrand/rand.go",
-		Old:  "var testingOnlyFailRead bool\n",
-		New: `var testingOnlyFailRead bool
+}, {
+	Name: "crypto-link",
+	Why:  "gives crypto/internal/sysrand the runtime's function",
+	File: "crypto/internal/sysrand/rand.go",
+	Old:  "var testingOnlyFailRead bool\n",
+	New: `var testingOnlyFailRead bool
 
 //go:linkname simFill runtime.simFill
 func simFill(b []byte) bool
 `,
-	}, {
-		Name: "portable-hash",
-		Why:  "the hash function depends on the CPU's features, and map order on the hash function",
-		File: "runtime/alg.go",
-		Old:  "	// Install AES hash algorithms if the instructions needed are present.\n",
-		New: `	for i := range hashkey {
+}, {
+	Name: "portable-hash",
+	Why:  "the hash function depends on the CPU's features, and map order on the hash function",
+	File: "runtime/alg.go",
+	Old:  "	// Install AES hash algorithms if the instructions needed are present.\n",
+	New: `	for i := range hashkey {
 		hashkey[i] = uintptr(bootstrapRand())
 	}
 	if true {
 		return
 	}
 `,
-	}, {
-		Name: "identity-hash",
-		Why:  "maps keyed by pointers, channels and interfaces hash by address, which depends on everything ever allocated and freed",
-		File: "runtime/hash64.go",
-		Old: `	a := r8(p)
+}, {
+	Name: "identity-hash",
+	Why:  "maps keyed by pointers, channels and interfaces hash by address, which depends on everything ever allocated and freed",
+	File: "runtime/hash64.go",
+	Old: `	a := r8(p)
 	return mix(m5^8`,
-		New: `	a := simIdentity(r8(p))
+	New: `	a := simIdentity(r8(p))
 	return mix(m5^8`,
-	}, {
-		Name: "identity-free",
-		Why:  "a new object at the address of a dead one must get an identity of its own",
-		File: "runtime/mheap.go",
-		Old: `	default:
+}, {
+	Name: "identity-free",
+	Why:  "a new object at the address of a dead one must get an identity of its own",
+	File: "runtime/mheap.go",
+	Old: `	default:
 		throw("bad special kind")
 `,
-		New: `	case _KindSpecialSim:
+	New: `	case _KindSpecialSim:
 		simForget(s)
 	default:
 		throw("bad special kind")
 `,
-	}}
-}
+}}
 
-func scheduling() []overlay.Patch {
-	return []overlay.Patch{{
-		Name: "put",
-		Why:  "the bubble has a run queue of its own, so that nothing outside changes its order and every order is drawn from the seed",
-		File: "runtime/proc.go",
-		Old: `	if !haveSysmon && next {
+// scheduling: which goroutine runs when.
+var scheduling = []overlay.Patch{{
+	Name: "put",
+	Why:  "the bubble has a run queue of its own, so that nothing outside changes its order and every order is drawn from the seed",
+	File: "runtime/proc.go",
+	Old: `	if !haveSysmon && next {
 `,
-		New: `	if simOn && simPut(gp) {
+	New: `	if simOn && simPut(gp) {
 		return
 	}
 	if !haveSysmon && next {
 `,
-	}, {
-		Name: "get",
-		Why:  "takes the next goroutine of the bubble's queue, before anything whose turn depends on what ran before the bubble",
-		File: "runtime/proc.go",
-		Old:  "	// Check the global runnable queue once in a while to ensure fairness.\n",
-		New: `	if simOn {
+}, {
+	Name: "get",
+	Why:  "takes the next goroutine of the bubble's queue, before anything whose turn depends on what ran before the bubble",
+	File: "runtime/proc.go",
+	Old:  "	// Check the global runnable queue once in a while to ensure fairness.\n",
+	New: `	if simOn {
 		if gp := simGet(); gp != nil {
 			return gp, false, false
 		}
 	}
 
 `,
-	}, {
-		Name: "yield",
-		Why:  "a goroutine that yields would leave the bubble's queue for the global one and starve there",
-		File: "runtime/proc.go",
-		Old: `	} else {
+}, {
+	Name: "yield",
+	Why:  "a goroutine that yields would leave the bubble's queue for the global one and starve there",
+	File: "runtime/proc.go",
+	Old: `	} else {
 		lock(&sched.lock)
 		globrunqput(gp)
 		unlock(&sched.lock)
@@ -163,7 +162,7 @@ func scheduling() []overlay.Patch {
 
 	if mainStarted {
 `,
-		New: `	} else if simOn && gp.bubble != nil && !sim.open {
+	New: `	} else if simOn && gp.bubble != nil && !sim.open {
 		if sim.stuck {
 			simStuck(gp)
 		}
@@ -177,56 +176,55 @@ func scheduling() []overlay.Patch {
 
 	if mainStarted {
 `,
-	}, {
-		Name: "no-preemption",
-		Why:  "the system monitor preempts after 10 ms of real time and takes the P from a goroutine in a system call; it keeps watch over virtual time instead",
-		File: "runtime/proc.go",
-		Old: `	n := 0
+}, {
+	Name: "no-preemption",
+	Why:  "the system monitor preempts after 10 ms of real time and takes the P from a goroutine in a system call; it keeps watch over virtual time instead",
+	File: "runtime/proc.go",
+	Old: `	n := 0
 	// Prevent allp slice changes. This lock will be completely
 `,
-		New: `	if simOn {
+	New: `	if simOn {
 		simWatch(now)
 		return 0
 	}
 	n := 0
 	// Prevent allp slice changes. This lock will be completely
 `,
-	}, {
-		Name: "mutex-idle",
-		Why:  "virtual time does not advance while a goroutine waits for a mutex, so one that is held across a sleep hangs the bubble",
-		File: "runtime/runtime2.go",
-		Old: `	waitReasonSynctestSelect:        true,
+}, {
+	Name: "mutex-idle",
+	Why:  "virtual time does not advance while a goroutine waits for a mutex, so one that is held across a sleep hangs the bubble",
+	File: "runtime/runtime2.go",
+	Old: `	waitReasonSynctestSelect:        true,
 }
 `,
-		New: `	waitReasonSynctestSelect:        true,
+	New: `	waitReasonSynctestSelect:        true,
 	waitReasonSyncMutexLock:         true,
 	waitReasonSyncRWMutexLock:       true,
 	waitReasonSyncRWMutexRLock:      true,
 }
 `,
-	}, {
-		Name: "mutex-clock",
-		Why:  "a mutex hands over in order once someone waited for 1 ms of real time",
-		File: "runtime/sema.go",
-		Old: `func internal_sync_nanotime() int64 {
+}, {
+	Name: "mutex-clock",
+	Why:  "a mutex hands over in order once someone waited for 1 ms of real time",
+	File: "runtime/sema.go",
+	Old: `func internal_sync_nanotime() int64 {
 `,
-		New: `func internal_sync_nanotime() int64 {
+	New: `func internal_sync_nanotime() int64 {
 	if b := getg().bubble; simOn && b != nil {
 		return b.now
 	}
 `,
-	}}
-}
+}}
 
-func clocks() []overlay.Patch {
-	return []overlay.Patch{{
-		Name: "now",
-		Why:  "each node has a wall clock of its own, and a monotonic one that its jumps do not bend; reading it again and again costs time",
-		File: "runtime/time.go",
-		Old: `	if bubble := getg().bubble; bubble != nil {
+// clocks: what time it is.
+var clocks = []overlay.Patch{{
+	Name: "now",
+	Why:  "each node has a wall clock of its own, and a monotonic one that its jumps do not bend; reading it again and again costs time",
+	File: "runtime/time.go",
+	Old: `	if bubble := getg().bubble; bubble != nil {
 		sec = bubble.now / (1000 * 1000 * 1000)
 `,
-		New: `	if bubble := getg().bubble; bubble != nil {
+	New: `	if bubble := getg().bubble; bubble != nil {
 		if simOn {
 			simSpin(getg(), sys.GetCallerPC(), sys.GetCallerSP())
 			if n := getg().simNode; n != nil {
@@ -237,16 +235,16 @@ func clocks() []overlay.Patch {
 		}
 		sec = bubble.now / (1000 * 1000 * 1000)
 `,
-	}, {
-		Name: "nano",
-		Why:  "time.Since and the starting of timers read the monotonic clock",
-		File: "runtime/time.go",
-		Old: `	if gp.bubble != nil {
+}, {
+	Name: "nano",
+	Why:  "time.Since and the starting of timers read the monotonic clock",
+	File: "runtime/time.go",
+	Old: `	if gp.bubble != nil {
 		return gp.bubble.now
 	}
 	return nanotime()
 `,
-		New: `	if gp.bubble != nil {
+	New: `	if gp.bubble != nil {
 		if simOn {
 			simSpin(gp, sys.GetCallerPC(), sys.GetCallerSP())
 			if n := gp.simNode; n != nil {
@@ -257,17 +255,17 @@ func clocks() []overlay.Patch {
 	}
 	return nanotime()
 `,
-	}, {
-		Name: "start-nano",
-		Why:  "monotonic readings are stored and printed relative to the process's real start",
-		File: "time/time.go",
-		Old:  "var startNano int64 = runtimeNano() - 1\n",
-		New:  "var startNano int64 = 0\n",
-	}, {
-		Name: "advance",
-		Why:  "a charge for a busy loop may have moved time past a timer; and time that advances ends the count of clock reads",
-		File: "runtime/synctest.go",
-		Old: `		if next < bubble.now {
+}, {
+	Name: "start-nano",
+	Why:  "monotonic readings are stored and printed relative to the process's real start",
+	File: "time/time.go",
+	Old:  "var startNano int64 = runtimeNano() - 1\n",
+	New:  "var startNano int64 = 0\n",
+}, {
+	Name: "advance",
+	Why:  "a charge for a busy loop may have moved time past a timer; and time that advances ends the count of clock reads",
+	File: "runtime/synctest.go",
+	Old: `		if next < bubble.now {
 			throw("time went backwards")
 		}
 		if bubble.done {
@@ -276,24 +274,24 @@ func clocks() []overlay.Patch {
 		}
 		bubble.now = next
 `,
-		New: `		if bubble.done {
+	New: `		if bubble.done {
 			// Time stops once the bubble's main goroutine has exited.
 			break
 		}
 		bubble.now = max(bubble.now, next)
 		sim.spins = 0
 `,
-	}, {
-		Name: "sleep",
-		Why:  "a sleeping goroutine sleeps on its node's clock",
-		File: "runtime/time.go",
-		Old: `		now = bubble.now
+}, {
+	Name: "sleep",
+	Why:  "a sleeping goroutine sleeps on its node's clock",
+	File: "runtime/time.go",
+	Old: `		now = bubble.now
 	} else {
 		now = nanotime()
 	}
 	when := now + ns
 `,
-		New: `		now = bubble.now
+	New: `		now = bubble.now
 		if n := gp.simNode; n != nil {
 			ns = n.span(ns)
 		}
@@ -303,109 +301,107 @@ func clocks() []overlay.Patch {
 	}
 	when := now + ns
 `,
-	}, {
-		Name: "new-timer",
-		Why:  "a timer runs on its node's clock",
-		File: "runtime/time.go",
-		Old: `		t.isFake = true
+}, {
+	Name: "new-timer",
+	Why:  "a timer runs on its node's clock",
+	File: "runtime/time.go",
+	Old: `		t.isFake = true
 	}
 	t.modify(when, period, f, arg, 0)
 `,
-		New: `		t.isFake = true
+	New: `		t.isFake = true
 		when, period = simWhen(&t.timer, when, period)
 	}
 	t.modify(when, period, f, arg, 0)
 `,
-	}, {
-		Name: "reset-timer",
-		Why:  "a timer belongs to the node that set it last",
-		File: "runtime/time.go",
-		Old: `		fatal("reset of synctest timer from outside bubble")
+}, {
+	Name: "reset-timer",
+	Why:  "a timer belongs to the node that set it last",
+	File: "runtime/time.go",
+	Old: `		fatal("reset of synctest timer from outside bubble")
 	}
 `,
-		New: `		fatal("reset of synctest timer from outside bubble")
+	New: `		fatal("reset of synctest timer from outside bubble")
 	}
 	if t.isFake {
 		when, period = simWhen(&t.timer, when, period)
 	}
 `,
-	}}
-}
+}}
 
-func nodes() []overlay.Patch {
-	return []overlay.Patch{{
-		Name: "node-field",
-		Why:  "each goroutine carries the tag of its node",
-		File: "runtime/runtime2.go",
-		Old:  "	bubble  *synctestBubble\n",
-		New:  "	bubble  *synctestBubble\n	simNode *simNode\n",
-	}, {
-		Name: "node-inherit",
-		Why:  "a goroutine belongs to the node of the goroutine that starts it",
-		File: "runtime/proc.go",
-		Old:  "		newg.bubble = callergp.bubble\n",
-		New:  "		newg.bubble = callergp.bubble\n		newg.simNode = callergp.simNode\n",
-	}, {
-		Name: "node-header",
-		Why:  "a dump of goroutines names the node of each",
-		File: "runtime/traceback.go",
-		Old: `		print(", synctest bubble ", bubble.id)
+// nodes: who runs, and whether it lives.
+var nodes = []overlay.Patch{{
+	Name: "node-field",
+	Why:  "each goroutine carries the tag of its node",
+	File: "runtime/runtime2.go",
+	Old:  "	bubble  *synctestBubble\n",
+	New:  "	bubble  *synctestBubble\n	simNode *simNode\n",
+}, {
+	Name: "node-inherit",
+	Why:  "a goroutine belongs to the node of the goroutine that starts it",
+	File: "runtime/proc.go",
+	Old:  "		newg.bubble = callergp.bubble\n",
+	New:  "		newg.bubble = callergp.bubble\n		newg.simNode = callergp.simNode\n",
+}, {
+	Name: "node-header",
+	Why:  "a dump of goroutines names the node of each",
+	File: "runtime/traceback.go",
+	Old: `		print(", synctest bubble ", bubble.id)
 `,
-		New: `		print(", synctest bubble ", bubble.id)
+	New: `		print(", synctest bubble ", bubble.id)
 		if n := gp.simNode; n != nil {
 			print(", node ", n.name)
 		}
 `,
-	}, {
-		Name: "timer-field",
-		Why:  "each timer carries the tag of its node",
-		File: "runtime/time.go",
-		Old: `	isSending atomic.Int32
+}, {
+	Name: "timer-field",
+	Why:  "each timer carries the tag of its node",
+	File: "runtime/time.go",
+	Old: `	isSending atomic.Int32
 }
 `,
-		New: `	isSending atomic.Int32
+	New: `	isSending atomic.Int32
 
 	simNode *simNode
 }
 `,
-	}, {
-		Name: "timer-dead",
-		Why:  "the timers of a killed process never fire",
-		File: "runtime/time.go",
-		Old: `	f := t.f
+}, {
+	Name: "timer-dead",
+	Why:  "the timers of a killed process never fire",
+	File: "runtime/time.go",
+	Old: `	f := t.f
 	arg := t.arg
 `,
-		New: `	f := t.f
+	New: `	f := t.f
 	if simDead(t) {
 		f = simNothing
 	}
 	arg := t.arg
 `,
-	}, {
-		Name: "timer-enter",
-		Why:  "a timer's function runs on the clock and in the name of its node",
-		File: "runtime/time.go",
-		Old: `		gp.bubble = bubble
+}, {
+	Name: "timer-enter",
+	Why:  "a timer's function runs on the clock and in the name of its node",
+	File: "runtime/time.go",
+	Old: `		gp.bubble = bubble
 		bubble.changegstatus(gp, _Gdead, _Grunning)
 `,
-		New: `		gp.bubble = bubble
+	New: `		gp.bubble = bubble
 		gp.simNode = t.simNode
 		bubble.changegstatus(gp, _Gdead, _Grunning)
 `,
-	}, {
-		Name: "dead-stacks",
-		Why:  "the stacks of killed processes would keep all their memory for the rest of the run",
-		File: "runtime/mgcmark.go",
-		Old: `	if gp == getg() {
+}, {
+	Name: "dead-stacks",
+	Why:  "the stacks of killed processes would keep all their memory for the rest of the run",
+	File: "runtime/mgcmark.go",
+	Old: `	if gp == getg() {
 		throw("can't scan our own stack")
 	}
 `,
-		New: `	if gp == getg() {
+	New: `	if gp == getg() {
 		throw("can't scan our own stack")
 	}
 	if n := gp.simNode; n != nil && n.dead {
 		return 0
 	}
 `,
-	}}
-}
+}}
