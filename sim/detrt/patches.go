@@ -191,6 +191,12 @@ var scheduling = []overlay.Patch{{
 	// Prevent allp slice changes. This lock will be completely
 `,
 }, {
+	Name: "one-cpu",
+	Why:  "programs size pools and shards by the machine's number of CPUs",
+	File: "runtime/debug.go",
+	Old:  "	return int(numCPUStartup)\n",
+	New:  "	if simOn {\n		return 1\n	}\n	return int(numCPUStartup)\n",
+}, {
 	Name: "mutex-idle",
 	Why:  "virtual time does not advance while a goroutine waits for a mutex, so one that is held across a sleep hangs the bubble",
 	File: "runtime/runtime2.go",

@@ -9,6 +9,7 @@ import (
 	mathrand "math/rand"
 	"runtime"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"tribune/sim/detrt"
@@ -30,6 +31,8 @@ func canaries() []canary {
 		{"outside", outside},
 		{"crowd", crowd},
 		{"no-preemption", compute},
+		{"one-cpu", func(out io.Writer) { fmt.Fprintln(out, runtime.NumCPU()) }},
+		{"wait", wait},
 		{"mutex-idle", mutexIdle},
 		{"mutex-clock", mutexClock},
 		{"finalizers", finalizers},
@@ -246,6 +249,24 @@ func compute(out io.Writer) {
 	for range 3 {
 		fmt.Fprintln(out, <-done)
 	}
+}
+
+// wait finds all others at rest, held ones included, without time passing.
+func wait(out io.Writer) {
+	ran := 0
+	n := detrt.NewNode("n", 1)
+	for range 10 {
+		n.Go(func() { ran++; time.Sleep(time.Second); ran++ })
+	}
+	synctest.Wait()
+	fmt.Fprintln(out, ran, time.Now())
+	n.Pause()
+	time.Sleep(2 * time.Second)
+	synctest.Wait()
+	fmt.Fprintln(out, ran, time.Now())
+	n.Resume()
+	synctest.Wait()
+	fmt.Fprintln(out, ran, time.Now())
 }
 
 // mutexIdle holds a mutex across a wait.
