@@ -1,0 +1,262 @@
+// Package server is the brain of a server agent: it puts gossip, raft, the state
+// machine and the server port together, and answers requests.
+//
+//   - server.go opens and closes the parts.
+//   - bootstrap.go makes the first raft group out of what gossip finds.
+//   - leader.go holds the leader's duties, among them to decide from when on the
+//     leader may answer reads.
+//   - forward.go brings a request to the server that may answer it.
+//   - read.go is reading: the three consistency modes and blocking queries.
+//   - kv.go and status.go are the endpoints, for callers in this process and, in
+//     the table of endpoints, for other servers.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path"
+	"strconv"
+	"sync"
+	"time"
+
+	"tribune/impl/api"
+	"tribune/impl/consensus"
+	"tribune/impl/fsm"
+	"tribune/impl/gossip"
+	"tribune/impl/host"
+	"tribune/impl/rpc"
+)
+
+// Config says who the server is. All of it is required but where a default is
+// named.
+type Config struct {
+	Host       host.Host
+	Logger     *slog.Logger
+	NodeName   string
+	NodeID     string
+	Datacenter string
+	DataDir    string
+	Build      string // version, shown to others
+
+	RPCBind      string         // "IP:PORT" of the server port
+	RPCAdvertise netip.AddrPort // where others reach it
+	LANBind      string         // "IP:PORT" of the gossip port
+	LANAdvertise netip.AddrPort
+
+	Bootstrap       bool // lead a group of one, without asking anybody
+	BootstrapExpect int  // make the first group once so many servers are there; 0: join one that exists
+
+	Raft RaftConfig
+}
+
+// RaftConfig are raft's settings; zero means the default of consensus.Config.
+type RaftConfig struct {
+	Multiplier        int
+	SnapshotThreshold uint64
+	SnapshotInterval  time.Duration
+	TrailingLogs      uint64
+}
+
+// MaxValueSize is the most bytes that a KV value may have.
+const MaxValueSize = 512 << 10
+
+// Server is a running server.
+type Server struct {
+	config Config
+	log    *slog.Logger
+	fsm    *fsm.FSM
+	raft   *consensus.Node
+	port   *rpc.Port
+	pool   *gossip.Pool
+	client *rpc.Client
+	rpc    *rpc.Server
+	tenure tenure
+
+	ctx  context.Context // ends when the server closes
+	stop context.CancelFunc
+	wait sync.WaitGroup
+
+	close    sync.Once
+	closeErr error
+}
+
+// New starts a server: everything, or nothing with an error that says what
+// could not be had.
+func New(ctx context.Context, c Config) (*Server, error) {
+	s := &Server{config: c, log: c.Logger}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.rpc = rpc.Serve(s.port, s.endpoints()...)
+	if _, err := s.pool.Rejoin(ctx); err != nil {
+		s.log.Warn("the members known from before could not be read", "error", err)
+	}
+	s.wait.Go(s.watchMembers)
+	s.wait.Go(s.watchLeadership)
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	var err error
+	c := s.config
+	if s.fsm, err = fsm.New(s.log); err != nil {
+		return err
+	}
+	if s.port, err = rpc.Listen(ctx, c.Host.Network(), c.RPCBind, c.RPCAdvertise, s.log); err != nil {
+		return err
+	}
+	s.client = rpc.NewClient(s.port)
+	s.raft, err = consensus.Open(consensus.Config{
+		ID: c.NodeID, FS: c.Host.FS(), Dir: path.Join(c.DataDir, "raft"), FSM: s.fsm, Stream: s.port.Raft(),
+		Logger: s.log, Multiplier: c.Raft.Multiplier, SnapshotThreshold: c.Raft.SnapshotThreshold,
+		SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: c.Raft.TrailingLogs,
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.Host.FS().MkdirAll(path.Join(c.DataDir, "serf"), 0o700); err != nil {
+		return err
+	}
+	s.pool, err = gossip.Start(ctx, gossip.Config{
+		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(),
+		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Logger: s.log,
+	})
+	return err
+}
+
+// tags is what the server says about itself in gossip, in Consul's words.
+func (s *Server) tags() map[string]string {
+	c := s.config
+	tags := map[string]string{
+		"role": "consul", "dc": c.Datacenter, "id": c.NodeID, "build": c.Build,
+		"port": strconv.Itoa(int(c.RPCAdvertise.Port())), "vsn": "2", "vsn_min": "2", "vsn_max": "3", "raft_vsn": "3",
+	}
+	if c.Bootstrap {
+		tags["bootstrap"] = "1"
+	}
+	if c.BootstrapExpect > 0 {
+		tags["expect"] = strconv.Itoa(c.BootstrapExpect)
+	}
+	return tags
+}
+
+// watchMembers acts on every change of membership: bootstrap, and the leader's
+// reconciliation. It looks again now and then, for what failed the last time.
+func (s *Server) watchMembers() {
+	const again = time.Second
+	done := s.bootstrap()
+	for {
+		var retry <-chan time.Time
+		if !done {
+			retry = time.After(again)
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.pool.Changed():
+			s.tenure.wake()
+		case <-retry:
+		}
+		if !done {
+			done = s.bootstrap()
+		}
+	}
+}
+
+// Close stops the server without a word to the others and waits until all of
+// it has stopped. What was acknowledged is on disk.
+func (s *Server) Close() error {
+	s.close.Do(func() {
+		s.stop()
+		var errs []error
+		if s.pool != nil {
+			errs = append(errs, s.pool.Close())
+		}
+		if s.rpc != nil {
+			s.rpc.Close()
+		}
+		if s.client != nil {
+			errs = append(errs, s.client.Close())
+		}
+		if s.port != nil {
+			errs = append(errs, s.port.Close())
+		}
+		if s.raft != nil {
+			errs = append(errs, s.raft.Close())
+		}
+		s.wait.Wait()
+		s.closeErr = errors.Join(errs...)
+	})
+	return s.closeErr
+}
+
+// Leave takes the server out of the raft group where that can be done, and
+// tells the other agents that it goes for good. Close must follow.
+func (s *Server) Leave(ctx context.Context) error {
+	servers, _, err := s.raft.Servers()
+	if err != nil {
+		return fmt.Errorf("leaving: %w", err)
+	}
+	if len(servers) > 1 && s.raft.IsLeader() {
+		if err := s.raft.TransferLeadership(); err != nil {
+			s.log.Warn("leaving: leadership could not be handed over", "error", err)
+		}
+	}
+	if err := s.pool.Leave(); err != nil {
+		return fmt.Errorf("leaving the gossip pool: %w", err)
+	}
+	if len(servers) > 1 {
+		s.awaitRemoval(ctx)
+	}
+	return nil
+}
+
+// awaitRemoval waits until the leader has taken this server out of the group, so
+// that it still takes part in the decision.
+func (s *Server) awaitRemoval(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		servers, _, err := s.raft.Servers()
+		if err != nil {
+			return
+		}
+		present := false
+		for _, m := range servers {
+			present = present || m.ID == s.config.NodeID
+		}
+		if !present {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.log.Warn("leaving: the leader has not taken this server out of the raft group in time; it will when it sees it has left")
+			return
+		}
+	}
+}
+
+// Members lists the members of the LAN pool, sorted by name.
+func (s *Server) Members() []api.Member { return s.pool.Members() }
+
+// Join contacts agents of the LAN pool and returns how many answered.
+func (s *Server) Join(ctx context.Context, addresses []string) (int, error) {
+	return s.pool.Join(ctx, addresses)
+}
+
+// ForceLeave moves a failed member to "left"; with prune it is forgotten.
+func (s *Server) ForceLeave(name string, prune bool) error { return s.pool.Remove(name, prune) }
+
+// Raft is the server's part in the raft group.
+func (s *Server) Raft() *consensus.Node { return s.raft }
+
+// StateDigest is the SHA-256 of the replicated state: equal on servers that
+// have applied the same entries.
+func (s *Server) StateDigest() (string, error) { return s.fsm.Digest() }
