@@ -14,3 +14,24 @@ type Member struct {
 	DelegateMax uint8
 	DelegateCur uint8
 }
+
+// AgentSelf is what an agent says about itself (/v1/agent/self).
+type AgentSelf struct {
+	Config      AgentConfig
+	DebugConfig map[string]any
+	Member      Member
+	Stats       map[string]map[string]string
+	Meta        map[string]string
+}
+
+// AgentConfig is the part of an agent's configuration that others rely on.
+type AgentConfig struct {
+	Datacenter        string
+	PrimaryDatacenter string
+	NodeName          string
+	NodeID            string
+	Revision          string
+	Server            bool
+	Version           string
+	BuildDate         string
+}

@@ -73,8 +73,8 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 	if r.Entry.Key == "" && r.Op != api.KVDeleteTree {
 		return api.KVApplyResponse{}, fault.New(fault.Invalid, "Must provide key")
 	}
-	if n := len(r.Entry.Value); n > MaxValueSize {
-		return api.KVApplyResponse{}, fault.New(fault.TooLarge, "Value exceeds %d byte limit", MaxValueSize)
+	if n := len(r.Entry.Value); n > s.config.MaxValueSize {
+		return api.KVApplyResponse{}, fault.New(fault.TooLarge, "Value exceeds %d byte limit", s.config.MaxValueSize)
 	}
 	return forward(ctx, s, methodApply, r, untouched, func(<-chan struct{}) (api.KVApplyResponse, error) {
 		index, answer, err := s.commit(ctx, fsm.KVSType, r)

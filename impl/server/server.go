@@ -49,6 +49,8 @@ type Config struct {
 	Bootstrap       bool // lead a group of one, without asking anybody
 	BootstrapExpect int  // make the first group once so many servers are there; 0: join one that exists
 
+	MaxValueSize int // most bytes of a KV value; 0: DefaultMaxValueSize
+
 	Raft RaftConfig
 }
 
@@ -60,8 +62,8 @@ type RaftConfig struct {
 	TrailingLogs      uint64
 }
 
-// MaxValueSize is the most bytes that a KV value may have.
-const MaxValueSize = 512 << 10
+// DefaultMaxValueSize is Consul's limit on a KV value, in bytes.
+const DefaultMaxValueSize = 512 << 10
 
 // Server is a running server.
 type Server struct {
@@ -86,6 +88,9 @@ type Server struct {
 // New starts a server: everything, or nothing with an error that says what
 // could not be had.
 func New(ctx context.Context, c Config) (*Server, error) {
+	if c.MaxValueSize == 0 {
+		c.MaxValueSize = DefaultMaxValueSize
+	}
 	s := &Server{config: c, log: c.Logger}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
