@@ -232,20 +232,24 @@ func (a *Agent) retryJoin() {
 	}
 }
 
-// Run waits until the context ends, somebody had the agent leave, or it cannot
-// go on, and closes it. The error is nil unless it could not go on, or not
-// close in order.
-func (a *Agent) Run(ctx context.Context) error {
-	var err error
+// Wait returns when the context ends, when somebody had the agent leave, or,
+// with an error, when the agent cannot go on. Close must follow.
+func (a *Agent) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-a.left:
-	case err = <-a.failed:
+	case err := <-a.failed:
+		return err
 	}
-	return errors.Join(err, a.Close())
+	return nil
 }
 
-// Leave takes the agent out of the cluster for good; then Run returns.
+// Run is Wait and Close.
+func (a *Agent) Run(ctx context.Context) error {
+	return errors.Join(a.Wait(ctx), a.Close())
+}
+
+// Leave takes the agent out of the cluster for good; then Wait returns.
 func (a *Agent) Leave(ctx context.Context) error {
 	a.leave.Do(func() {
 		a.leaveErr = a.server.Leave(ctx)

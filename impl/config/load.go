@@ -37,30 +37,39 @@ func ParseLevel(name string) (slog.Level, bool) {
 	return 0, false
 }
 
-// Load returns the configuration that command line arguments make, with the
-// files that -config-file and -config-dir name. Errors name the flag, or the
-// file and the key. flag.ErrHelp is returned for -h, after the usage was
-// written to usage.
-func Load(fsys host.FS, args []string, usage io.Writer) (*Config, error) {
-	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
-	fs.SetOutput(usage)
-	var files []string
-	add := func(name string) error {
-		files = append(files, name)
+// line is what a command line gives.
+type line struct {
+	files []string // with a "/" at the end: a directory
+	flags []func(*Config) error
+}
+
+// Flags defines the agent's flags, for a usage text.
+func Flags(fs *flag.FlagSet) { define(fs, &line{}) }
+
+func define(fs *flag.FlagSet, l *line) {
+	fs.Func("config-file", "`FILE` with settings, JSON or HCL; may be given many times", func(name string) error {
+		l.files = append(l.files, name)
 		return nil
-	}
-	fs.Func("config-file", "`FILE` with settings, JSON or HCL; may be given many times", add)
-	fs.Func("config-dir", "`DIR` whose .json and .hcl files are read in the order of their names; may be given many times", func(dir string) error {
-		found, err := listDir(fsys, dir)
-		files = append(files, found...)
-		return err
 	})
-	var flags []func(*Config) error
+	fs.Func("config-dir", "`DIR` whose .json and .hcl files are read in the order of their names; may be given many times", func(dir string) error {
+		l.files = append(l.files, strings.TrimRight(dir, "/")+"/")
+		return nil
+	})
 	for _, s := range settings() {
 		if s.flag != "" {
-			define(fs, s, &flags)
+			defineSetting(fs, s, l)
 		}
 	}
+}
+
+// Load returns the configuration that command line arguments make, with the
+// files that -config-file and -config-dir name. Errors name the flag, or the
+// file and the key.
+func Load(fsys host.FS, args []string) (*Config, error) {
+	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	var l line
+	define(fs, &l)
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -68,12 +77,21 @@ func Load(fsys host.FS, args []string, usage io.Writer) (*Config, error) {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	c := Default()
-	for _, name := range files {
-		if err := c.loadFile(fsys, name); err != nil {
-			return nil, err
+	for _, name := range l.files {
+		files := []string{name}
+		if strings.HasSuffix(name, "/") {
+			var err error
+			if files, err = listDir(fsys, name); err != nil {
+				return nil, err
+			}
+		}
+		for _, file := range files {
+			if err := c.loadFile(fsys, file); err != nil {
+				return nil, err
+			}
 		}
 	}
-	for _, apply := range flags {
+	for _, apply := range l.flags {
 		if err := apply(c); err != nil {
 			return nil, err
 		}
@@ -81,14 +99,14 @@ func Load(fsys host.FS, args []string, usage io.Writer) (*Config, error) {
 	return c, c.Validate()
 }
 
-// define adds a setting's flag, which when given adds to later what it sets:
-// flags come after the files, wherever these stand on the line.
-func define(fs *flag.FlagSet, s setting, later *[]func(*Config) error) {
+// defineSetting adds a setting's flag, which when given adds to the line what it
+// sets: flags come after the files, wherever these stand.
+func defineSetting(fs *flag.FlagSet, s setting, l *line) {
 	set := func(text string) error {
 		if err := assign(s.target(&Config{}), text); err != nil {
 			return err
 		}
-		*later = append(*later, func(c *Config) error { return assign(s.target(c), text) })
+		l.flags = append(l.flags, func(c *Config) error { return assign(s.target(c), text) })
 		return nil
 	}
 	doc := s.doc

@@ -129,3 +129,13 @@ func parse(name string) slog.Level {
 		return slog.LevelInfo
 	}
 }
+
+// Handler writes log lines for people: time, level, message, then key=value.
+func Handler(w io.Writer, least slog.Level) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: least, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if l, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && l == Trace {
+			return slog.String(a.Key, "TRACE")
+		}
+		return a
+	}})
+}

@@ -60,3 +60,6 @@ func (s *Server) Stats() map[string]map[string]string {
 		},
 	}
 }
+
+// Advertise is the address at which other agents reach this one.
+func (s *Server) Advertise() string { return s.config.RPCAdvertise.Addr().String() }

@@ -1,0 +1,37 @@
+// Command tribune is the agent and its command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"tribune/impl/cli"
+	"tribune/impl/host"
+)
+
+func main() {
+	os.Exit(cli.Run(cli.Env{
+		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+	}, os.Args[1:]))
+}
+
+// signals ends the context at the first SIGINT or SIGTERM. A second one kills
+// the process, as if it had not been caught.
+func signals(parent context.Context) (context.Context, func() cli.Signal) {
+	ctx, cancel := context.WithCancel(parent)
+	caught := make(chan os.Signal, 1)
+	got := cli.None
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		if <-caught == syscall.SIGINT {
+			got = cli.Interrupt
+		} else {
+			got = cli.Terminate
+		}
+		signal.Stop(caught)
+		cancel()
+	}()
+	return ctx, func() cli.Signal { return got }
+}

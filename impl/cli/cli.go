@@ -1,0 +1,178 @@
+// Package cli is the command line of tribune: Consul's verbs, flags, outputs
+// and exit codes (Consul documentation: Commands). Each verb has its file. All
+// but `agent` and `version` talk to an agent's HTTP API with Consul's official
+// client, so CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN and the like are honoured.
+package cli
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hashicorp/cli"
+	capi "github.com/hashicorp/consul/api"
+
+	"tribune/impl/agent"
+	"tribune/impl/host"
+)
+
+// Env is what a command reaches of the process it runs in.
+type Env struct {
+	Host           host.Host
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Signals returns a context that ends at the first signal to stop; the
+	// function tells whether that signal asks the agent to leave first, given
+	// its settings for SIGINT and SIGTERM.
+	Signals func(ctx context.Context) (stopped context.Context, signal func() Signal)
+}
+
+// Signal is a signal that stops an agent.
+type Signal int
+
+// The signals.
+const (
+	None Signal = iota
+	Interrupt
+	Terminate
+)
+
+// Run runs a command line and returns the process's exit status.
+func Run(env Env, args []string) int {
+	c := cli.NewCLI("tribune", agent.Version)
+	c.Args = args
+	c.HelpWriter = env.Stdout
+	c.ErrorWriter = env.Stderr
+	c.Commands = map[string]cli.CommandFactory{}
+	for name, run := range commands() {
+		c.Commands[name] = func() (cli.Command, error) { return &command{env: env, name: name, verb: run}, nil }
+	}
+	status, err := c.Run()
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "Error executing CLI: %v\n", err)
+		return 1
+	}
+	return status
+}
+
+// verb is one command: its texts, and how it runs.
+type verb struct {
+	usage    string // after "tribune NAME"
+	synopsis string
+	about    string
+	// flags defines the verb's flags and returns what to do with the arguments
+	// that are left. nil for a verb that only has others beneath it.
+	flags func(f *flag.FlagSet, c *call) func(args []string) error
+	local bool // does not talk to an agent
+}
+
+func commands() map[string]verb {
+	return map[string]verb{
+		"agent":       agentVerb(),
+		"members":     membersVerb(),
+		"join":        joinVerb(),
+		"leave":       leaveVerb(),
+		"force-leave": forceLeaveVerb(),
+		"info":        infoVerb(),
+		"version":     versionVerb(),
+		"kv":          {usage: "<subcommand> [options] [args]", synopsis: "Interact with the key-value store", about: "Reads, writes, deletes, exports and imports entries of the key-value store."},
+		"kv get":      kvGetVerb(),
+		"kv put":      kvPutVerb(),
+		"kv delete":   kvDeleteVerb(),
+		"kv export":   kvExportVerb(),
+		"kv import":   kvImportVerb(),
+	}
+}
+
+// call is one run of a verb.
+type call struct {
+	Env
+	client func() (*capi.Client, error)
+	stale  bool
+}
+
+// status is an error that stands for an exit status after the message, if any,
+// has been printed.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// command makes a cli.Command of a verb.
+type command struct {
+	env  Env
+	name string
+	verb verb
+}
+
+func (c *command) Synopsis() string { return c.verb.synopsis }
+
+func (c *command) Help() string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Usage: tribune %s %s\n\n  %s\n", c.name, c.verb.usage, strings.ReplaceAll(c.verb.about, "\n", "\n  "))
+	if c.verb.flags != nil {
+		f, _, _ := c.prepare()
+		f.SetOutput(&b)
+		fmt.Fprint(&b, "\nOptions\n\n")
+		f.PrintDefaults()
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (c *command) prepare() (*flag.FlagSet, *call, func([]string) error) {
+	f := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	k := &call{Env: c.env}
+	if !c.verb.local {
+		var address, token, datacenter string
+		f.StringVar(&address, "http-addr", "", "`ADDRESS` of the agent's HTTP API; default: CONSUL_HTTP_ADDR, or 127.0.0.1:8500")
+		f.StringVar(&token, "token", "", "ACL `TOKEN`; default: CONSUL_HTTP_TOKEN")
+		f.StringVar(&datacenter, "datacenter", "", "`NAME` of the datacenter to ask; default: the agent's")
+		f.BoolVar(&k.stale, "stale", false, "let any server answer, with what it has")
+		k.client = func() (*capi.Client, error) {
+			config := capi.DefaultConfig()
+			if address != "" {
+				config.Address = address
+			}
+			if token != "" {
+				config.Token = token
+			}
+			config.Datacenter = datacenter
+			return capi.NewClient(config)
+		}
+	}
+	return f, k, c.verb.flags(f, k)
+}
+
+// Run implements cli.Command.
+func (c *command) Run(args []string) int {
+	if c.verb.flags == nil {
+		return cli.RunResultHelp
+	}
+	f, _, run := c.prepare()
+	if c.name == "agent" {
+		// Its flags are those of package config, which parses them itself.
+		return c.finish(run(args))
+	}
+	if err := f.Parse(args); err != nil {
+		fmt.Fprintf(c.env.Stderr, "%v\n\nRun 'tribune %s -h' for its options.\n", err, c.name)
+		return 1
+	}
+	return c.finish(run(f.Args()))
+}
+
+func (c *command) finish(err error) int {
+	if err == nil {
+		return 0
+	}
+	if s, ok := err.(status); ok {
+		return int(s)
+	}
+	fmt.Fprintf(c.env.Stderr, "Error! %v\n", err)
+	return 1
+}
+
+// query are the options of a read.
+func (c *call) query() *capi.QueryOptions { return &capi.QueryOptions{AllowStale: c.stale} }

@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"regexp"
+	"runtime"
+	"slices"
+	"sort"
+	"strings"
+	"text/tabwriter"
+
+	capi "github.com/hashicorp/consul/api"
+
+	"tribune/impl/agent"
+)
+
+func versionVerb() verb {
+	return verb{
+		synopsis: "Prints the version",
+		about:    "Prints the version of this program.",
+		local:    true,
+		flags: func(_ *flag.FlagSet, c *call) func([]string) error {
+			return func([]string) error {
+				_, err := fmt.Fprintf(c.Stdout, "Tribune v%s\nProtocol 2 spoken by default, understands 2 to 3 (Consul's)\nGo %s\n", agent.Version, runtime.Version())
+				return err
+			}
+		},
+	}
+}
+
+func membersVerb() verb {
+	return verb{
+		usage:    "[options]",
+		synopsis: "Lists the members of a cluster",
+		about:    "Lists the agents that this agent's gossip pool knows, those that failed too.",
+		flags: func(f *flag.FlagSet, c *call) func([]string) error {
+			detailed := f.Bool("detailed", false, "show all tags")
+			pattern := f.String("status", ".*", "show only members whose status matches the regular `EXPRESSION`")
+			wan := f.Bool("wan", false, "show the servers of all datacenters")
+			return func([]string) error { return c.members(*detailed, *wan, *pattern) }
+		},
+	}
+}
+
+func (c *call) members(detailed, wan bool, pattern string) error {
+	match, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil {
+		return fmt.Errorf("compiling the status expression: %w", err)
+	}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	list, err := client.Agent().Members(wan)
+	if err != nil {
+		return fmt.Errorf("retrieving members: %w", err)
+	}
+	list = slices.DeleteFunc(list, func(m *capi.AgentMember) bool { return !match.MatchString(memberStatus(m.Status)) })
+	if len(list) == 0 {
+		return status(2)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	w := tabwriter.NewWriter(c.Stdout, 0, 8, 2, ' ', 0)
+	if detailed {
+		fmt.Fprintln(w, "Node\tAddress\tStatus\tTags")
+	} else {
+		fmt.Fprintln(w, "Node\tAddress\tStatus\tType\tBuild\tProtocol\tDC\tPartition\tSegment")
+	}
+	for _, m := range list {
+		address := fmt.Sprintf("%s:%d", m.Addr, m.Port)
+		if detailed {
+			var tags []string
+			for k, v := range m.Tags {
+				tags = append(tags, k+"="+v)
+			}
+			sort.Strings(tags)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.Name, address, memberStatus(m.Status), strings.Join(tags, ","))
+			continue
+		}
+		kind := "client"
+		if m.Tags["role"] == "consul" {
+			kind = "server"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\tdefault\t<all>\n", m.Name, address, memberStatus(m.Status), kind, m.Tags["build"], m.ProtocolCur, m.Tags["dc"])
+	}
+	return w.Flush()
+}
+
+func memberStatus(s int) string {
+	names := []string{"none", "alive", "leaving", "left", "failed"}
+	if s < 0 || s >= len(names) {
+		return fmt.Sprint(s)
+	}
+	return names[s]
+}
+
+func joinVerb() verb {
+	return verb{
+		usage:    "[options] ADDRESS...",
+		synopsis: "Tells the agent to join a cluster",
+		about:    "Tells a running agent to join the cluster of at least one of the addresses.",
+		flags: func(f *flag.FlagSet, c *call) func([]string) error {
+			wan := f.Bool("wan", false, "join the servers of another datacenter")
+			return func(args []string) error {
+				if len(args) == 0 {
+					return fmt.Errorf("at least one address to join must be specified")
+				}
+				return c.join(args, *wan)
+			}
+		},
+	}
+}
+
+func (c *call) join(addresses []string, wan bool) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	joined := 0
+	for _, a := range addresses {
+		if err := client.Agent().Join(a, wan); err != nil {
+			fmt.Fprintf(c.Stderr, "Error joining address '%s': %v\n", a, err)
+			continue
+		}
+		joined++
+	}
+	if joined == 0 {
+		return fmt.Errorf("failed to join any nodes")
+	}
+	fmt.Fprintf(c.Stdout, "Successfully joined cluster by contacting %d nodes.\n", joined)
+	return nil
+}
+
+func leaveVerb() verb {
+	return verb{
+		usage:    "[options]",
+		synopsis: "Gracefully leaves the cluster and shuts down",
+		about:    "Has the agent leave the cluster for good and stop.",
+		flags: func(_ *flag.FlagSet, c *call) func([]string) error {
+			return func(args []string) error {
+				if len(args) > 0 {
+					return fmt.Errorf("too many arguments (expected 0, got %d)", len(args))
+				}
+				client, err := c.client()
+				if err != nil {
+					return err
+				}
+				if err := client.Agent().Leave(); err != nil {
+					return fmt.Errorf("leaving: %w", err)
+				}
+				fmt.Fprintln(c.Stdout, "Graceful leave complete")
+				return nil
+			}
+		},
+	}
+}
+
+func forceLeaveVerb() verb {
+	return verb{
+		usage:    "[options] NODE",
+		synopsis: "Forces a member of the cluster to enter the \"left\" state",
+		about:    "Moves a member that failed to \"left\", so that nobody waits for it. A member that\nis alive will join again.",
+		flags: func(f *flag.FlagSet, c *call) func([]string) error {
+			prune := f.Bool("prune", false, "forget the member altogether")
+			return func(args []string) error {
+				if len(args) != 1 {
+					return fmt.Errorf("a single node name must be specified to force leave")
+				}
+				client, err := c.client()
+				if err != nil {
+					return err
+				}
+				if *prune {
+					err = client.Agent().ForceLeavePrune(args[0])
+				} else {
+					err = client.Agent().ForceLeave(args[0])
+				}
+				if err != nil {
+					return fmt.Errorf("force leaving: %w", err)
+				}
+				return nil
+			}
+		},
+	}
+}
+
+func infoVerb() verb {
+	return verb{
+		usage:    "[options]",
+		synopsis: "Provides debugging information for operators",
+		about:    "Prints figures about the agent, its raft group and its gossip pool.",
+		flags: func(_ *flag.FlagSet, c *call) func([]string) error {
+			return func([]string) error { return c.info() }
+		},
+	}
+}
+
+func (c *call) info() error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	self, err := client.Agent().Self()
+	if err != nil {
+		return fmt.Errorf("querying agent: %w", err)
+	}
+	stats := self["Stats"]
+	var sections []string
+	for name := range stats {
+		sections = append(sections, name)
+	}
+	sort.Strings(sections)
+	for _, name := range sections {
+		fmt.Fprintf(c.Stdout, "%s:\n", name)
+		figures, ok := stats[name].(map[string]any)
+		if !ok {
+			continue
+		}
+		var keys []string
+		for k := range figures {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		for _, k := range keys {
+			fmt.Fprintf(c.Stdout, "\t%s = %v\n", k, figures[k])
+		}
+	}
+	return nil
+}
