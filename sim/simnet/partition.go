@@ -1,0 +1,75 @@
+package simnet
+
+import "slices"
+
+// Between matches packets between two sets of hosts, both ways.
+func Between(a, b []string) Match {
+	return func(p *Packet) bool {
+		return slices.Contains(a, p.From) && slices.Contains(b, p.To) || slices.Contains(b, p.From) && slices.Contains(a, p.To)
+	}
+}
+
+// OneWay matches packets from one set of hosts to another.
+func OneWay(from, to []string) Match {
+	return func(p *Packet) bool { return slices.Contains(from, p.From) && slices.Contains(to, p.To) }
+}
+
+// Groups matches packets between hosts of different groups: what a partition
+// cuts. Hosts in no group are not concerned.
+func Groups(groups ...[]string) Match {
+	of := map[string]int{}
+	for i, g := range groups {
+		for _, host := range g {
+			of[host] = i + 1
+		}
+	}
+	return func(p *Packet) bool { a, b := of[p.From], of[p.To]; return a != 0 && b != 0 && a != b }
+}
+
+// Bridge matches packets between the two halves of hosts, except those to and
+// from the host bridge, which both halves still reach.
+func Bridge(bridge string, hosts []string) Match {
+	rest := slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return h == bridge })
+	return Groups(rest[:len(rest)/2], rest[len(rest)/2:])
+}
+
+// Ring matches packets between hosts that are not neighbours when hosts stand
+// in a ring: each sees a majority, and none sees the same one.
+func Ring(hosts []string) Match {
+	at := map[string]int{}
+	for i, h := range hosts {
+		at[h] = i + 1
+	}
+	reach := max((len(hosts)-1)/4, 1)
+	return func(p *Packet) bool {
+		a, b := at[p.From], at[p.To]
+		if a == 0 || b == 0 {
+			return false
+		}
+		d := (a - b + len(hosts)) % len(hosts)
+		return min(d, len(hosts)-d) > reach
+	}
+}
+
+// Isolate matches packets to and from a host, other than its own.
+func Isolate(host string) Match {
+	return func(p *Packet) bool { return (p.From == host) != (p.To == host) }
+}
+
+// IsolateAmong matches packets between a host and the given others.
+func IsolateAmong(host string, others []string) Match {
+	rest := slices.DeleteFunc(slices.Clone(others), func(h string) bool { return h == host })
+	return Between([]string{host}, rest)
+}
+
+// Of restricts a match to a protocol.
+func Of(protocol Protocol, m Match) Match {
+	return func(p *Packet) bool { return p.Protocol == protocol && (m == nil || m(p)) }
+}
+
+// OnPort restricts a match to packets to or from a port.
+func OnPort(port uint16, m Match) Match {
+	return func(p *Packet) bool {
+		return (p.ToPort == port || p.FromPort == port) && (m == nil || m(p))
+	}
+}

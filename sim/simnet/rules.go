@@ -1,0 +1,196 @@
+package simnet
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"tribune/netmodel"
+)
+
+// Protocol is that of a packet.
+type Protocol uint8
+
+// The protocols.
+const (
+	TCP Protocol = iota + 1
+	UDP
+)
+
+func (p Protocol) String() string {
+	if p == UDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// Packet is what rules see of a packet.
+type Packet struct {
+	From, To         string // hosts
+	Protocol         Protocol
+	FromPort, ToPort uint16
+	Size             int // bytes, with headers
+}
+
+// Match says which packets a rule is asked about; nil is all.
+type Match func(*Packet) bool
+
+// Rule interferes with packets. Each link direction gets a Judge of its own.
+type Rule struct {
+	// Name identifies the rule in the trace, and its streams of draws.
+	Name string
+	// Match chooses packets.
+	Match Match
+	// Start returns the judge of one link direction.
+	Start func() Judge
+}
+
+// Judge answers for one packet: Pass, Drop, Deliver, Delay or Copy. The
+// generator belongs to this rule on this link direction; now is the true time.
+type Judge func(p *Packet, now time.Duration, r *rand.Rand) Verdict
+
+type action uint8
+
+const (
+	pass action = iota
+	drop
+	deliver
+)
+
+// Verdict is a rule's answer.
+type Verdict struct {
+	action action
+	after  time.Duration
+	copies []time.Duration
+	by     string
+}
+
+// Pass leaves the packet to the next rule, and after the last to the link.
+func Pass() Verdict { return Verdict{} }
+
+// Drop loses the packet.
+func Drop() Verdict { return Verdict{action: drop} }
+
+// Deliver delivers the packet after d, whatever the link says.
+func Deliver(d time.Duration) Verdict { return Verdict{action: deliver, after: d} }
+
+// Delay adds d to the way and leaves the packet to the next rule.
+func Delay(d time.Duration) Verdict { return Verdict{after: d} }
+
+// Copy has the packet arrive a second time, d after the first.
+func Copy(d time.Duration) Verdict { return Verdict{copies: []time.Duration{d}} }
+
+// installed is a rule on the network; applied is what it is on one link.
+type installed struct{ Rule }
+
+type applied struct {
+	judge Judge
+	draws *rand.Rand
+}
+
+// judge asks the rules in order: the first that drops or delivers decides;
+// delays and copies add up.
+func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
+	var sum Verdict
+	for _, r := range n.rules {
+		if r.Match != nil && !r.Match(p) {
+			continue
+		}
+		a := l.rules[r]
+		if a == nil {
+			a = &applied{r.Start(), stream(n.seed, "rule "+r.Name+" "+l.from.name+">"+l.to.name)}
+			l.rules[r] = a
+		}
+		v := a.judge(p, now, a.draws)
+		if v.action == deliver {
+			v.after += sum.after
+		}
+		if v.action != pass {
+			v.by, v.copies = r.Name, sum.copies
+			return v
+		}
+		sum.after += v.after
+		sum.copies = append(sum.copies, v.copies...)
+	}
+	return sum
+}
+
+func always(j Judge) func() Judge { return func() Judge { return j } }
+
+// Block drops what matches.
+func Block(name string, m Match) Rule {
+	return Rule{name, m, always(func(*Packet, time.Duration, *rand.Rand) Verdict { return Drop() })}
+}
+
+// Flap drops what matches in the first part of every period.
+func Flap(name string, m Match, down, period time.Duration) Rule {
+	return Rule{name, m, always(func(_ *Packet, now time.Duration, _ *rand.Rand) Verdict {
+		if now%period < down {
+			return Drop()
+		}
+		return Pass()
+	})}
+}
+
+// Lose loses packets as a model says.
+func Lose(name string, m Match, loss netmodel.Loss) Rule {
+	return Rule{name, m, func() Judge {
+		chain := loss.Start()
+		return func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict {
+			if chain.Lost(r) {
+				return Drop()
+			}
+			return Pass()
+		}
+	}}
+}
+
+// Slow adds latency.
+func Slow(name string, m Match, extra netmodel.Dist) Rule {
+	return Rule{name, m, always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict { return Delay(extra.Draw(r)) })}
+}
+
+// Duplicate has packets arrive twice, with probability p, the copy up to
+// spread later. A stream drops the copies, as TCP does.
+func Duplicate(name string, m Match, p float64, spread time.Duration) Rule {
+	return Rule{name, m, always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict {
+		again, after := r.Float64() < p, time.Duration(r.Float64()*float64(spread))
+		if again {
+			return Copy(after)
+		}
+		return Pass()
+	})}
+}
+
+// Reorder holds packets back, with probability p, for up to spread, so that
+// later ones overtake them. A stream puts them in order again, as TCP does.
+func Reorder(name string, m Match, p float64, spread time.Duration) Rule {
+	return Rule{name, m, always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict {
+		late, by := r.Float64() < p, time.Duration(r.Float64()*float64(spread))
+		if late {
+			return Delay(by)
+		}
+		return Pass()
+	})}
+}
+
+// Throttle limits each link direction to a bandwidth in bits per second.
+func Throttle(name string, m Match, bandwidth int64) Rule {
+	return Rule{name, m, func() Judge {
+		var busy time.Duration
+		return func(p *Packet, now time.Duration, _ *rand.Rand) Verdict {
+			busy = max(busy, now) + time.Duration(int64(p.Size)*8*int64(time.Second)/bandwidth)
+			return Delay(busy - now)
+		}
+	}}
+}
+
+// Gray is a failure that checks do not see: small packets pass, such as
+// heartbeats and probes, and those larger than limit bytes are lost.
+func Gray(name string, m Match, limit int) Rule {
+	return Rule{name, m, always(func(p *Packet, _ time.Duration, _ *rand.Rand) Verdict {
+		if p.Size > limit {
+			return Drop()
+		}
+		return Pass()
+	})}
+}
