@@ -13,7 +13,7 @@ import (
 
 const (
 	maxDatagram = 65507
-	udpHeader   = 28       // IP and UDP
+	udpHeader   = 28        // IP and UDP
 	udpBuffer   = 208 << 10 // bytes that wait to be read; Linux's default
 )
 
@@ -69,14 +69,14 @@ func (s *Stack) openPacket(ctx context.Context, network, address string, peer ne
 func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	n := c.stack.net
 	for {
-		if isOver(c.readDeadline.wait()) {
-			return 0, nil, opError("read", "udp", c.addr, nil, os.ErrDeadlineExceeded)
-		}
 		n.mu.Lock()
 		switch {
 		case c.closed:
 			n.mu.Unlock()
 			return 0, nil, opError("read", "udp", c.addr, nil, net.ErrClosed)
+		case isOver(c.readDeadline.wait()):
+			n.mu.Unlock()
+			return 0, nil, opError("read", "udp", c.addr, nil, os.ErrDeadlineExceeded)
 		case c.failure != nil:
 			err := c.failure
 			c.failure = nil
