@@ -1,0 +1,134 @@
+package simdisk
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+)
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// crash makes what is on the platter all there is.
+func (n *inode) crash(d *Disk) {
+	if n.isDir {
+		n.live = maps.Clone(n.kept)
+		for _, name := range sortedKeys(n.live) {
+			n.live[name].crash(d)
+		}
+		return
+	}
+	// From the latest to the earliest: what a sync was writing when the power
+	// failed is older than what was written meanwhile.
+	n.tear(d, n.undo)
+	for _, s := range slices.Backward(n.syncing) {
+		n.tear(d, s.old)
+	}
+	for _, at := range sortedKeys(n.lost) {
+		n.put(at, n.lost[at])
+	}
+	if n.size != n.durable && d.crashes.Uint64()&1 == 0 {
+		n.resize(n.durable)
+	}
+	n.durable = n.size
+	n.undo, n.syncing, n.lost = map[int64]sector{}, nil, map[int64]sector{}
+	d.used += int64(len(n.pages)) * pageSize
+}
+
+// tear puts back what the platter held, for an arbitrary part of the sectors.
+func (n *inode) tear(d *Disk, undo map[int64]sector) {
+	for _, at := range sortedKeys(undo) {
+		if d.crashes.Uint64()&1 == 0 {
+			n.put(at, undo[at])
+		}
+	}
+}
+
+// put sets a sector.
+func (n *inode) put(at int64, s sector) {
+	page := n.pages[at*sectorSize/pageSize]
+	if page == nil {
+		if s == nil {
+			return
+		}
+		page = new([pageSize]byte)
+		n.pages[at*sectorSize/pageSize] = page
+	}
+	in := page[at*sectorSize%pageSize:][:sectorSize]
+	if s == nil {
+		clear(in)
+		return
+	}
+	copy(in, s[:])
+}
+
+// get returns a copy of a sector.
+func (n *inode) get(at int64) sector {
+	page := n.pages[at*sectorSize/pageSize]
+	if page == nil {
+		return nil
+	}
+	return sector((*[sectorSize]byte)(slices.Clone(page[at*sectorSize%pageSize:][:sectorSize])))
+}
+
+// touch remembers what the platter holds of a sector about to be written.
+func (n *inode) touch(at int64) {
+	if _, known := n.undo[at]; known {
+		return
+	}
+	if s, lost := n.lost[at]; lost {
+		n.undo[at] = s
+		delete(n.lost, at)
+		return
+	}
+	n.undo[at] = n.get(at)
+}
+
+// resize sets the length; what is cut off reads as zero if it comes back.
+func (n *inode) resize(size int64) {
+	for at := range n.pages {
+		if at*pageSize >= size {
+			delete(n.pages, at)
+		}
+	}
+	if page := n.pages[size/pageSize]; page != nil {
+		clear(page[size%pageSize:])
+	}
+	n.size = size
+}
+
+// Rot flips bits of files whose name without its directory matches glob
+// (path.Match), at places drawn from the seed, and returns how many.
+func (d *Disk) Rot(glob string, bits int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found []*inode
+	var walk func(n *inode)
+	walk = func(n *inode) {
+		for _, name := range sortedKeys(n.live) {
+			child := n.live[name]
+			if ok, err := path.Match(glob, name); ok && err == nil && !child.isDir && len(child.pages) > 0 {
+				found = append(found, child)
+			}
+			if child.isDir {
+				walk(child)
+			}
+		}
+	}
+	walk(d.root)
+	if len(found) == 0 {
+		return 0
+	}
+	for range bits {
+		n := found[d.rots.IntN(len(found))]
+		numbers := sortedKeys(n.pages)
+		number := numbers[d.rots.IntN(len(numbers))]
+		limit := min(pageSize, n.size-number*pageSize)
+		if limit <= 0 {
+			continue
+		}
+		bit := d.rots.Int64N(limit * 8)
+		n.pages[number][bit/8] ^= 1 << (bit % 8)
+	}
+	return bits
+}

@@ -1,0 +1,328 @@
+package simdisk
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"tribune/impl/host"
+	"tribune/netmodel"
+	"tribune/sim/trace"
+)
+
+func pathError(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
+
+func parts(name string) []string {
+	return strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
+}
+
+// walk returns the inode of a name, nil if there is none, and the directory
+// that holds it or would.
+func (d *Disk) walk(name string) (parent, found *inode, err error) {
+	all := parts(name)
+	if len(all) == 0 {
+		return nil, d.root, nil
+	}
+	parent = d.root
+	for _, p := range all[:len(all)-1] {
+		next := parent.live[p]
+		if next == nil {
+			return nil, nil, syscall.ENOENT
+		}
+		if !next.isDir {
+			return nil, nil, syscall.ENOTDIR
+		}
+		parent = next
+	}
+	return parent, parent.live[all[len(all)-1]], nil
+}
+
+// rename carries out steps for programs, and keeps them for the platter.
+func (d *Disk) change(name string, steps ...step) {
+	for _, s := range steps {
+		if old := s.dir.live[s.name]; old != nil && s.target == nil && !old.isDir && !d.moved(steps, old) {
+			d.used -= int64(len(old.pages)) * pageSize
+		}
+		if s.target == nil {
+			delete(s.dir.live, s.name)
+		} else {
+			if old := s.dir.live[s.name]; old != nil && old != s.target {
+				d.used -= int64(len(old.pages)) * pageSize
+			}
+			s.dir.live[s.name] = s.target
+		}
+	}
+	d.journal = append(d.journal, change{steps})
+	d.record(trace.DiskMeta, name, 0, 0, "")
+}
+
+func (d *Disk) moved(steps []step, n *inode) bool {
+	for _, s := range steps {
+		if s.target == n {
+			return true
+		}
+	}
+	return false
+}
+
+// OpenFile implements host.FS.
+func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error) {
+	if err := d.enter("open", name, nil); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	parent, n, err := d.walk(name)
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	switch {
+	case n == nil && flag&os.O_CREATE == 0:
+		return nil, pathError("open", name, syscall.ENOENT)
+	case n == nil:
+		n = newFile()
+		d.change(name, step{parent, path.Base(path.Clean("/" + name)), n})
+	case flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL:
+		return nil, pathError("open", name, syscall.EEXIST)
+	case n.isDir:
+		return nil, pathError("open", name, syscall.EISDIR)
+	case flag&os.O_TRUNC != 0:
+		d.truncate(n, 0)
+	}
+	return &file{disk: d, epoch: d.epoch, name: name, node: n, flag: flag}, nil
+}
+
+// MkdirAll implements host.FS.
+func (d *Disk) MkdirAll(name string, _ fs.FileMode) error {
+	if err := d.enter("mkdir", name, nil); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := d.root
+	for _, p := range parts(name) {
+		next := at.live[p]
+		if next == nil {
+			next = newDir()
+			d.change(name, step{at, p, next})
+		}
+		if !next.isDir {
+			return pathError("mkdir", name, syscall.ENOTDIR)
+		}
+		at = next
+	}
+	return nil
+}
+
+// ReadDir implements host.FS.
+func (d *Disk) ReadDir(name string) ([]fs.DirEntry, error) {
+	if err := d.enter("open", name, nil); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, n, err := d.walk(name)
+	switch {
+	case err != nil:
+		return nil, pathError("open", name, err)
+	case n == nil:
+		return nil, pathError("open", name, syscall.ENOENT)
+	case !n.isDir:
+		return nil, pathError("open", name, syscall.ENOTDIR)
+	}
+	var entries []fs.DirEntry
+	for _, child := range sortedKeys(n.live) {
+		entries = append(entries, fs.FileInfoToDirEntry(n.live[child].info(child)))
+	}
+	return entries, nil
+}
+
+// Stat implements host.FS.
+func (d *Disk) Stat(name string) (fs.FileInfo, error) {
+	if err := d.enter("stat", name, nil); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, n, err := d.walk(name)
+	if err == nil && n == nil {
+		err = syscall.ENOENT
+	}
+	if err != nil {
+		return nil, pathError("stat", name, err)
+	}
+	return n.info(path.Base(name)), nil
+}
+
+// Rename implements host.FS. It is one change, even between directories.
+func (d *Disk) Rename(oldName, newName string) error {
+	if err := d.enter("rename", oldName, nil); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	from, n, err := d.walk(oldName)
+	if err == nil && (n == nil || n == d.root) {
+		err = syscall.ENOENT
+	}
+	if err != nil {
+		return pathError("rename", oldName, err)
+	}
+	to, old, err := d.walk(newName)
+	if err == nil && old != nil && old.isDir {
+		err = syscall.EEXIST
+	}
+	if err != nil {
+		return pathError("rename", newName, err)
+	}
+	if old == n {
+		return nil
+	}
+	d.change(newName, step{to, path.Base(newName), n}, step{from, path.Base(oldName), nil})
+	return nil
+}
+
+// Remove implements host.FS.
+func (d *Disk) Remove(name string) error {
+	if err := d.enter("remove", name, nil); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	parent, n, err := d.walk(name)
+	switch {
+	case err != nil:
+	case n == nil || parent == nil:
+		err = syscall.ENOENT
+	case n.isDir && len(n.live) > 0:
+		err = syscall.ENOTEMPTY
+	}
+	if err != nil {
+		return pathError("remove", name, err)
+	}
+	d.change(name, step{parent, path.Base(name), nil})
+	return nil
+}
+
+// RemoveAll implements host.FS.
+func (d *Disk) RemoveAll(name string) error {
+	if err := d.enter("remove", name, nil); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	parent, n, err := d.walk(name)
+	if err != nil || n == nil || parent == nil {
+		return nil
+	}
+	d.removeTree(name, parent, path.Base(name))
+	return nil
+}
+
+func (d *Disk) removeTree(name string, parent *inode, base string) {
+	n := parent.live[base]
+	if n.isDir {
+		for _, child := range sortedKeys(n.live) {
+			d.removeTree(path.Join(name, child), n, child)
+		}
+	}
+	d.change(name, step{parent, base, nil})
+}
+
+// SyncDir implements host.FS.
+func (d *Disk) SyncDir(name string) error {
+	err := d.enter("syncdir", name, func(o Options) netmodel.Dist { return o.Sync })
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, n, err := d.walk(name)
+	if err == nil && (n == nil || !n.isDir) {
+		err = syscall.ENOENT
+	}
+	if err != nil {
+		return pathError("syncdir", name, err)
+	}
+	d.settle(n)
+	d.record(trace.DiskSync, name, 0, 0, "names")
+	return nil
+}
+
+// settle makes the changes in a directory durable, and all that came before
+// them: a journal is written in order.
+func (d *Disk) settle(dir *inode) {
+	last := -1
+	for i, c := range d.journal {
+		for _, s := range c.steps {
+			if s.dir == dir {
+				last = i
+			}
+		}
+	}
+	for _, c := range d.journal[:last+1] {
+		c.settle()
+	}
+	d.journal = append([]change(nil), d.journal[last+1:]...)
+}
+
+// lock is a lock that is held.
+type lock struct {
+	disk  *Disk
+	epoch int
+	name  string
+}
+
+// Lock implements host.FS.
+func (d *Disk) Lock(name string) (io.Closer, error) {
+	f, err := d.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name = path.Clean(name)
+	if d.locks[name] {
+		return nil, pathError("lock", name, syscall.EWOULDBLOCK)
+	}
+	d.locks[name] = true
+	return &lock{d, d.epoch, name}, nil
+}
+
+// Close frees the lock.
+func (l *lock) Close() error {
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	if l.epoch == l.disk.epoch {
+		delete(l.disk.locks, l.name)
+	}
+	return nil
+}
+
+type info struct {
+	name  string
+	size  int64
+	isDir bool
+}
+
+func (n *inode) info(name string) fs.FileInfo { return info{name, n.size, n.isDir} }
+
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return i.size }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return i.isDir }
+func (i info) Sys() any           { return nil }
+
+func (i info) Mode() fs.FileMode {
+	if i.isDir {
+		return fs.ModeDir | 0o700
+	}
+	return 0o600
+}
