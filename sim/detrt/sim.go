@@ -50,6 +50,12 @@ func simNodePause(n unsafe.Pointer, paused bool)
 //go:linkname simNodeFreeze runtime.simNodeFreeze
 func simNodeFreeze(n unsafe.Pointer)
 
+//go:linkname simPanics runtime.simPanics
+func simPanics() int
+
+//go:linkname simNodeDied runtime.simNodeDied
+func simNodeDied(n unsafe.Pointer) (string, bool)
+
 // Enabled reports whether this binary was built with the overlay.
 func Enabled() bool { return true }
 
@@ -184,3 +190,10 @@ func (n *Node) Resume() { simNodePause(n.tag, false) }
 // deferred function of theirs does, and its timers never fire. What only they
 // could reach is garbage. It panics in a goroutine of the node itself.
 func (n *Node) Freeze() { simNodeFreeze(n.tag) }
+
+// Panicked reports whether the node ended because one of its goroutines
+// panicked and nobody recovered, and with what.
+func (n *Node) Panicked() (text string, ok bool) { return simNodeDied(n.tag) }
+
+// Panics counts the nodes that ended by a panic.
+func Panics() int { return simPanics() }

@@ -65,3 +65,9 @@ func (n *Node) Resume() { panic("detrt: Resume needs the runtime overlay") }
 // Freeze does nothing without the overlay: the node's goroutines go on, and
 // must be ended by other means.
 func (n *Node) Freeze() {}
+
+// Panicked reports false: without the overlay a panic ends the whole process.
+func (n *Node) Panicked() (text string, ok bool) { return "", false }
+
+// Panics is always zero without the overlay.
+func Panics() int { return 0 }

@@ -41,7 +41,7 @@ func (d *Disk) walk(name string) (parent, found *inode, err error) {
 	return parent, parent.live[all[len(all)-1]], nil
 }
 
-// rename carries out steps for programs, and keeps them for the platter.
+// change carries out steps for programs, and keeps them for the platter.
 func (d *Disk) change(name string, steps ...step) {
 	for _, s := range steps {
 		if old := s.dir.live[s.name]; old != nil && s.target == nil && !old.isDir && !d.moved(steps, old) {

@@ -1,0 +1,208 @@
+// Package sim is the simulated world: nodes with clocks, disks and processes, a
+// network between them, and a record of all that happens.
+//
+// A world lives in one process and one run of the deterministic runtime (package
+// detrt); the same seed and the same function make the same run, event by event.
+// Programs are run as they are: they reach the outside through a host.Host, and
+// time is whatever their node's clock shows. The world's own goroutines belong
+// to no node and see the true time.
+//
+// sim knows what it runs only as a Program.
+package sim
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"tribune/netmodel"
+	"tribune/sim/detrt"
+	"tribune/sim/event"
+	"tribune/sim/simnet"
+	"tribune/sim/trace"
+)
+
+// Options are what a world is made of.
+type Options struct {
+	Seed  uint64
+	Model netmodel.Model
+	// Trace takes all that happens; nil for one that only makes the
+	// fingerprint.
+	Trace *trace.Recording
+	// LogLevel is the least level of the lines that nodes log into the trace.
+	LogLevel slog.Level
+	// Log, if not nil, is told each of those lines too.
+	Log func(at time.Duration, node, line string)
+}
+
+// collectEvery is the number of events between two garbage collections. Time
+// and heap size must not decide: they differ between runs.
+const collectEvery = 20_000
+
+// World is a simulated world.
+type World struct {
+	options Options
+	loop    *event.Loop
+	net     *simnet.Network
+
+	mu         sync.Mutex
+	trace      *trace.Recording
+	nodes      map[string]*Node
+	violations []Violation
+	violated   map[string]bool
+	wait       sync.WaitGroup
+	sinceGC    uint64
+	panics     int // nodes that panicked, as far as was looked
+}
+
+// Violation is an invariant that did not hold.
+type Violation struct {
+	At        time.Duration
+	Invariant string
+	Text      string
+}
+
+// Run makes a world and runs f in it, on a goroutine of the world; the world
+// ends when f returns. It needs the deterministic runtime, and one process for
+// each call.
+func Run(o Options, f func(*World)) error {
+	if o.Trace == nil {
+		o.Trace = trace.NewRecording(nil, 0)
+	}
+	return detrt.Run(o.Seed, func() {
+		w := &World{
+			options: o, loop: event.New(detrt.Now), trace: o.Trace,
+			nodes: map[string]*Node{}, violated: map[string]bool{},
+		}
+		w.net = simnet.New(w.loop, w, o.Seed, o.Model)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			w.loop.Run(ctx, w.between)
+			close(ended)
+		}()
+		f(w)
+		for _, n := range w.Nodes() {
+			n.Kill()
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// between runs after every event: it looks after nodes that crashed, and
+// collects garbage when it is time to.
+func (w *World) between() {
+	if p := detrt.Panics(); p != w.panics {
+		w.panics = p
+		for _, n := range w.Nodes() {
+			n.checkPanic()
+		}
+	}
+	w.sinceGC++
+	if w.sinceGC >= collectEvery {
+		w.sinceGC = 0
+		synctest.Wait()
+		detrt.Collect()
+	}
+}
+
+// Record implements trace.Recorder.
+func (w *World) Record(e trace.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trace.Record(e)
+}
+
+// Recordf records an event at the present time.
+func (w *World) Recordf(kind trace.Kind, node, peer, format string, args ...any) {
+	w.Record(trace.Event{At: w.Now(), Node: node, Kind: kind, Peer: peer, Text: fmt.Sprintf(format, args...)})
+}
+
+// Fingerprint is the SHA-256 of all that has happened.
+func (w *World) Fingerprint() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trace.Fingerprint()
+}
+
+// Events is the number of events on the world's agenda that have happened.
+func (w *World) Events() uint64 { return w.loop.Ran() }
+
+// Now is the true time since the world began.
+func (w *World) Now() time.Duration { return w.loop.Now() }
+
+// After runs f on the world's agenda once d has passed; f must not block.
+func (w *World) After(d time.Duration, f func()) { w.loop.After(d, f) }
+
+// Go runs f in a goroutine of the world that Wait waits for.
+func (w *World) Go(f func()) { w.wait.Go(f) }
+
+// Wait waits for the goroutines started by Go.
+func (w *World) Wait() { w.wait.Wait() }
+
+// Net is the network.
+func (w *World) Net() *simnet.Network { return w.net }
+
+// Stream returns the random numbers of a purpose, such as "planner". The same
+// seed and purpose give the same numbers, whatever else is drawn.
+func (w *World) Stream(purpose string) *rand.Rand {
+	return rand.New(rand.NewPCG(w.options.Seed, hash(purpose)))
+}
+
+func hash(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		_, _ = h.Write([]byte(p + "\x00")) // never fails
+	}
+	return h.Sum64()
+}
+
+// Node returns the node of a name, nil if there is none.
+func (w *World) Node(name string) *Node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodes[name]
+}
+
+// Nodes lists all nodes, sorted by name.
+func (w *World) Nodes() []*Node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	nodes := make([]*Node, 0, len(w.nodes))
+	for _, n := range w.nodes {
+		nodes = append(nodes, n)
+	}
+	slices.SortFunc(nodes, func(a, b *Node) int { return strings.Compare(a.name, b.name) })
+	return nodes
+}
+
+// Violate says that an invariant does not hold. Only the first time counts for
+// each invariant and text.
+func (w *World) Violate(invariant, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.mu.Lock()
+	known := w.violated[invariant+"\x00"+text]
+	if !known {
+		w.violated[invariant+"\x00"+text] = true
+		w.violations = append(w.violations, Violation{w.loop.Now(), invariant, text})
+	}
+	w.mu.Unlock()
+	if !known {
+		w.Recordf(trace.Check, "", "", "%s: %s", invariant, text)
+	}
+}
+
+// Violations lists what Violate was told, in order.
+func (w *World) Violations() []Violation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.violations)
+}
