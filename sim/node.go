@@ -251,3 +251,17 @@ type machine struct{ node *Node }
 func (m machine) Hostname() (string, error) { return m.node.name, nil }
 func (m machine) Network() host.Network     { return m.node.stack }
 func (m machine) FS() host.FS               { return m.node.disk }
+
+// Wait returns when no process runs on the node.
+func (n *Node) Wait() {
+	if p := n.running(); p != nil {
+		<-p.ended
+	}
+}
+
+// Starts counts the processes that were started on the node.
+func (n *Node) Starts() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.starts
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"tribune/scenarios"
+)
+
+func listVerb(_ context.Context, args []string) error {
+	f := flags("list", "[DIR]", "Lists the scenario files in a folder and what they are about.")
+	dirs, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(dirs) == 0 {
+		dirs = []string{"scenarios"}
+	}
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("%w: no scenario files (*.yaml) in %s", errInput, dir)
+		}
+		for _, file := range files {
+			s, err := scenarios.Load(file)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errInput, err)
+			}
+			fmt.Printf("%-36s %s\n", file, firstSentence(s.About))
+		}
+	}
+	return nil
+}
+
+func firstSentence(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if at := strings.Index(text, ". "); at >= 0 {
+		return text[:at+1]
+	}
+	return text
+}
+
+func explainVerb(_ context.Context, args []string) error {
+	f := flags("explain", "[-seed N] FILE", "Says in words what a scenario will do with a seed. Nothing is run.")
+	seed := f.Uint64("seed", 1, "`N`: the seed that the plan is drawn from")
+	files, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	all, err := load(files, 0)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("%w: give a scenario file", errInput)
+	}
+	for _, s := range all {
+		fmt.Println(scenarios.NewPlan(*s, *seed).Explain())
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// Command simctl runs scenarios: real agents in a simulated world.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"tribune/scenarios"
+	"tribune/sim/launch"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0 // all is as expected
+	exitFailed = 1 // a check failed, or a run did
+	exitInput  = 2 // bad input
+)
+
+// errInput marks an error of what the user gave.
+var errInput = errors.New("bad input")
+
+// errFailed says that a check failed; it was printed.
+var errFailed = errors.New("a check failed")
+
+// verb is a command.
+type verb struct {
+	name, usage, about string
+	run                func(ctx context.Context, args []string) error
+}
+
+func verbs() []verb {
+	return []verb{
+		{"run", "[options] FILE...", "run scenarios and judge what the clients saw", runVerb},
+		{"list", "[DIR]", "list the scenarios in a folder (scenarios) and what they are about", listVerb},
+		{"explain", "[-seed N] FILE", "say in words what a scenario will do", explainVerb},
+		{"replay", "[options] REPORT", "run a reported run again and name the first event that differs", replayVerb},
+		{"trace", "[options] FILE", "print the trace of a reported run, or parts of it", traceVerb},
+		{"prove", "[options] FILE", "prove that runs are deterministic: the same seeds under disturbances", proveVerb},
+		{"mutants", "[options] [NAME...]", "build agents with deliberate bugs and see that scenarios catch them", mutantsVerb},
+		{"build", "[-o FILE]", "build simctl itself with the deterministic runtime", buildVerb},
+	}
+}
+
+func main() {
+	launch.ChildMain(scenarios.Children())
+	os.Exit(command(os.Args[1:]))
+}
+
+func command(args []string) int {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
+		usage(os.Stdout)
+		return exitOK
+	}
+	for _, v := range verbs() {
+		if v.name != args[0] {
+			continue
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		err := v.run(ctx, args[1:])
+		switch {
+		case err == nil || errors.Is(err, flag.ErrHelp):
+			return exitOK
+		case errors.Is(err, errFailed):
+			return exitFailed
+		case ctx.Err() != nil:
+			fmt.Fprintln(os.Stderr, "interrupted")
+			return exitFailed
+		}
+		fmt.Fprintf(os.Stderr, "simctl %s: %s\n", v.name, strings.TrimPrefix(err.Error(), errInput.Error()+": "))
+		if errors.Is(err, errInput) {
+			return exitInput
+		}
+		return exitFailed
+	}
+	fmt.Fprintf(os.Stderr, "simctl: there is no command %q; simctl -h lists them\n", args[0])
+	return exitInput
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, `simctl runs real Tribune agents in a simulated world (network, disks, clocks,
+crashes), strikes them with faults, and judges what their clients saw.
+
+Usage: simctl COMMAND [options] [arguments]
+
+`)
+	for _, v := range verbs() {
+		fmt.Fprintf(w, "  %-8s %-20s %s\n", v.name, v.usage, v.about)
+	}
+	fmt.Fprint(w, `
+simctl COMMAND -h explains a command. Exit status: 0 all as expected, 1 a check
+failed, 2 bad input.
+`)
+}
+
+// flags makes the flag set of a command, whose -h prints text before the flags.
+func flags(name, usage, text string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {
+		f.SetOutput(os.Stdout)
+		fmt.Printf("Usage: simctl %s %s\n\n%s\n\nOptions:\n", name, usage, text)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+// parse parses a command's options, which may stand before, between and after
+// its arguments.
+func parse(f *flag.FlagSet, args []string) ([]string, error) {
+	var rest []string
+	for {
+		if err := f.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, fmt.Errorf("%w: %w", errInput, err)
+		}
+		if f.NArg() == 0 {
+			return rest, nil
+		}
+		rest = append(rest, f.Arg(0))
+		args = f.Args()[1:]
+	}
+}
+
+// ensure makes this process one with the deterministic runtime. It is called
+// once the input is known to be good.
+func ensure() { launch.Ensure("tribune/cmd/simctl", false) }

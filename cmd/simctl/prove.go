@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"tribune/scenarios"
+	"tribune/sim/launch"
+)
+
+// disturbance is a way in which two runs' processes may differ while the runs
+// must not.
+type disturbance struct {
+	name    string
+	perturb launch.Perturb
+	hogs    int // CPU hogs beside it
+}
+
+func disturbances() []disturbance {
+	return []disturbance{
+		{name: "plain"},
+		{name: "beside four CPU hogs", hogs: 4},
+		{name: "64 KB more environment", perturb: launch.Perturb{EnvBytes: 64 << 10}},
+		{name: "a ticker outside the bubble", perturb: launch.Perturb{Ticker: time.Millisecond}},
+		{name: "heap ballast, twice the collections", perturb: launch.Perturb{Ballast: 32 << 20, ExtraGC: 1}},
+	}
+}
+
+func proveVerb(ctx context.Context, args []string) error {
+	f := flags("prove", "[options] FILE", `Runs the same seeds plain, beside CPU hogs, with a larger environment, with a
+ticker outside the bubble, and with ballast on the heap and more collections. The
+fingerprints must be equal; if not, the first event that differs is named.`)
+	var o runOptions
+	f.StringVar(&o.seeds, "seeds", "1..50", "`A..B`: the seeds")
+	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	files, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	seeds, err := seedRange(o)
+	if err != nil {
+		return err
+	}
+	all, err := load(files, o.duration)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("%w: give a scenario file, such as scenarios/storm.yaml", errInput)
+	}
+	ensure()
+	different := 0
+	seen := map[string]bool{}
+	for _, s := range all {
+		for _, seed := range seeds {
+			equal, fingerprint, err := proveSeed(ctx, *s, seed)
+			if err != nil {
+				return err
+			}
+			seen[fingerprint] = true
+			if !equal {
+				different++
+			}
+		}
+	}
+	n := len(all) * len(seeds)
+	fmt.Printf("%d of %d seeds are the same run under all %d disturbances; %d different runs in all\n", n-different, n, len(disturbances()), len(seen))
+	if different > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// proveSeed compares the runs of a seed.
+func proveSeed(ctx context.Context, s scenarios.Scenario, seed uint64) (bool, string, error) {
+	var first *os.File
+	var want string
+	equal := true
+	for i, d := range disturbances() {
+		file, err := os.CreateTemp("", "tribune-trace-*")
+		if err != nil {
+			return false, "", err
+		}
+		defer func() {
+			_ = file.Close()
+			_ = os.Remove(file.Name())
+		}()
+		got, err := disturbed(ctx, s, seed, d, file)
+		if err != nil {
+			return false, "", err
+		}
+		if i == 0 {
+			first, want = file, got
+			continue
+		}
+		if got != want {
+			equal = false
+			fmt.Printf("%s, seed %d, %s: another run\n", s.Name, seed, d.name)
+			if err := printDifference(first, file); err != nil {
+				return false, "", err
+			}
+		}
+	}
+	if equal {
+		fmt.Printf("%s, seed %d: %s\n", s.Name, seed, want)
+	}
+	return equal, want, nil
+}
+
+func disturbed(ctx context.Context, s scenarios.Scenario, seed uint64, d disturbance, file *os.File) (string, error) {
+	stop := make(chan struct{})
+	var hogs sync.WaitGroup
+	for range d.hogs {
+		hogs.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	defer hogs.Wait()
+	defer close(stop)
+	r, err := scenarios.Run(ctx, "", scenarios.Order{Scenario: s, Seed: seed, Trace: true}, d.perturb, scenarios.Listener{Trace: file})
+	return r.Fingerprint, err
+}

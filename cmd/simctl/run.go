@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"tribune/scenarios"
+	"tribune/sim/launch"
+)
+
+type runOptions struct {
+	seed     uint64
+	seeds    string
+	duration time.Duration
+	report   string
+	verbose  bool
+}
+
+func runVerb(ctx context.Context, args []string) error {
+	var o runOptions
+	f := flags("run", "[options] FILE...", `Runs each scenario file in a simulated world, prints a verdict for each check,
+and writes a report when a check fails or -report is given.`)
+	f.Uint64Var(&o.seed, "seed", 1, "`N`: everything random is drawn from it; the same seed is the same run")
+	f.StringVar(&o.seeds, "seeds", "", "`A..B`: run all seeds from A to B")
+	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
+	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
+	files, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/partition.yaml", errInput)
+	}
+	seeds, err := seedRange(o)
+	if err != nil {
+		return err
+	}
+	all, err := load(files, o.duration)
+	if err != nil {
+		return err
+	}
+	ensure()
+	failed := 0
+	for _, s := range all {
+		for _, seed := range seeds {
+			ok, err := runOne(ctx, o, *s, seed)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				failed++
+			}
+		}
+	}
+	if n := len(all) * len(seeds); n > 1 {
+		fmt.Printf("%d of %d runs as expected\n", n-failed, n)
+	}
+	if failed > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+func load(files []string, duration time.Duration) ([]*scenarios.Scenario, error) {
+	var all []*scenarios.Scenario
+	for _, file := range files {
+		s, err := scenarios.Load(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errInput, err)
+		}
+		if duration > 0 {
+			s.Duration.Duration = duration
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func seedRange(o runOptions) ([]uint64, error) {
+	if o.seeds == "" {
+		return []uint64{o.seed}, nil
+	}
+	first, last, ok := strings.Cut(o.seeds, "..")
+	a, err := strconv.ParseUint(first, 10, 64)
+	b, err2 := strconv.ParseUint(last, 10, 64)
+	if !ok || err != nil || err2 != nil || b < a || b-a > 1_000_000 {
+		return nil, fmt.Errorf("%w: -seeds %q: give a range such as 1..50", errInput, o.seeds)
+	}
+	var seeds []uint64
+	for n := a; n <= b; n++ {
+		seeds = append(seeds, n)
+	}
+	return seeds, nil
+}
+
+// runOne runs a scenario with a seed, prints what came of it, and reports
+// whether all is as expected.
+func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64) (bool, error) {
+	plan := scenarios.NewPlan(s, seed)
+	fmt.Printf("%s, seed %d: %d servers, %d clients, %v with faults\n", s.Name, seed, plan.Scenario.Topology.Servers, plan.Scenario.Topology.Clients, s.Duration)
+	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, History: true, Verbose: o.verbose}
+	kept, err := os.CreateTemp("", "tribune-trace-*")
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		_ = kept.Close()
+		_ = os.Remove(kept.Name())
+	}()
+	show := newDisplay(plan)
+	begin := time.Now()
+	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
+	show.done()
+	if err != nil {
+		return false, err
+	}
+	took := time.Since(begin)
+	printResult(r, took)
+	if r.OK() && o.report == "" {
+		return true, nil
+	}
+	dir := o.report
+	if dir == "" {
+		dir = "runs"
+	}
+	dir = filepath.Join(dir, fmt.Sprintf("%s-%d", s.Name, seed))
+	if err := scenarios.WriteReport(dir, order, plan, r, took, kept.Name()); err != nil {
+		return r.OK(), errors.Join(errFailed, fmt.Errorf("the report: %w", err))
+	}
+	fmt.Printf("  report       %s\n", filepath.Join(dir, "report.txt"))
+	return r.OK(), nil
+}
+
+func printResult(r scenarios.Result, took time.Duration) {
+	for _, v := range r.Verdicts {
+		mark := "ok    "
+		if !v.OK {
+			mark = "FAILED"
+		}
+		text := v.Got
+		if v.Expected != v.Got {
+			text = fmt.Sprintf("%s, expected %s", v.Got, v.Expected)
+		} else if v.Expected == "violated" {
+			text = "violated, as expected"
+		}
+		if v.Text != "" {
+			text += ": " + v.Text
+		}
+		fmt.Printf("  %s %-12s %s\n", mark, v.Check, text)
+	}
+	fmt.Printf("  operations   %d done, %d refused, %d with unknown outcome; %d faults, %d elections\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown, len(r.Faults), len(r.Reigns))
+	fmt.Printf("  speed        %v virtual in %v: %.0f times real time, %.0f events a second\n", r.Virtual.Round(time.Second), took.Round(time.Millisecond),
+		r.Virtual.Seconds()/took.Seconds(), float64(r.Events)/took.Seconds())
+	fmt.Printf("  fingerprint  %s\n", r.Fingerprint)
+}
+
+// display shows where a run is: in place on a terminal, a line now and then
+// elsewhere.
+type display struct {
+	plan     scenarios.Plan
+	terminal bool
+	shown    bool
+	last     time.Time
+}
+
+func newDisplay(p scenarios.Plan) *display {
+	return &display{plan: p, terminal: term.IsTerminal(int(os.Stdout.Fd())), last: time.Now()}
+}
+
+func (d *display) progress(p scenarios.Progress) {
+	interval := 5 * time.Second
+	if d.terminal {
+		interval = 100 * time.Millisecond
+	}
+	if time.Since(d.last) < interval {
+		return
+	}
+	d.last = time.Now()
+	phase := "recovering"
+	if end := d.plan.Scenario.Duration.Duration; p.At < end {
+		phase = fmt.Sprintf("%3.0f %%", 100*p.At.Seconds()/end.Seconds())
+	}
+	leader := p.Leader
+	if leader == "" {
+		leader = "nobody"
+	}
+	text := fmt.Sprintf("  %s  virtual %v  %d faults active  %d operations, %d failed  %s leads", phase, p.At.Round(time.Second), p.Faults, p.Ops, p.Failed, leader)
+	if d.terminal {
+		fmt.Printf("\r\x1b[K%s", text)
+		d.shown = true
+		return
+	}
+	fmt.Println(text)
+}
+
+func (d *display) line(text string) {
+	d.done()
+	fmt.Println(text)
+}
+
+// done takes the line away that is shown in place.
+func (d *display) done() {
+	if d.shown {
+		fmt.Print("\r\x1b[K")
+		d.shown = false
+	}
+}

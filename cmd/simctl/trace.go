@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tribune/scenarios"
+	"tribune/sim/launch"
+	"tribune/sim/trace"
+)
+
+func traceVerb(_ context.Context, args []string) error {
+	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is trace.bin of a report, or the report's folder.\n\n"+trace.Legend)
+	var filter trace.Filter
+	f.StringVar(&filter.Node, "node", "", "`NAME`: only events of or with this node")
+	kinds := f.String("kind", "", "`KIND,...`: only events of these kinds")
+	f.DurationVar(&filter.From, "from", 0, "`TIME`: only events from this virtual time on")
+	f.DurationVar(&filter.To, "to", 0, "`TIME`: only events before this virtual time")
+	rest, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return fmt.Errorf("%w: give one trace file or report folder", errInput)
+	}
+	for name := range strings.SplitSeq(*kinds, ",") {
+		if name == "" {
+			continue
+		}
+		k, err := trace.ParseKind(name)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errInput, err)
+		}
+		filter.Kinds = append(filter.Kinds, k)
+	}
+	in, err := openTrace(rest[0])
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInput, err)
+	}
+	defer func() { _ = in.Close() }() // only read
+	out := bufio.NewWriter(os.Stdout)
+	r := trace.NewReader(in)
+	for {
+		e, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out.Flush()
+		}
+		if err != nil {
+			return errors.Join(out.Flush(), fmt.Errorf("%w: %s: %w", errInput, rest[0], err))
+		}
+		if filter.Match(e) {
+			if _, err := fmt.Fprintln(out, trace.Format(e)); err != nil {
+				return nil // a reader such as head has had enough
+			}
+		}
+	}
+}
+
+func openTrace(name string) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		name = filepath.Join(name, scenarios.TraceFile)
+	}
+	return os.Open(name)
+}
+
+func replayVerb(ctx context.Context, args []string) error {
+	f := flags("replay", "[options] REPORT", "Runs what a report is about once more and compares the fingerprints. When they\ndiffer, the first event that does is named: the harness is at fault then, or the\nprogram was changed.")
+	verbose := f.Bool("v", false, "print what the servers log")
+	rest, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return fmt.Errorf("%w: give the folder of a report", errInput)
+	}
+	order, was, err := scenarios.ReadReport(rest[0])
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInput, err)
+	}
+	ensure()
+	order.Verbose = *verbose
+	now, err := os.CreateTemp("", "tribune-trace-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = now.Close()
+		_ = os.Remove(now.Name())
+	}()
+	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
+	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: now})
+	show.done()
+	if err != nil {
+		return err
+	}
+	if r.Fingerprint == was.Fingerprint {
+		fmt.Printf("the same run: fingerprint %s\n", r.Fingerprint)
+		return nil
+	}
+	fmt.Printf("another run: fingerprint %s, and it was %s\n", r.Fingerprint, was.Fingerprint)
+	old, err := openTrace(rest[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = old.Close() }() // only read
+	if err := printDifference(old, now); err != nil {
+		return err
+	}
+	return errFailed
+}
+
+// printDifference names the first event in which two traces differ.
+func printDifference(was, is *os.File) error {
+	if _, err := is.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := was.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	at, a, b, err := trace.Diff(trace.NewReader(was), trace.NewReader(is))
+	if err != nil {
+		return err
+	}
+	text := func(e *trace.Event) string {
+		if e == nil {
+			return "the end"
+		}
+		return trace.Format(*e)
+	}
+	fmt.Printf("the first event that differs is number %d:\n  was %s\n  is  %s\n", at, text(a), text(b))
+	return nil
+}

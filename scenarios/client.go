@@ -1,0 +1,255 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"tribune/impl/host"
+	"tribune/linearizability"
+	"tribune/sim"
+	"tribune/sim/trace"
+)
+
+const (
+	httpPort  = 8500
+	opTimeout = 5 * time.Second
+)
+
+// client works on the KV store with Consul's official Go client over the
+// simulated network. It runs in a process of its own node.
+type client struct {
+	run     *run
+	number  int
+	name    string
+	servers []*api.Client
+	draws   *rand.Rand
+	at      int // the server it talks to
+	seen    map[string]uint64
+	writes  int
+	indexes map[string]uint64 // the last X-Consul-Index, by server, its process and key
+}
+
+func (r *run) newClient(number int, name string, n host.Network) (*client, error) {
+	c := &client{
+		run: r, number: number, name: name, draws: stream(r.plan.Seed, "client "+name),
+		seen: map[string]uint64{}, indexes: map[string]uint64{},
+	}
+	for _, s := range r.plan.Servers {
+		transport := &http.Transport{DialContext: n.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second}
+		config := api.DefaultNonPooledConfig()
+		config.Address = fmt.Sprintf("%s:%d", s.Name, httpPort)
+		config.Transport = transport
+		config.HttpClient = &http.Client{Transport: transport, Timeout: opTimeout}
+		a, err := api.NewClient(config)
+		if err != nil {
+			return nil, fmt.Errorf("client for %s: %w", s.Name, err)
+		}
+		c.servers = append(c.servers, a)
+	}
+	c.at = c.draws.IntN(len(c.servers))
+	return c, nil
+}
+
+// work is the program of a client node: operations at the workload's rate, one
+// after the other, until it is stopped.
+func (r *run) work(number int, name string) sim.Program {
+	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
+		c, err := r.newClient(number, name, h.Network())
+		if err != nil {
+			return err
+		}
+		w := r.plan.Scenario.Workload
+		mean := float64(len(r.clients)) / w.Rate * float64(time.Second)
+		for {
+			// An even spread around the mean: the rate is what was asked for,
+			// and clients do not move in step.
+			pause := time.Duration((0.5 + c.draws.Float64()) * mean)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pause):
+			}
+			c.operate(ctx, c.draw())
+		}
+	}
+}
+
+// draw draws the next operation.
+func (c *client) draw() linearizability.Op {
+	w := c.run.plan.Scenario.Workload
+	o := linearizability.Op{Key: fmt.Sprintf("k%d", c.draws.IntN(w.Keys)), Mode: w.Reads}
+	total := 0
+	for _, name := range operations() {
+		total += w.Mix[name]
+	}
+	n := c.draws.IntN(total)
+	for _, name := range operations() {
+		if n -= w.Mix[name]; n < 0 {
+			o.Kind = linearizability.Kind(name)
+			break
+		}
+	}
+	useSeen := c.draws.IntN(4) > 0
+	switch o.Kind {
+	case linearizability.CAS, linearizability.DeleteCAS:
+		if index := c.seen[o.Key]; useSeen || o.Kind == linearizability.DeleteCAS {
+			o.Index = index
+		}
+		if o.Kind == linearizability.DeleteCAS && o.Index == 0 {
+			o.Kind, o.Index = linearizability.CAS, 0
+		}
+	}
+	if o.Kind == linearizability.Put || o.Kind == linearizability.CAS {
+		c.writes++
+		o.Value = fmt.Sprintf("%s-%d", c.name, c.writes)
+	}
+	return o
+}
+
+// operate carries out an operation and adds it to the history.
+func (c *client) operate(ctx context.Context, o linearizability.Op) linearizability.Op {
+	server := c.run.plan.Servers[c.at].Name
+	o.Client, o.ServedBy = c.number, server
+	w := c.run.world
+	o.Call = w.Now()
+	w.Recordf(trace.Op, c.name, server, "%s %s %s", o.Kind, o.Key, o.Value)
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	err := c.perform(ctx, &o)
+	cancel()
+	o.Return = w.Now()
+	o.Outcome = linearizability.OK
+	if err != nil {
+		o.Error = err.Error()
+		o.Outcome = linearizability.Unknown
+		if untouched(err) {
+			o.Outcome = linearizability.Failed
+		}
+		if !c.run.plan.Scenario.Workload.Stick {
+			c.at = c.draws.IntN(len(c.servers))
+		}
+	}
+	w.Recordf(trace.Op, c.name, server, "%s %s returns %s done=%t found=%t %s@%d %s", o.Kind, o.Key, o.Outcome, o.Done, o.Found, o.Seen, o.SeenAt, o.Error)
+	c.run.history = append(c.run.history, o)
+	return o
+}
+
+func (c *client) perform(ctx context.Context, o *linearizability.Op) error {
+	kv := c.servers[c.at].KV()
+	write := (&api.WriteOptions{}).WithContext(ctx)
+	var err error
+	switch o.Kind {
+	case linearizability.Get:
+		return c.get(ctx, o)
+	case linearizability.Put:
+		_, err = kv.Put(&api.KVPair{Key: o.Key, Value: []byte(o.Value)}, write)
+	case linearizability.CAS:
+		o.Done, _, err = kv.CAS(&api.KVPair{Key: o.Key, Value: []byte(o.Value), ModifyIndex: o.Index}, write)
+	case linearizability.Delete:
+		_, err = kv.Delete(o.Key, write)
+	case linearizability.DeleteCAS:
+		o.Done, _, err = kv.DeleteCAS(&api.KVPair{Key: o.Key, ModifyIndex: o.Index}, write)
+	}
+	return err
+}
+
+func (c *client) get(ctx context.Context, o *linearizability.Op) error {
+	q := (&api.QueryOptions{AllowStale: o.Mode == "stale", RequireConsistent: o.Mode == "consistent"}).WithContext(ctx)
+	life := c.run.world.Node(o.ServedBy).Starts()
+	pair, meta, err := c.servers[c.at].KV().Get(o.Key, q)
+	if err != nil {
+		return err
+	}
+	delete(c.seen, o.Key)
+	if pair != nil {
+		o.Found, o.Seen, o.SeenAt = true, string(pair.Value), pair.ModifyIndex
+		c.seen[o.Key] = pair.ModifyIndex
+	}
+	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "default" {
+		return nil
+	}
+	where := fmt.Sprintf("%s, process %d, key %s", o.ServedBy, life, o.Key)
+	if meta.LastIndex < c.indexes[where] {
+		c.run.world.Violate("monotonic index", "%s: X-Consul-Index went from %d to %d in a %s read", where, c.indexes[where], meta.LastIndex, o.Mode)
+	}
+	c.indexes[where] = meta.LastIndex
+	return nil
+}
+
+// untouched reports whether an operation surely did not take effect: the
+// connection was refused, or the server says that there is no leader.
+func untouched(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return true
+	}
+	var status api.StatusError
+	return errors.As(err, &status) && strings.Contains(status.Body, "No cluster leader")
+}
+
+// probe is the program that finds out how soon a healed cluster does a write:
+// it tries one server after the other.
+func (r *run) probe(done chan<- time.Duration) sim.Program {
+	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
+		c, err := r.newClient(len(r.clients)+1, "probe", h.Network())
+		if err != nil {
+			return err
+		}
+		for ; ctx.Err() == nil; c.at = (c.at + 1) % len(c.servers) {
+			c.writes++
+			o := c.operate(ctx, linearizability.Op{Kind: linearizability.Put, Key: "probe", Value: fmt.Sprint("probe-", c.writes)})
+			if o.Outcome == linearizability.OK {
+				done <- r.world.Now()
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		return nil
+	}
+}
+
+// readAll is the program that reads every key once more when all is over, so
+// that a write that was lost is missed.
+func (r *run) readAll(done chan<- error) sim.Program {
+	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
+		c, err := r.newClient(len(r.clients)+2, "reader", h.Network())
+		if err != nil {
+			done <- err
+			return err
+		}
+		var keys []string
+		for _, o := range r.history {
+			if !slices.Contains(keys, o.Key) {
+				keys = append(keys, o.Key)
+			}
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			var o linearizability.Op
+			for range 20 {
+				o = c.operate(ctx, linearizability.Op{Kind: linearizability.Get, Key: key, Mode: "consistent"})
+				if o.Outcome == linearizability.OK {
+					break
+				}
+				time.Sleep(500 * time.Millisecond)
+			}
+			if o.Outcome != linearizability.OK {
+				err = errors.Join(err, fmt.Errorf("%s cannot be read: %s", key, o.Error))
+			}
+		}
+		done <- err
+		return nil
+	}
+}

@@ -1,0 +1,17 @@
+// Package scenarios runs real agents in a simulated world, as YAML files say,
+// and judges what their clients saw.
+//
+//   - schema.go, parse.go: what a file may say, and errors that name the line.
+//   - plan.go, storm.go: everything that is drawn from the seed, drawn ahead.
+//   - explain.go: a plan in words.
+//   - run.go: one run, in a process of its own (see sim/launch).
+//   - strike.go: what each fault does to the world.
+//   - client.go: the clients, which are Consul's official ones.
+//   - invariants.go: what is watched while a run goes on.
+//   - judge.go: the verdicts.
+//   - parent.go, report.go: starting runs, and what is written about them.
+//
+// A run has two phases. In the first the faults strike and safety must hold. Then
+// they stop, everything is healed, and liveness is demanded: a leader, a write,
+// and equal state machines, each within a stated virtual time.
+package scenarios

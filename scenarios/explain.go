@@ -1,0 +1,117 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Explain says in words what a plan will do.
+func (p Plan) Explain() string {
+	s := p.Scenario
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, seed %d", s.Name, p.Seed)
+	if s.About != "" {
+		fmt.Fprintf(&b, ": %s", strings.TrimSpace(s.About))
+	}
+	fmt.Fprintf(&b, "\n\n%d servers and %d clients on the network %q, raft multiplier %d.\n",
+		s.Topology.Servers, s.Topology.Clients, s.Network.Model, s.Agent.RaftMultiplier)
+	if s.Agent.SnapshotThreshold > 0 {
+		fmt.Fprintf(&b, "A snapshot is due after %d entries, of which %d stay in the log.\n", s.Agent.SnapshotThreshold, s.Agent.TrailingLogs)
+	}
+	if s.Disk.Sync.Duration > 0 {
+		fmt.Fprintf(&b, "An fsync takes %v in the median.\n", s.Disk.Sync.Round(time.Microsecond))
+	}
+	for _, server := range p.Servers {
+		if server.Skew != 0 || server.Rate != 1 {
+			fmt.Fprintf(&b, "The clock of %s is off by %v and goes at %.3f of true time.\n", server.Name, server.Skew.Round(time.Millisecond), server.Rate)
+		}
+	}
+	var mix []string
+	for _, name := range slices.Sorted(maps.Keys(s.Workload.Mix)) {
+		if n := s.Workload.Mix[name]; n > 0 {
+			mix = append(mix, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads)
+	fmt.Fprintf(&b, "For %v faults strike:\n", s.Duration)
+	if len(p.Strikes) == 0 {
+		b.WriteString("  none\n")
+	}
+	for _, st := range p.Strikes {
+		lasts := ""
+		if st.For > 0 {
+			lasts = fmt.Sprintf(", for %v", st.For.Round(time.Millisecond))
+		}
+		fmt.Fprintf(&b, "  %9.3fs  %s%s\n", st.Begin.Seconds(), st.describe(st.Hits), lasts)
+	}
+	fmt.Fprintf(&b, "\nThen all is healed, and there must be a leader within %v, a write within %v, and equal state\nmachines within %v.\n",
+		s.Recovery.Leader, s.Recovery.Write, s.Recovery.Converge)
+	fmt.Fprintf(&b, "Expected: linearizable %s, invariants %s, recovery %s.\n", s.Checks.Linearizable, s.Checks.Invariants, s.Checks.Recovery)
+	return b.String()
+}
+
+// describe says what a strike does to whom.
+func (s Strike) describe(hits []string) string {
+	who := strings.Join(hits, ", ")
+	if who == "leader" {
+		who = "the leader of that time"
+	}
+	only := ""
+	if s.Protocol != "" {
+		only = " for " + s.Protocol
+	}
+	switch s.Kind {
+	case "partition":
+		return s.describePartition(who, hits) + only
+	case "flap":
+		return fmt.Sprintf("the links of %s fail for %v of every %v", who, s.By.Round(time.Millisecond), s.Period.Round(time.Millisecond))
+	case "loss":
+		return fmt.Sprintf("links of %s lose %.1f %%, duplicate %.1f %% and reorder %.1f %% of packets%s", who, 100*s.Rate, 100*s.Duplicate, 100*s.Reorder, only)
+	case "slow-link":
+		return fmt.Sprintf("the links of %s are slower by %v", who, s.By.Round(time.Millisecond))
+	case "gray":
+		return fmt.Sprintf("packets of more than %d bytes to and from %s are lost", s.Size, who)
+	case "reset":
+		return fmt.Sprintf("all connections of %s are reset", who)
+	case "kill":
+		return fmt.Sprintf("kill -9 of %s", who)
+	case "power":
+		return fmt.Sprintf("power failure of %s", who)
+	case "restart":
+		return fmt.Sprintf("%s stops in order and is started again", who)
+	case "pause":
+		return fmt.Sprintf("%s is paused", who)
+	case "clock-jump":
+		return fmt.Sprintf("the clock of %s jumps by %v", who, s.By.Round(time.Millisecond))
+	case "clock-drift":
+		return fmt.Sprintf("the clock of %s goes at %.3f of true time", who, s.Rate)
+	case "disk-full":
+		return fmt.Sprintf("the disk of %s is full", who)
+	case "disk-slow":
+		return fmt.Sprintf("an fsync of %s takes %v in the median", who, s.By.Round(time.Millisecond))
+	case "disk-stall":
+		return fmt.Sprintf("the disk of %s does not answer", who)
+	}
+	return fmt.Sprintf("syncs of %s fail with probability %.3f", who, s.Rate)
+}
+
+func (s Strike) describePartition(who string, hits []string) string {
+	switch s.Shape {
+	case "halves":
+		half := len(hits) / 2
+		return fmt.Sprintf("a partition between %s and %s", strings.Join(hits[:half], ", "), strings.Join(hits[half:], ", "))
+	case "ring":
+		return "a partition in which each server sees only its neighbours in the ring " + who
+	case "bridge":
+		return "a partition into halves that only " + who + " still reaches both of"
+	case "one-way":
+		if s.Turn%2 == 0 {
+			return who + " hears nothing from the other servers, which hear it"
+		}
+		return "the other servers hear nothing from " + who + ", which hears them"
+	}
+	return "the network cuts " + who + " off from the other servers"
+}

@@ -1,0 +1,147 @@
+package scenarios
+
+import (
+	"hash/fnv"
+	"time"
+
+	"tribune/impl/agent"
+	"tribune/impl/consensus"
+)
+
+// watchEvery is how often the servers are looked at.
+const watchEvery = 50 * time.Millisecond
+
+// watcher looks at the servers from outside while a run goes on, and knows what
+// raft promises (Ongaro and Ousterhout 2014, figure 3).
+type watcher struct {
+	run     *run
+	leaders map[uint64]string // by term: election safety
+	entries map[uint64]entry  // committed, by index: state machine safety
+	highest uint64            // committed index anywhere
+	lives   map[string]*life  // by server
+	reigns  []Reign
+}
+
+type entry struct{ term, sum uint64 }
+
+// life is what was seen of one process of a server.
+type life struct {
+	agent     *agent.Agent
+	checked   uint64 // up to which index its committed entries were compared
+	committed uint64
+	applied   uint64
+	term      uint64
+	led       uint64 // the last term in which it was seen leading
+}
+
+func newWatcher(r *run) *watcher {
+	return &watcher{run: r, leaders: map[uint64]string{}, entries: map[uint64]entry{}, lives: map[string]*life{}}
+}
+
+// look compares what the servers say with each other and with what they said.
+func (w *watcher) look() {
+	for _, name := range w.run.plan.names() {
+		a := w.run.agents[name]
+		if a == nil || w.run.paused[name] {
+			continue
+		}
+		l := w.lives[name]
+		if l == nil || l.agent != a {
+			l = &life{agent: a}
+			w.lives[name] = l
+		}
+		w.server(name, l, a.Server().Raft())
+	}
+}
+
+func (w *watcher) server(name string, l *life, raft *consensus.Node) {
+	world := w.run.world
+	s := raft.Status()
+	if s.Term < l.term {
+		world.Violate("monotonic term", "%s: from %d to %d", name, l.term, s.Term)
+	}
+	if s.Committed < l.committed {
+		world.Violate("monotonic commit index", "%s: from %d to %d", name, l.committed, s.Committed)
+	}
+	if s.Applied < l.applied {
+		world.Violate("monotonic applied index", "%s: from %d to %d", name, l.applied, s.Applied)
+	}
+	l.term, l.committed, l.applied = s.Term, max(l.committed, s.Committed), s.Applied
+	if s.Leader {
+		w.leads(name, l, s, raft)
+	}
+	from := max(l.checked+1, s.First, 1)
+	for i := from; i <= min(s.Committed, s.Last); i++ {
+		w.compare(name, i, raft, "state machine safety")
+	}
+	l.checked = max(l.checked, min(s.Committed, s.Last))
+	w.highest = max(w.highest, s.Committed)
+}
+
+// compare holds a server's entry against that which others have committed at
+// the same index.
+func (w *watcher) compare(name string, i uint64, raft *consensus.Node, invariant string) {
+	term, command, err := raft.Entry(i)
+	if err != nil {
+		return // compacted meanwhile
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(command) // never fails
+	mine := entry{term, h.Sum64()}
+	known, ok := w.entries[i]
+	switch {
+	case !ok && invariant == "state machine safety":
+		w.entries[i] = mine
+	case ok && known != mine:
+		w.run.world.Violate(invariant, "%s has another entry at index %d: term %d, and not %d", name, i, mine.term, known.term)
+	}
+}
+
+// leads checks a server that says it leads: no other does in its term, and its
+// log holds what was committed before.
+func (w *watcher) leads(name string, l *life, s consensus.Status, raft *consensus.Node) {
+	if other, ok := w.leaders[s.Term]; ok && other != name {
+		w.run.world.Violate("election safety", "%s and %s both lead in term %d", other, name, s.Term)
+	}
+	if l.led == s.Term {
+		return
+	}
+	l.led = s.Term
+	w.leaders[s.Term] = name
+	w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: s.Term, Server: name})
+	if s.Last < w.highest && s.Last >= s.First {
+		w.run.world.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", name, s.Term, s.Last, w.highest)
+	}
+	for i := max(s.First, 1); i <= min(w.highest, s.Last); i++ {
+		w.compare(name, i, raft, "leader completeness")
+	}
+}
+
+// equal reports whether all servers have applied the same entries and have the
+// same state.
+func (w *watcher) equal() (bool, string) {
+	var index uint64
+	digest, first := "", ""
+	for _, name := range w.run.plan.names() {
+		a := w.run.agents[name]
+		if a == nil {
+			return false, name + " does not run"
+		}
+		s := a.Server().Raft().Status()
+		d, err := a.Server().StateDigest()
+		if err != nil {
+			return false, err.Error()
+		}
+		if first == "" {
+			first, index, digest = name, s.Applied, d
+			continue
+		}
+		if s.Applied != index {
+			return false, name + " and " + first + " have not applied equally much"
+		}
+		if d != digest {
+			return false, name + " and " + first + " have applied equally much, and their states differ"
+		}
+	}
+	return true, ""
+}

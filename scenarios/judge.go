@@ -1,0 +1,118 @@
+package scenarios
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"tribune/linearizability"
+)
+
+// judgeLimit is the real time that the search for a linearization of one key may
+// take. Running out of it is not a pass.
+const judgeLimit = 2 * time.Minute
+
+const (
+	holds    = string(linearizability.Holds)
+	violated = string(linearizability.Violated)
+)
+
+// judge turns what was seen into verdicts.
+func (r *run) judge(history bool) {
+	s := r.plan.Scenario
+	r.result.Scenario, r.result.Seed = s.Name, r.plan.Seed
+	for _, o := range r.history {
+		switch o.Outcome {
+		case linearizability.OK:
+			r.result.Ops.OK++
+		case linearizability.Failed:
+			r.result.Ops.Failed++
+		default:
+			r.result.Ops.Unknown++
+		}
+	}
+	r.linearizable(s.Checks.Linearizable)
+	r.invariants(s.Checks.Invariants)
+	r.recovery(s.Checks.Recovery)
+	if history {
+		r.result.History = r.history
+	}
+}
+
+func (r *run) verdict(check, expected, got, text string) {
+	r.result.Verdicts = append(r.result.Verdicts, Verdict{check, expected, got, expected == got, text})
+}
+
+// linearizable judges writes and reads. Stale reads promise nothing.
+func (r *run) linearizable(expected string) {
+	var judged []linearizability.Op
+	for _, o := range r.history {
+		if o.Kind != linearizability.Get || o.Mode != "stale" {
+			judged = append(judged, o)
+		}
+	}
+	result := linearizability.Check(judged, judgeLimit)
+	text := fmt.Sprintf("%d operations", result.Ops)
+	if len(result.Keys) > 0 {
+		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
+	}
+	r.verdict("linearizable", expected, string(result.Verdict), text)
+	if result.Verdict == linearizability.Violated {
+		r.result.Picture = picture(result)
+	}
+}
+
+func picture(result linearizability.Result) string {
+	f, err := os.CreateTemp("", "linearizability-*.html")
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_ = f.Close() // it is written by name
+	if err := result.Visualize(f.Name()); err != nil {
+		return ""
+	}
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func (r *run) invariants(expected string) {
+	var texts []string
+	for _, v := range r.result.Violations {
+		texts = append(texts, fmt.Sprintf("at %v %s: %s", v.At, v.Invariant, v.Text))
+	}
+	got := holds
+	if len(texts) > 0 {
+		got = violated
+	}
+	if len(texts) > 3 {
+		texts = append(texts[:3], fmt.Sprintf("and %d more", len(texts)-3))
+	}
+	r.verdict("invariants", expected, got, strings.Join(texts, "; "))
+}
+
+func (r *run) recovery(expected string) {
+	c := r.result.Recovery
+	got := holds
+	var texts []string
+	for _, part := range []struct {
+		name string
+		Reached
+	}{{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}} {
+		if part.OK {
+			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))
+			continue
+		}
+		got = violated
+		texts = append(texts, fmt.Sprintf("no %s in time (%s)", part.name, part.Text))
+	}
+	if r.result.Unread != "" {
+		got = violated
+		texts = append(texts, r.result.Unread)
+	}
+	r.verdict("recovery", expected, got, strings.Join(texts, ", "))
+}

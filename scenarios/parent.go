@@ -1,0 +1,57 @@
+package scenarios
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"tribune/sim/launch"
+)
+
+// Children is the table for launch.ChildMain of a program that runs scenarios.
+func Children() map[string]launch.Main {
+	return map[string]launch.Main{"scenario": func(in []byte, out io.Writer) {
+		var o Order
+		err := json.Unmarshal(in, &o)
+		if err == nil {
+			err = execute(o, out)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}}
+}
+
+// Run carries out an order in a process of its own, the program binary or, if
+// that is empty, this one. What the process says on its standard error, such as
+// the stack of a panic, is part of the error.
+func Run(ctx context.Context, binary string, o Order, perturb launch.Perturb, l Listener) (Result, error) {
+	in, err := json.Marshal(o)
+	if err != nil {
+		return Result{}, err
+	}
+	var complaints bytes.Buffer
+	child, err := launch.Spawn(ctx, launch.Spec{Binary: binary, Main: "scenario", Input: in, Perturb: perturb, Stderr: &complaints})
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := receive(child, l)
+	if err != nil {
+		child.Kill()
+	}
+	if werr := child.Wait(); werr != nil {
+		err = werr
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s, seed %d: %w\n%s", o.Scenario.Name, o.Seed, err, strings.TrimSpace(complaints.String()))
+	}
+	if l.Line != nil && complaints.Len() > 0 {
+		l.Line(strings.TrimSpace(complaints.String()))
+	}
+	return r, nil
+}

@@ -1,0 +1,262 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"tribune/netmodel"
+)
+
+// Load reads a scenario file. An error names the file, the line and what was
+// meant.
+func Load(file string) (*Scenario, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(file, b)
+}
+
+// Parse reads the text of a scenario file.
+func Parse(file string, text []byte) (*Scenario, error) {
+	s := defaults()
+	tree, err := parser.ParseBytes(text, 0)
+	if err == nil {
+		err = yaml.UnmarshalWithOptions(text, s, yaml.DisallowUnknownField())
+	}
+	if err != nil {
+		return nil, located(file, err)
+	}
+	if s.Name == "" {
+		s.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	}
+	v := validator{file: file, tree: tree, scenario: s}
+	v.check()
+	if v.err != nil {
+		return nil, v.err
+	}
+	return s, nil
+}
+
+func defaults() *Scenario {
+	s := &Scenario{}
+	s.Topology = Topology{Servers: 5, Clients: 5}
+	s.Network.Model = "lan"
+	s.Agent.RaftMultiplier = 1
+	s.Workload = Workload{Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
+	s.Duration.Duration = minute
+	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}}
+	s.Checks = Checks{"holds", "holds", "holds"}
+	s.Seeds = 2
+	return s
+}
+
+// located makes one line of an error of the YAML library: file, line, what.
+func located(file string, err error) error {
+	var e yaml.Error
+	if !errors.As(err, &e) || e.GetToken() == nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	text := e.GetMessage()
+	if m := regexp.MustCompile(`^unknown field "(.*)"$`).FindStringSubmatch(text); m != nil {
+		text = fmt.Sprintf("unknown key %q%s", m[1], meant(m[1], knownKeys()))
+	}
+	return fmt.Errorf("%s:%d: %s", file, e.GetToken().Position.Line, strings.ReplaceAll(text, "\n", " "))
+}
+
+func knownKeys() []string {
+	return []string{
+		"name", "about", "storm", "topology", "network", "agent", "disk", "clocks", "workload", "faults", "duration",
+		"recovery", "checks", "seeds", "servers", "clients", "model", "raft_multiplier", "raft_snapshot_threshold",
+		"raft_trailing_logs", "sync", "write", "skew", "rates", "rate", "keys", "reads", "mix", "stick", "kind", "at", "for",
+		"every", "jitter", "target", "shape", "duplicate", "reorder", "by", "period", "size", "protocol", "file", "leader",
+		"converge", "linearizable", "invariants",
+	}
+}
+
+// meant suggests the known word that is nearest to one that is not known.
+func meant(word string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := edits(word, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// validator finds the first thing in a scenario that makes no sense.
+type validator struct {
+	file     string
+	tree     *ast.File
+	scenario *Scenario
+	err      error
+}
+
+// fail reports what is wrong at a place such as "$.faults[0].kind".
+func (v *validator) fail(place, format string, args ...any) {
+	if v.err != nil {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	for place != "" {
+		if p, err := yaml.PathString(place); err == nil {
+			if n, err := p.FilterFile(v.tree); err == nil && n != nil {
+				v.err = fmt.Errorf("%s:%d: %s", v.file, n.GetToken().Position.Line, text)
+				return
+			}
+		}
+		place = place[:max(strings.LastIndexAny(place, ".["), 0)]
+	}
+	v.err = fmt.Errorf("%s: %s", v.file, text)
+}
+
+func (v *validator) between(place, what string, n, low, high int) {
+	if n < low || n > high {
+		v.fail(place, "%s: %d is not between %d and %d", what, n, low, high)
+	}
+}
+
+func (v *validator) oneOf(place, what, word string, known []string) {
+	if !slices.Contains(known, word) {
+		v.fail(place, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), meant(word, known))
+	}
+}
+
+func (v *validator) check() {
+	s := v.scenario
+	v.between("$.topology.servers", "topology.servers (the topology is empty without them)", s.Topology.Servers, 1, 21)
+	v.between("$.topology.clients", "topology.clients", s.Topology.Clients, 1, 100)
+	if _, err := netmodel.Named(s.Network.Model); err != nil {
+		v.fail("$.network.model", "network.model: %v", err)
+	}
+	v.between("$.agent.raft_multiplier", "agent.raft_multiplier", s.Agent.RaftMultiplier, 1, 10)
+	v.between("$.workload.keys", "workload.keys", s.Workload.Keys, 1, 10000)
+	v.between("$.seeds", "seeds", s.Seeds, 1, 1000)
+	v.oneOf("$.workload.reads", "workload.reads", s.Workload.Reads, []string{"consistent", "default", "stale"})
+	if s.Workload.Rate <= 0 || s.Workload.Rate > 10000 {
+		v.fail("$.workload.rate", "workload.rate: %v is not between 0 and 10000 operations per second", s.Workload.Rate)
+	}
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(s.Workload.Mix)) {
+		v.oneOf("$.workload.mix", "workload.mix", name, operations())
+		v.between("$.workload.mix."+name, "workload.mix."+name, s.Workload.Mix[name], 0, 1000000)
+		total += s.Workload.Mix[name]
+	}
+	if total == 0 {
+		v.fail("$.workload.mix", "workload.mix: all weights are zero")
+	}
+	if s.Duration.Duration <= 0 {
+		v.fail("$.duration", "duration: must be more than zero")
+	}
+	v.clocks()
+	for place, word := range map[string]string{"linearizable": s.Checks.Linearizable, "invariants": s.Checks.Invariants, "recovery": s.Checks.Recovery} {
+		v.oneOf("$.checks."+place, "checks."+place, word, []string{"holds", "violated"})
+	}
+	for i, f := range s.Faults {
+		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+}
+
+func (v *validator) clocks() {
+	rates := v.scenario.Clocks.Rates
+	if len(rates) != 0 && (len(rates) != 2 || rates[0] > rates[1] || rates[0] < 0.1 || rates[1] > 10) {
+		v.fail("$.clocks.rates", "clocks.rates: %v is not a pair of the least and the most rate, between 0.1 and 10", rates)
+	}
+}
+
+func (v *validator) fault(place string, f Fault) {
+	known := parameters()
+	if f.Kind == "" {
+		v.fail(place, "a fault needs a kind: one of %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		return
+	}
+	v.oneOf(place+".kind", "kind of fault", f.Kind, slices.Sorted(maps.Keys(known)))
+	given := map[string]bool{
+		"shape": f.Shape != "", "target": f.Target != "", "protocol": f.Protocol != "", "rate": f.Rate != 0, "duplicate": f.Duplicate != 0,
+		"reorder": f.Reorder != 0, "by": f.By.Duration != 0, "period": f.Period.Duration != 0, "size": f.Size != 0, "file": f.File != "",
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		needed := slices.Contains(known[f.Kind], name+"!")
+		switch {
+		case given[name] && !needed && !slices.Contains(known[f.Kind], name):
+			v.fail(place+"."+name, "%s: a fault of kind %q takes no %s", name, f.Kind, name)
+		case !given[name] && needed:
+			v.fail(place, "a fault of kind %q needs %s", f.Kind, name)
+		}
+	}
+	if f.Shape != "" {
+		v.oneOf(place+".shape", "shape", f.Shape, shapes())
+		if (f.Shape == "isolate" || f.Shape == "one-way" || f.Shape == "bridge") && f.Target == "" {
+			v.fail(place, "a partition of shape %q needs target", f.Shape)
+		}
+	}
+	if f.Target != "" {
+		v.target(place, f.Target)
+	}
+	if f.Protocol != "" {
+		v.oneOf(place+".protocol", "protocol", f.Protocol, []string{"tcp", "udp"})
+	}
+	for name, p := range map[string]float64{"duplicate": f.Duplicate, "reorder": f.Reorder} {
+		if p < 0 || p > 1 {
+			v.fail(place+"."+name, "%s: %v is not a probability between 0 and 1", name, p)
+		}
+	}
+	if f.At.Duration > v.scenario.Duration.Duration {
+		v.fail(place+".at", "at: %v is after the end of the phase with faults, %v", f.At.Duration, v.scenario.Duration.Duration)
+	}
+	if f.Every.Duration < 0 || f.For.Duration < 0 || f.At.Duration < 0 {
+		v.fail(place, "times cannot be negative")
+	}
+}
+
+func (v *validator) target(place, target string) {
+	words := append([]string{"leader", "random", "majority", "all"}, serverNames(v.scenario.Topology.Servers)...)
+	if !slices.Contains(words, target) {
+		v.fail(place+".target", "target: there is no server %q; there are %s, and leader, random, majority and all%s",
+			target, strings.Join(serverNames(v.scenario.Topology.Servers), ", "), meant(target, words))
+	}
+}
+
+func serverNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("s%d", i+1)
+	}
+	return names
+}
+
+func operations() []string { return []string{"get", "put", "cas", "delete", "delete-cas"} }

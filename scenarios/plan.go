@@ -1,0 +1,117 @@
+package scenarios
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	second = time.Second
+	minute = time.Minute
+)
+
+// Plan is a run with everything drawn that the seed decides.
+type Plan struct {
+	Scenario Scenario
+	Seed     uint64
+	Servers  []ServerPlan
+	Strikes  []Strike // in the order of their time
+}
+
+// ServerPlan is what the seed decided for a server.
+type ServerPlan struct {
+	Name string
+	Skew time.Duration
+	Rate float64 // of its clock
+}
+
+// Strike is one fault at one time. Its target is "leader" until it strikes,
+// since nobody knows before who that will be.
+type Strike struct {
+	Fault
+	Begin time.Duration
+	For   time.Duration
+	Hits  []string // servers; ["leader"] is found out when it strikes
+	Index int      // of the fault in the scenario, for its streams
+	Turn  int      // counts the strikes of one fault
+}
+
+// stream returns the generator of a purpose; each has its own, so that a fault
+// that is taken away leaves the draws of all others as they were.
+func stream(seed uint64, purpose string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(purpose)) // never fails
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
+
+// NewPlan draws everything that the seed decides.
+func NewPlan(s Scenario, seed uint64) Plan {
+	if s.Storm {
+		s = storm(s, seed)
+	}
+	p := Plan{Scenario: s, Seed: seed}
+	for _, name := range serverNames(s.Topology.Servers) {
+		r := stream(seed, "clock "+name)
+		sp := ServerPlan{Name: name, Rate: 1}
+		if skew := s.Clocks.Skew.Duration; skew > 0 {
+			sp.Skew = time.Duration(r.Int64N(int64(2*skew))) - skew
+		}
+		if len(s.Clocks.Rates) == 2 {
+			sp.Rate = s.Clocks.Rates[0] + r.Float64()*(s.Clocks.Rates[1]-s.Clocks.Rates[0])
+		}
+		p.Servers = append(p.Servers, sp)
+	}
+	for i, f := range s.Faults {
+		p.Strikes = append(p.Strikes, p.strikes(i, f)...)
+	}
+	slices.SortStableFunc(p.Strikes, func(a, b Strike) int { return int(a.Begin - b.Begin) })
+	return p
+}
+
+func (p Plan) names() []string { return serverNames(p.Scenario.Topology.Servers) }
+
+func (p Plan) strikes(index int, f Fault) []Strike {
+	// The name of the fault's kind and how many of that kind come before it,
+	// not its place in the list: removing another fault must not change it.
+	same := 0
+	for _, other := range p.Scenario.Faults[:index] {
+		if other.Kind == f.Kind {
+			same++
+		}
+	}
+	r := stream(p.Seed, "planner "+f.Kind+" "+string(rune('0'+same)))
+	var all []Strike
+	for at := f.At.Duration; at <= p.Scenario.Duration.Duration; at += f.Every.Duration {
+		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: p.hits(f, r), Index: index, Turn: len(all)}
+		if f.Jitter.Duration > 0 {
+			st.Begin += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
+		}
+		all = append(all, st)
+		if f.Every.Duration <= 0 {
+			break
+		}
+	}
+	return all
+}
+
+// hits draws whom a fault strikes.
+func (p Plan) hits(f Fault, r *rand.Rand) []string {
+	names := p.names()
+	shuffled := slices.Clone(names)
+	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	switch {
+	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
+		return shuffled
+	case f.Target == "" || f.Target == "all":
+		return names
+	case f.Target == "leader":
+		return []string{"leader"}
+	case f.Target == "random":
+		return shuffled[:1]
+	case f.Target == "majority":
+		return shuffled[:len(shuffled)/2+1]
+	}
+	return []string{f.Target}
+}

@@ -1,0 +1,297 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tribune/impl/agent"
+	"tribune/impl/config"
+	"tribune/impl/host"
+	"tribune/linearizability"
+	"tribune/netmodel"
+	"tribune/sim"
+	"tribune/sim/simdisk"
+	"tribune/sim/trace"
+)
+
+// run is one run, in its own process.
+type run struct {
+	plan    Plan
+	out     *output
+	world   *sim.World
+	watcher *watcher
+	nemesis *nemesis
+	clients []*sim.Node
+
+	agents  map[string]*agent.Agent // that run and have started
+	paused  map[string]bool
+	down    map[string]int // how many faults want a server to be down
+	history []linearizability.Op
+	over    bool // no server is started any more
+	result  Result
+}
+
+// execute carries out a plan and writes messages and the result to to.
+func execute(o Order, to io.Writer) error {
+	plan := NewPlan(o.Scenario, o.Seed)
+	model, err := netmodel.Named(plan.Scenario.Network.Model)
+	if err != nil {
+		return err
+	}
+	r := &run{
+		plan: plan, out: &output{to: to},
+		agents: map[string]*agent.Agent{}, paused: map[string]bool{}, down: map[string]int{},
+	}
+	var stored io.Writer
+	if o.Trace {
+		stored = r.out.part(partTrace)
+	}
+	recording := trace.NewRecording(stored, 0)
+	options := sim.Options{Seed: o.Seed, Model: model, Trace: recording, LogLevel: slog.LevelInfo}
+	if o.Verbose {
+		options.LogLevel = slog.LevelDebug
+		options.Log = func(at time.Duration, node, line string) {
+			r.out.line(fmt.Sprintf("%12.6f %-8s %s", at.Seconds(), node, line))
+		}
+	}
+	err = sim.Run(options, func(w *sim.World) {
+		r.world = w
+		r.main()
+		r.result.Fingerprint = w.Fingerprint()
+		r.result.Virtual, r.result.Events = w.Now(), w.Events()
+	})
+	if err != nil {
+		return err
+	}
+	if err := recording.Flush(); err != nil {
+		return err
+	}
+	r.judge(o.History)
+	return r.out.result(r.result)
+}
+
+// main is the whole of a run.
+func (r *run) main() {
+	r.watcher = newWatcher(r)
+	r.nemesis = &nemesis{run: r, active: map[int]func(){}}
+	for i, s := range r.plan.Servers {
+		r.addServer(i, s)
+	}
+	for i := range r.plan.Scenario.Topology.Clients {
+		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("c%d", i+1), Addrs: address(1, i+1)})
+		r.clients = append(r.clients, n)
+	}
+	probe := r.world.AddNode(sim.NodeConfig{Name: "probe", Addrs: address(2, 1)})
+	reader := r.world.AddNode(sim.NodeConfig{Name: "reader", Addrs: address(2, 2)})
+	stop := make(chan struct{})
+	r.every(stop, watchEvery, r.watcher.look)
+	r.every(stop, time.Second, r.progress)
+	for _, name := range r.plan.names() {
+		r.start(name)
+	}
+	for i, n := range r.clients {
+		n.Start(r.work(i+1, n.Name()))
+	}
+	for _, s := range r.plan.Strikes {
+		r.world.Go(func() {
+			time.Sleep(s.Begin)
+			r.nemesis.strike(s)
+		})
+	}
+	time.Sleep(r.plan.Scenario.Duration.Duration)
+	r.recover(probe, reader)
+	r.over = true
+	close(stop)
+	r.result.Faults, r.result.Reigns = r.nemesis.log, r.watcher.reigns
+	r.result.Violations = r.world.Violations()
+}
+
+func address(net, n int) []netip.Addr {
+	return []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(net), byte(n)})}
+}
+
+// every calls f again and again until stop closes.
+func (r *run) every(stop <-chan struct{}, interval time.Duration, f func()) {
+	go func() {
+		t := time.NewTicker(interval)
+		defer t.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-t.C:
+				f()
+			}
+		}
+	}()
+}
+
+func (r *run) addServer(i int, s ServerPlan) {
+	n := r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: simdisk.Options{}, Clock: sim.Clock{Skew: s.Skew}})
+	r.setLatency(n)
+	r.setRate(n)
+}
+
+// setLatency gives a server's disk the latency that the scenario says.
+func (r *run) setLatency(n *sim.Node) {
+	d := r.plan.Scenario.Disk
+	var syncs, writes netmodel.Dist
+	if d.Sync.Duration > 0 {
+		syncs = netmodel.LogNormal(d.Sync.Duration, 0.4)
+	}
+	if d.Write.Duration > 0 {
+		writes = netmodel.LogNormal(d.Write.Duration, 0.4)
+	}
+	n.Disk().SetLatency(syncs, writes, nil)
+}
+
+// setRate gives a server's clock the rate that the plan says.
+func (r *run) setRate(n *sim.Node) {
+	i := slices.IndexFunc(r.plan.Servers, func(s ServerPlan) bool { return s.Name == n.Name() })
+	if rate := r.plan.Servers[i].Rate; rate != 1 || r.nemesis.next > 0 {
+		n.SetRate(int64(rate*1000), 1000)
+	}
+}
+
+func (r *run) settings(name string) *config.Config {
+	s := r.plan.Scenario
+	c := config.Default()
+	c.Server, c.NodeName, c.DataDir = true, name, "/data"
+	c.BootstrapExpect = s.Topology.Servers
+	c.ClientAddr = "0.0.0.0"
+	c.Join.Retry, c.Join.Interval = r.plan.names(), 2*time.Second
+	c.Raft.Multiplier = s.Agent.RaftMultiplier
+	if s.Agent.SnapshotThreshold > 0 {
+		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second
+	}
+	return c
+}
+
+// program is a server's process: the agent, as cmd/tribune runs it.
+func (r *run) program(name string) sim.Program {
+	return func(ctx context.Context, h host.Host, log *slog.Logger) error {
+		a, err := agent.New(ctx, r.settings(name), h, log)
+		if err != nil {
+			return err
+		}
+		r.agents[name] = a
+		return a.Run(ctx)
+	}
+}
+
+const startAgain = 2 * time.Second
+
+// start starts a server's process and, as a supervisor does, again when it ends
+// by itself, unless a fault wants it to be down.
+func (r *run) start(name string) {
+	node := r.world.Node(name)
+	if r.over || r.down[name] > 0 || node.Running() {
+		return
+	}
+	r.forget(name)
+	node.Start(r.program(name))
+	go func() {
+		node.Wait()
+		r.forget(name)
+		time.Sleep(startAgain)
+		r.start(name)
+	}()
+}
+
+func (r *run) forbid(name string) { r.down[name]++ }
+
+func (r *run) allow(name string) {
+	if r.down[name]--; r.down[name] == 0 {
+		r.start(name)
+	}
+}
+
+func (r *run) forget(name string) {
+	if !r.world.Node(name).Running() {
+		delete(r.agents, name)
+		r.paused[name] = false
+	}
+}
+
+// leader is the server that leads in the highest term, empty if none does.
+func (r *run) leader() string {
+	leader, term := "", uint64(0)
+	for _, name := range r.plan.names() {
+		if a := r.agents[name]; a != nil && !r.paused[name] {
+			if s := a.Server().Raft().Status(); s.Leader && s.Term > term {
+				leader, term = name, s.Term
+			}
+		}
+	}
+	return leader
+}
+
+// recover is the second phase: all is healed, and the cluster must do its work
+// within the times that the scenario states.
+func (r *run) recover(probe, reader *sim.Node) {
+	limits := r.plan.Scenario.Recovery
+	r.nemesis.heal()
+	healed := r.world.Now()
+	r.world.Recordf(trace.Fault, "", "", "healed")
+	r.result.Healed = healed
+	wrote := make(chan time.Duration, 1)
+	probe.Start(r.probe(wrote))
+	r.result.Recovery.Leader = r.until(limits.Leader.Duration, func() (bool, string) {
+		return r.leader() != "", "no server leads"
+	})
+	select {
+	case at := <-wrote:
+		r.result.Recovery.Write = Reached{After: at - healed, OK: at-healed <= limits.Write.Duration}
+	case <-time.After(max(healed+limits.Write.Duration-r.world.Now(), 0)):
+		r.result.Recovery.Write = Reached{Text: "no write succeeded"}
+	}
+	for _, n := range r.clients {
+		r.stopClient(n)
+	}
+	r.stopClient(probe)
+	read := make(chan error, 1)
+	reader.Start(r.readAll(read))
+	r.result.Recovery.Converge = r.until(limits.Converge.Duration, r.watcher.equal)
+	if err := <-read; err != nil {
+		r.result.Unread = err.Error()
+	}
+	r.watcher.look()
+}
+
+// stopClient stops a client once its operation has come to an end.
+func (r *run) stopClient(n *sim.Node) {
+	if err := n.Stop(2 * opTimeout); err != nil {
+		n.Kill()
+	}
+}
+
+// until waits for a condition.
+func (r *run) until(limit time.Duration, reached func() (bool, string)) Reached {
+	begin := r.world.Now()
+	for {
+		ok, why := reached()
+		after := r.world.Now() - begin
+		if ok {
+			return Reached{After: after, OK: true}
+		}
+		if after >= limit {
+			return Reached{Text: why}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func (r *run) progress() {
+	p := Progress{At: r.world.Now(), Ops: len(r.history), Faults: len(r.nemesis.active), Leader: r.leader()}
+	for _, o := range r.history {
+		if o.Outcome != linearizability.OK {
+			p.Failed++
+		}
+	}
+	r.out.progress(p)
+}

@@ -1,0 +1,148 @@
+package scenarios
+
+import "time"
+
+// Scenario is what a file says.
+type Scenario struct {
+	Name     string   `yaml:"name"`
+	About    string   `yaml:"about"`
+	Storm    bool     `yaml:"storm"` // the seed draws everything that the file leaves out
+	Topology Topology `yaml:"topology"`
+	Network  Network  `yaml:"network"`
+	Agent    Agent    `yaml:"agent"`
+	Disk     Disk     `yaml:"disk"`
+	Clocks   Clocks   `yaml:"clocks"`
+	Workload Workload `yaml:"workload"`
+	Faults   []Fault  `yaml:"faults"`
+	Duration Duration `yaml:"duration"` // of the phase in which faults strike
+	Recovery Recovery `yaml:"recovery"`
+	Checks   Checks   `yaml:"checks"`
+	Seeds    int      `yaml:"seeds"` // how many `go test` runs
+}
+
+// Topology says who is there.
+type Topology struct {
+	Servers int `yaml:"servers"`
+	Clients int `yaml:"clients"`
+}
+
+// Network names a model of package netmodel.
+type Network struct {
+	Model string `yaml:"model"`
+}
+
+// Agent are settings of the agents.
+type Agent struct {
+	RaftMultiplier    int `yaml:"raft_multiplier"`
+	SnapshotThreshold int `yaml:"raft_snapshot_threshold"`
+	TrailingLogs      int `yaml:"raft_trailing_logs"`
+}
+
+// Disk says how long the disks take.
+type Disk struct {
+	Sync  Duration `yaml:"sync"`  // median of an fsync
+	Write Duration `yaml:"write"` // median of a write
+}
+
+// Clocks says how far the servers' clocks are off.
+type Clocks struct {
+	Skew  Duration  `yaml:"skew"`  // each is off by up to this, either way
+	Rates []float64 `yaml:"rates"` // least and most: each goes at a rate between
+}
+
+// Workload says what the clients do.
+type Workload struct {
+	Rate  float64        `yaml:"rate"` // operations per second of all clients
+	Keys  int            `yaml:"keys"`
+	Reads string         `yaml:"reads"` // consistent, default or stale
+	Mix   map[string]int `yaml:"mix"`   // weights of get, put, cas, delete and delete-cas
+	Stick bool           `yaml:"stick"` // each client stays with one server
+}
+
+// Fault is something that goes wrong.
+type Fault struct {
+	Kind   string   `yaml:"kind"`
+	At     Duration `yaml:"at"`     // of the first strike
+	For    Duration `yaml:"for"`    // how long it lasts
+	Every  Duration `yaml:"every"`  // it strikes again and again; 0: once
+	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
+	Target string   `yaml:"target"` // a server, "leader", "random", "majority" or "all"
+	Shape  string   `yaml:"shape"`  // of a partition
+
+	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
+	Duplicate float64  `yaml:"duplicate"` // probability
+	Reorder   float64  `yaml:"reorder"`   // probability
+	By        Duration `yaml:"by"`        // latency, a jump, the down part of a flap
+	Period    Duration `yaml:"period"`    // of a flap
+	Size      int      `yaml:"size"`      // bytes
+	Protocol  string   `yaml:"protocol"`  // tcp or udp
+	File      string   `yaml:"file"`      // pattern of file names
+}
+
+// Recovery are the virtual times within which a healed cluster must have a
+// leader, do a write, and have equal state machines.
+type Recovery struct {
+	Leader   Duration `yaml:"leader"`
+	Write    Duration `yaml:"write"`
+	Converge Duration `yaml:"converge"`
+}
+
+// Checks say what is expected: "holds" or "violated".
+type Checks struct {
+	Linearizable string `yaml:"linearizable"`
+	Invariants   string `yaml:"invariants"`
+	Recovery     string `yaml:"recovery"`
+}
+
+// Duration is a time as Go writes it: 300ms, 10s, 5m.
+type Duration struct {
+	time.Duration
+}
+
+// UnmarshalYAML reads a duration with its unit.
+func (d *Duration) UnmarshalYAML(read func(any) error) error {
+	var text string
+	if err := read(&text); err != nil {
+		return err
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return &unitError{text}
+	}
+	d.Duration = v
+	return nil
+}
+
+type unitError struct{ text string }
+
+func (e *unitError) Error() string {
+	return "\"" + e.text + "\" is not a duration with a unit, such as 300ms, 10s or 5m"
+}
+
+// parameters lists what a kind of fault takes, beside kind, at, for, every and
+// jitter; those that it needs are marked by "!".
+func parameters() map[string][]string {
+	return map[string][]string{
+		"partition":   {"shape!", "target", "protocol"},
+		"flap":        {"target!", "by!", "period!"},
+		"loss":        {"rate", "duplicate", "reorder", "by", "protocol", "target"},
+		"slow-link":   {"target!", "by!"},
+		"gray":        {"target!", "size!"},
+		"reset":       {"target!"},
+		"kill":        {"target!"},
+		"power":       {"target!"},
+		"restart":     {"target!"},
+		"pause":       {"target!"},
+		"clock-jump":  {"target!", "by!"},
+		"clock-drift": {"target!", "rate!"},
+		"disk-full":   {"target!"},
+		"disk-slow":   {"target!", "by!"},
+		"disk-stall":  {"target!"},
+		"disk-error":  {"target!", "rate!", "file"},
+	}
+}
+
+// shapes are those of partitions.
+func shapes() []string {
+	return []string{"halves", "isolate", "one-way", "bridge", "ring"}
+}
