@@ -21,9 +21,8 @@ const (
 	NotFound    Kind = 4
 	Denied      Kind = 5
 	TooLarge    Kind = 6
-	Unavailable Kind = 7 // the server could not be reached, or went away
-	Unknown     Kind = 8 // a write may or may not have happened
-	last             = Unknown
+	Unavailable Kind = 7 // the server could not be reached; nothing was done
+	Unknown     Kind = 8 // no answer came: what was asked may have been done or not
 )
 
 // Texts that clients match on.
@@ -64,5 +63,18 @@ func Of(err error) Kind {
 	return Internal
 }
 
+// names are the kinds' names for people, in the order of their numbers.
+var names = [...]string{
+	"internal", "no leader", "not the leader", "invalid", "not found", "denied", "too large", "unavailable", "unknown outcome",
+}
+
 // Valid reports whether a number that came over the wire is a kind.
-func (k Kind) Valid() bool { return k <= last }
+func (k Kind) Valid() bool { return int(k) < len(names) }
+
+// String names the kind for people.
+func (k Kind) String() string {
+	if !k.Valid() {
+		return fmt.Sprintf("kind %d", uint8(k))
+	}
+	return names[k]
+}

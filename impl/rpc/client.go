@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 
 	"tribune/impl/fault"
 )
@@ -27,6 +30,8 @@ type Client struct {
 	closed bool
 }
 
+const connectTimeout = 3 * time.Second
+
 // NewClient returns a client that dials through the port's network.
 func NewClient(p *Port) *Client {
 	return &Client{port: p, codec: newCodec(), conns: map[string]*grpc.ClientConn{}}
@@ -35,14 +40,23 @@ func NewClient(p *Port) *Client {
 // Close ends all connections; requests on their way fail.
 func (c *Client) Close() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.closed = true
-	var err error
-	for _, conn := range c.conns {
-		err = errors.Join(err, conn.Close())
+	c.mu.Unlock()
+	return c.Keep(nil)
+}
+
+// Keep ends the connections to all servers but those at the given addresses.
+func (c *Client) Keep(addresses []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, a := range slices.Sorted(maps.Keys(c.conns)) {
+		if !slices.Contains(addresses, a) {
+			errs = append(errs, c.conns[a].Close())
+			delete(c.conns, a)
+		}
 	}
-	c.conns = nil
-	return err
+	return errors.Join(errs...)
 }
 
 func (c *Client) conn(address string) (*grpc.ClientConn, error) {
@@ -62,11 +76,11 @@ func (c *Client) conn(address string) (*grpc.ClientConn, error) {
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // whether a request may be sent again is for the caller to decide
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(c.codec), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(c.codec), grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxRequest)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
-			MinConnectTimeout: 5 * time.Second,
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: connectTimeout,
 		}),
 	)
 	if err != nil {
@@ -77,13 +91,15 @@ func (c *Client) conn(address string) (*grpc.ClientConn, error) {
 }
 
 // Call sends a request to the server at address and returns its answer. An
-// error has the fault.Kind that the server gave it, or is fault.Unavailable when
-// the server did not answer; then it may have got the request all the same.
+// error has the fault.Kind that the server gave it; fault.Unavailable if the
+// request surely did not reach the server; fault.Unknown if it may have.
 func Call[Answer any](ctx context.Context, c *Client, address, method string, request any) (Answer, error) {
 	var a Answer
 	conn, err := c.conn(address)
 	if err != nil {
 		return a, err
 	}
-	return a, fromWire(conn.Invoke(ctx, "/"+service+"/"+method, request, &a))
+	var to peer.Peer // set once the request has a stream to go out on
+	err = conn.Invoke(ctx, "/"+service+"/"+method, request, &a, grpc.Peer(&to))
+	return a, fromWire(err, to.Addr != nil)
 }

@@ -14,7 +14,11 @@ import (
 // msgpack is a gRPC codec for plain Go structs.
 type msgpack struct{ handle *codec.MsgpackHandle }
 
-func newCodec() msgpack { return msgpack{&codec.MsgpackHandle{WriteExt: true}} }
+func newCodec() msgpack {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.MaxDepth = 32 // of nesting; the library's own default is 1024
+	return msgpack{h}
+}
 
 // Name implements encoding.CodecV2; it becomes the content subtype.
 func (msgpack) Name() string { return "msgpack" }
@@ -48,16 +52,26 @@ func toWire(err error) error {
 	return status.Error(codes.Code(firstCode+uint32(fault.Of(err))), err.Error())
 }
 
-// fromWire is the reverse. A failure of gRPC itself is fault.Unavailable.
-func fromWire(err error) error {
+// fromWire is the reverse. For a failure of gRPC itself it matters whether the
+// request may have reached the server: sent tells.
+func fromWire(err error, sent bool) error {
 	if err == nil {
 		return nil
 	}
 	s := status.Convert(err)
-	if n := uint32(s.Code()); n >= firstCode {
+	if n := uint32(s.Code()); n >= firstCode && n-firstCode <= 0xff {
 		if kind := fault.Kind(n - firstCode); kind.Valid() {
 			return fault.New(kind, "%s", s.Message())
 		}
 	}
-	return fault.New(fault.Unavailable, "rpc error: %s: %s", s.Code(), s.Message())
+	kind := fault.Unavailable
+	switch {
+	case s.Code() == codes.ResourceExhausted:
+		kind = fault.TooLarge // a message over the limit: gRPC's only use of that code here
+	case s.Code() == codes.Unimplemented:
+		kind = fault.Invalid // a server of an older version
+	case sent:
+		kind = fault.Unknown
+	}
+	return fault.New(kind, "rpc error: %s: %s", s.Code(), s.Message())
 }

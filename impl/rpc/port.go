@@ -3,6 +3,10 @@
 // over plain Go structs; and a client that keeps a connection per server.
 //
 // The first bytes are Consul's: 1 opens a raft connection, 8 a gRPC one.
+//
+// A Port owns every connection that came in on it and every raft connection
+// that it dialled: its Close ends them all. (raft leaves them open, and their
+// goroutines with them.)
 package rpc
 
 import (
@@ -26,7 +30,10 @@ const (
 	grpcByte = 8
 )
 
-const helloTimeout = 10 * time.Second
+const (
+	helloTimeout = 10 * time.Second
+	acceptPause  = 100 * time.Millisecond
+)
 
 // Port is the server port.
 type Port struct {
@@ -36,11 +43,12 @@ type Port struct {
 	log      *slog.Logger
 	raft     *queue
 	grpc     *queue
+	links    links
+	ctx      context.Context // ends when the port closes
+	stop     context.CancelFunc
+	once     sync.Once
+	closeErr error
 	wait     sync.WaitGroup
-
-	mu     sync.Mutex
-	hello  map[net.Conn]struct{} // connections that have not sent their first byte
-	closed bool
 }
 
 // Listen opens the server port. Others reach it under the address advertise.
@@ -51,26 +59,23 @@ func Listen(ctx context.Context, n host.Network, bind string, advertise netip.Ad
 	}
 	p := &Port{
 		listener: l, network: n, addr: net.TCPAddrFromAddrPort(advertise), log: log,
-		hello: map[net.Conn]struct{}{},
 	}
-	p.raft, p.grpc = newQueue(p.addr), newQueue(p.addr)
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	p.raft, p.grpc = newQueue(p), newQueue(p)
 	p.wait.Go(p.accept)
 	return p, nil
 }
 
-// Close stops listening and waits for the port's goroutines. Connections that
-// were handed out belong to their users.
+// Close stops listening, ends all connections and waits for the port's
+// goroutines.
 func (p *Port) Close() error {
-	p.mu.Lock()
-	p.closed = true
-	for c := range p.hello {
-		_ = c.Close() // it has told us nothing yet
-	}
-	p.mu.Unlock()
-	err := p.listener.Close()
-	_, _ = p.raft.Close(), p.grpc.Close()
-	p.wait.Wait()
-	return err
+	p.once.Do(func() {
+		p.stop()
+		p.closeErr = p.listener.Close()
+		p.links.close()
+		p.wait.Wait()
+	})
+	return p.closeErr
 }
 
 func (p *Port) accept() {
@@ -81,55 +86,62 @@ func (p *Port) accept() {
 		}
 		if err != nil {
 			p.log.Error("the server port could not accept a connection", "error", err)
-			time.Sleep(100 * time.Millisecond) // out of file descriptors: others must close some
+			select {
+			case <-p.ctx.Done():
+				return
+			case <-time.After(acceptPause): // out of file descriptors: others must close some
+			}
 			continue
 		}
-		if !p.greet(c) {
-			_ = c.Close()
-			return
+		l, dropped := p.links.add(c, remote(c))
+		if l == nil {
+			return // the port closes
 		}
-		p.wait.Go(func() { p.sort(c) })
+		if dropped {
+			p.log.Warn("dropped a silent connection to the server port: its peer has too many", "from", c.RemoteAddr().String(), "most", maxPerPeer)
+		}
+		p.wait.Go(func() { p.sort(l) })
 	}
 }
 
-func (p *Port) greet(c net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.hello[c] = struct{}{}
+func remote(c net.Conn) netip.Addr {
+	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{} // no IP network: all its connections count as one peer's
 	}
-	return !p.closed
+	return a.Addr()
 }
 
 // sort reads the first byte of a connection and hands it to whom it is for.
-func (p *Port) sort(c net.Conn) {
+func (p *Port) sort(l *link) {
 	first := make([]byte, 1)
-	err := c.SetReadDeadline(time.Now().Add(helloTimeout))
+	err := l.SetReadDeadline(time.Now().Add(helloTimeout))
 	if err == nil {
-		_, err = io.ReadFull(c, first)
+		_, err = io.ReadFull(l, first)
 	}
 	if err == nil {
-		err = c.SetReadDeadline(time.Time{})
+		err = l.SetReadDeadline(time.Time{})
 	}
-	p.mu.Lock()
-	delete(p.hello, c)
-	p.mu.Unlock()
 	ok := false
 	switch {
 	case err != nil: // a peer that went away, or a port scan
 	case first[0] == raftByte:
-		ok = p.raft.put(c)
+		ok = p.raft.put(l)
 	case first[0] == grpcByte:
-		ok = p.grpc.put(c)
+		ok = p.grpc.put(l)
 	default:
-		p.log.Warn("a connection to the server port speaks no protocol of it", "from", c.RemoteAddr().String(), "byte", first[0])
+		p.log.Warn("a connection to the server port speaks no protocol of it", "from", l.RemoteAddr().String(), "byte", first[0])
 	}
 	if !ok {
-		_ = c.Close()
+		_ = l.Close()
 	}
 }
 
 func (p *Port) dial(ctx context.Context, address string, first byte) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(p.ctx, cancel)
+	defer stop()
 	c, err := p.network.Dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -151,19 +163,28 @@ type raftLayer struct {
 func (r *raftLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return r.port.dial(ctx, string(address), raftByte)
+	c, err := r.port.dial(ctx, string(address), raftByte)
+	if err != nil {
+		return nil, err
+	}
+	if l := r.port.links.addDialled(c); l != nil {
+		return l, nil
+	}
+	return nil, net.ErrClosed
 }
 
-// queue is a net.Listener of the connections put into it.
+// queue is a net.Listener of the connections put into it. It closes apart from
+// the port, when its user does: raft takes an Accept that fails before for a
+// failure.
 type queue struct {
-	addr   net.Addr
+	port   *Port
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newQueue(addr net.Addr) *queue {
-	return &queue{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+func newQueue(p *Port) *queue {
+	return &queue{port: p, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
 func (q *queue) put(c net.Conn) bool {
@@ -171,8 +192,9 @@ func (q *queue) put(c net.Conn) bool {
 	case q.conns <- c:
 		return true
 	case <-q.closed:
-		return false
+	case <-q.port.ctx.Done():
 	}
+	return false
 }
 
 // Accept implements net.Listener.
@@ -192,4 +214,4 @@ func (q *queue) Close() error {
 }
 
 // Addr is the address under which others reach the port.
-func (q *queue) Addr() net.Addr { return q.addr }
+func (q *queue) Addr() net.Addr { return q.port.addr }

@@ -11,12 +11,21 @@ import (
 
 const service = "tribune"
 
-// maxMessage bounds a request or an answer: a list of many large values.
-const maxMessage = 64 << 20
-
+// maxRequest and maxAnswer bound messages, in bytes. A request is a write of one
+// value or little more; an answer may list many of them.
 const (
-	keepaliveTime    = 30 * time.Second
-	keepaliveTimeout = 10 * time.Second
+	maxRequest = 64 << 20
+	maxAnswer  = 1 << 30
+)
+
+// maxStreams bounds the requests that wait on one connection: the blocking
+// queries of all clients of an agent share one.
+const maxStreams = 1 << 16
+
+// A connection whose peer is gone without a word is given up after the sum.
+const (
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 5 * time.Second
 )
 
 // Method is an entry of a server's table of endpoints.
@@ -48,8 +57,9 @@ type Server struct {
 func Serve(p *Port, methods ...Method) *Server {
 	s := &Server{grpc: grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.MaxSendMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.MaxSendMsgSize(maxAnswer),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
