@@ -54,12 +54,12 @@ func (c *conn) transmit() {
 		}
 		size := min(left, o.window-sent, segmentSize)
 		g := segment{seq: o.nxt, data: o.data[sent : sent+size]}
-		g.fin = o.fin && size == left
+		g.fin = o.fin && g.end() == o.finAt
 		c.sendSegment(g)
 		o.nxt = g.end()
 	}
-	if end := o.una + uint64(len(o.data)); o.fin && o.nxt == end {
-		g := segment{seq: end, fin: true}
+	if o.fin && o.nxt == o.finAt {
+		g := segment{seq: o.finAt, fin: true}
 		c.sendSegment(g)
 		o.nxt = g.end()
 	}
@@ -158,7 +158,7 @@ func (c *conn) again() {
 	}
 	size := min(sent, uint64(len(o.data)), segmentSize)
 	g := segment{seq: o.una, data: o.data[:size]}
-	g.fin = o.fin && size == uint64(len(o.data)) && sent > size
+	g.fin = o.fin && g.end() == o.finAt
 	c.sendSegment(g)
 	o.timed = 0
 }

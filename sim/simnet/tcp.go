@@ -54,7 +54,8 @@ type sender struct {
 	una     uint64 // first byte not acknowledged
 	nxt     uint64 // first byte not sent
 	window  uint64 // bytes beyond una that the other end takes
-	fin     bool   // the end of the stream is the byte after data
+	fin     bool   // the stream ends
+	finAt   uint64 // with the byte after the last one, whose number this is
 	waits   bool   // closed, and the other end has not: see linger
 	rto     time.Duration
 	tries   int // retransmissions without an answer
@@ -209,7 +210,7 @@ func (c *conn) shut() {
 
 func (c *conn) finish() {
 	if !c.out.fin {
-		c.out.fin = true
+		c.out.fin, c.out.finAt = true, c.out.una+uint64(len(c.out.data))
 		c.transmit()
 		c.linger()
 	}
