@@ -4,9 +4,8 @@
 // A Pool tells that its members changed, not how: whoever acts on membership
 // looks at Members and acts on what is there. That way no event can be missed.
 //
-// The addresses of living members are kept in a file, so that an agent finds
-// its way back after all agents were down at once. (serf's own snapshot file
-// does that too, but is written past the host.FS.)
+// The pool finds its way back by itself after all agents were down at once, and
+// when only some of them found each other: rejoin.go.
 package gossip
 
 import (
@@ -42,7 +41,11 @@ type Config struct {
 	FS        host.FS
 	PeersFile string // where addresses of members are kept; "" to keep none
 	WAN       bool   // slower timing, for a pool across datacenters
-	Logger    *slog.Logger
+	// Admit, if set, refuses an agent that has no place in the pool, with an
+	// error that says why. It is called under the library's locks: it must not
+	// call the Pool.
+	Admit  func(api.Member) error
+	Logger *slog.Logger
 }
 
 // Member statuses as api.Member has them (serf.MemberStatus).
@@ -63,29 +66,40 @@ const (
 type Pool struct {
 	serf    *serf.Serf
 	network host.Network
-	peers   *peers
 	self    string
-	changed chan struct{}
-	events  chan serf.Event
-	wait    sync.WaitGroup
 	log     *slog.Logger
+	peers   peers
+	events  chan serf.Event
+	changed chan struct{} // for the pool's user
+	look    chan struct{} // for tend
+	stop    context.CancelFunc
+	tending sync.WaitGroup
+	wait    sync.WaitGroup
+	ending  sync.Mutex // Leave and Close come one after the other
 }
 
 // Start opens the gossip port and begins to answer; the pool has one member
-// until Join or Rejoin finds others.
+// until Join finds others, or those that were known when the agent last ran
+// are found.
 func Start(ctx context.Context, c Config) (*Pool, error) {
 	t, err := listen(ctx, c.Network, c.Bind, c.Advertise)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pool{
-		network: c.Network, peers: &peers{fs: c.FS, file: c.PeersFile}, self: c.Advertise.String(),
-		changed: make(chan struct{}, 1), events: make(chan serf.Event, eventBuffer), log: c.Logger,
+		network: c.Network, self: c.Advertise.String(), log: c.Logger, peers: peers{fs: c.FS, file: c.PeersFile},
+		events: make(chan serf.Event, eventBuffer), changed: make(chan struct{}, 1), look: make(chan struct{}, 1),
+	}
+	lost, err := p.peers.load()
+	if err != nil {
+		p.log.Warn("the members known from before could not be read; others must be joined by hand", "error", err)
 	}
 	if p.serf, err = serf.Create(p.settings(c, t)); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting gossip on %s: %w", c.Bind, err), t.Shutdown())
 	}
 	p.wait.Go(p.watch)
+	ctx, p.stop = context.WithCancel(context.Background())
+	p.tending.Go(func() { p.tend(ctx, lost) })
 	return p, nil
 }
 
@@ -100,6 +114,9 @@ func (p *Pool) settings(c Config, t memberlist.Transport) *serf.Config {
 	sc.ReconnectTimeout = reconnectTimeout
 	sc.LeavePropagateDelay = leavePropagation
 	sc.MinQueueDepth = 4096
+	if c.Admit != nil {
+		sc.Merge = admission{c.Admit}
+	}
 	mc := memberlist.DefaultLANConfig()
 	if c.WAN {
 		mc = memberlist.DefaultWANConfig()
@@ -112,17 +129,30 @@ func (p *Pool) settings(c Config, t memberlist.Transport) *serf.Config {
 	return sc
 }
 
+// admission is serf's question whether agents may come in.
+type admission struct{ admit func(api.Member) error }
+
+func (a admission) NotifyMerge(members []*serf.Member) error {
+	for _, m := range members {
+		if err := a.admit(member(*m)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // watch turns serf's events into "something changed", until serf has shut down.
+// It never asks serf for anything: serf holds its locks while it waits for room
+// for an event.
 func (p *Pool) watch() {
 	for {
 		select {
 		case <-p.events:
-			if err := p.peers.save(p.alive()); err != nil {
-				p.log.Warn("the addresses of the members could not be kept for the next start", "error", err)
-			}
-			select {
-			case p.changed <- struct{}{}:
-			default:
+			for _, c := range []chan struct{}{p.changed, p.look} {
+				select {
+				case c <- struct{}{}:
+				default:
+				}
 			}
 		case <-p.serf.ShutdownCh():
 			return
@@ -133,32 +163,24 @@ func (p *Pool) watch() {
 // Changed receives when members may have changed; it has one reader.
 func (p *Pool) Changed() <-chan struct{} { return p.changed }
 
-// alive lists the addresses of the other living members.
-func (p *Pool) alive() []string {
-	var addresses []string
-	for _, m := range p.Members() {
-		a := net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port)))
-		if m.Status == StatusAlive && a != p.self {
-			addresses = append(addresses, a)
-		}
-	}
-	return addresses
-}
-
 // Members lists all members that are known, those that left or failed too,
 // sorted by name.
 func (p *Pool) Members() []api.Member {
 	found := p.serf.Members()
 	members := make([]api.Member, 0, len(found))
 	for _, m := range found {
-		members = append(members, api.Member{
-			Name: m.Name, Addr: m.Addr.String(), Port: m.Port, Tags: m.Tags, Status: int(m.Status),
-			ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, ProtocolCur: m.ProtocolCur,
-			DelegateMin: m.DelegateMin, DelegateMax: m.DelegateMax, DelegateCur: m.DelegateCur,
-		})
+		members = append(members, member(m))
 	}
 	slices.SortFunc(members, func(a, b api.Member) int { return cmp.Compare(a.Name, b.Name) })
 	return members
+}
+
+func member(m serf.Member) api.Member {
+	return api.Member{
+		Name: m.Name, Addr: m.Addr.String(), Port: m.Port, Tags: m.Tags, Status: int(m.Status),
+		ProtocolMin: m.ProtocolMin, ProtocolMax: m.ProtocolMax, ProtocolCur: m.ProtocolCur,
+		DelegateMin: m.DelegateMin, DelegateMax: m.DelegateMax, DelegateCur: m.DelegateCur,
+	}
 }
 
 // Join contacts agents of the pool by "HOST", "HOST:PORT", or an IPv6 address in
@@ -206,47 +228,53 @@ func (p *Pool) resolve(ctx context.Context, address string) ([]string, error) {
 	return ips, nil
 }
 
-// Rejoin contacts the members that were known when the agent last ran. That
-// none is left, or that none was known, is no error; it returns how many
-// answered.
-func (p *Pool) Rejoin(ctx context.Context) (int, error) {
-	known, err := p.peers.load()
-	if err != nil || len(known) == 0 {
-		return 0, err
-	}
-	n, err := p.Join(ctx, known)
-	if err != nil {
-		p.log.Info("none of the members known from before answers", "error", err)
-	}
-	return n, nil
+// Leave tells the others that this agent goes for good, waits until that has
+// spread, and forgets who they were: an agent that left does not come back by
+// itself. Close must follow.
+func (p *Pool) Leave() error {
+	p.ending.Lock()
+	defer p.ending.Unlock()
+	p.stop()
+	p.tending.Wait()
+	err := p.serf.Leave()
+	return errors.Join(err, p.peers.forget())
 }
 
-// Leave tells the others that this agent goes for good and waits until that
-// has spread.
-func (p *Pool) Leave() error { return p.serf.Leave() }
-
-// Remove moves a failed member to "left"; with prune it is forgotten at once.
-// An unknown name is an error.
+// Remove moves a failed member to "left"; with prune it is forgotten. A living
+// one refutes that and stays. An unknown name is an error.
 func (p *Pool) Remove(name string, prune bool) error {
-	known := slices.ContainsFunc(p.Members(), func(m api.Member) bool { return m.Name == name })
-	if !known {
-		return fmt.Errorf("agent: No node found with name '%s'", name)
+	status, othersAlive := 0, 0
+	for _, m := range p.Members() {
+		switch {
+		case m.Name == name:
+			status = m.Status
+		case m.Status == StatusAlive && m.Name != p.serf.LocalMember().Name:
+			othersAlive++
+		}
 	}
-	if prune {
+	switch {
+	case status == 0:
+		return fmt.Errorf("agent: No node found with name '%s'", name)
+	case status == StatusAlive && othersAlive == 0:
+		// serf would not tell it, so it could not refute and would be shown as
+		// leaving for ever.
+		return fmt.Errorf("agent: node '%s' is alive as far as this agent knows; it can be removed when it has failed", name)
+	case prune:
 		return p.serf.RemoveFailedNodePrune(name)
 	}
 	return p.serf.RemoveFailedNode(name)
 }
 
-// SetTags replaces what this agent says about itself.
-func (p *Pool) SetTags(tags map[string]string) error { return p.serf.SetTags(maps.Clone(tags)) }
-
 // Stats are serf's own figures, for people.
 func (p *Pool) Stats() map[string]string { return p.serf.Stats() }
 
-// Close leaves without a word: the others find out by their probes.
+// Close goes without a word: the others find out by their probes.
 func (p *Pool) Close() error {
+	p.ending.Lock()
+	defer p.ending.Unlock()
+	p.stop()
 	err := p.serf.Shutdown()
+	p.tending.Wait()
 	p.wait.Wait()
 	return err
 }

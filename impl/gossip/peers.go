@@ -5,28 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"slices"
-	"sync"
 
 	"tribune/impl/host"
 )
 
-// peers is the file with the addresses of the members last seen alive, as a
-// JSON list.
+// peers is the file with the addresses of the other members, as a JSON list. It
+// needs one caller at a time.
 type peers struct {
 	fs   host.FS
-	file string
-
-	mu   sync.Mutex
+	file string // "": nothing is kept
 	last []string
 }
 
-// save keeps the addresses. An empty list is not kept: an agent that lost sight
-// of everybody needs the addresses most.
 func (p *peers) save(addresses []string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.file == "" || len(addresses) == 0 || slices.Equal(addresses, p.last) {
+	if p.file == "" || slices.Equal(addresses, p.last) {
 		return nil
 	}
 	b, err := json.Marshal(addresses)
@@ -51,9 +45,26 @@ func (p *peers) load() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	addresses, err := parsePeers(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s is corrupt: %w", p.file, err)
+	}
+	p.last = addresses
+	return addresses, nil
+}
+
+func parsePeers(b []byte) ([]string, error) {
 	var addresses []string
 	if err := json.Unmarshal(b, &addresses); err != nil {
-		return nil, fmt.Errorf("%s is corrupt: %w", p.file, err)
+		return nil, err
+	}
+	for _, a := range addresses {
+		if _, err := netip.ParseAddrPort(a); err != nil {
+			return nil, err
+		}
 	}
 	return addresses, nil
 }
+
+// forget empties the file.
+func (p *peers) forget() error { return p.save([]string{}) }

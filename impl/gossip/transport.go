@@ -23,14 +23,18 @@ type transport struct {
 	streams   net.Listener
 	packetCh  chan *memberlist.Packet
 	streamCh  chan net.Conn
-	closing   chan struct{}
+	ctx       context.Context // ends when the transport shuts down
+	stop      context.CancelFunc
 	once      sync.Once
 	wait      sync.WaitGroup
 }
 
 var _ memberlist.NodeAwareTransport = (*transport)(nil)
 
-const maxPacket = 65536
+const (
+	maxPacket  = 65536
+	retryPause = 100 * time.Millisecond
+)
 
 func listen(ctx context.Context, n host.Network, bind string, advertise netip.AddrPort) (*transport, error) {
 	streams, err := n.Listen(ctx, "tcp", bind)
@@ -43,8 +47,9 @@ func listen(ctx context.Context, n host.Network, bind string, advertise netip.Ad
 	}
 	t := &transport{
 		network: n, advertise: advertise, packets: packets, streams: streams,
-		packetCh: make(chan *memberlist.Packet), streamCh: make(chan net.Conn), closing: make(chan struct{}),
+		packetCh: make(chan *memberlist.Packet), streamCh: make(chan net.Conn),
 	}
+	t.ctx, t.stop = context.WithCancel(context.Background())
 	t.wait.Go(t.receive)
 	t.wait.Go(t.accept)
 	return t, nil
@@ -57,13 +62,17 @@ func (t *transport) receive() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil || n == 0 {
-			continue // an ICMP error of some earlier packet; gossip lives with loss
+		if err != nil {
+			t.pause() // an ICMP error of some earlier packet, or worse; gossip lives with loss
+			continue
+		}
+		if n == 0 {
+			continue
 		}
 		p := &memberlist.Packet{Buf: append([]byte(nil), buffer[:n]...), From: from, Timestamp: time.Now()}
 		select {
 		case t.packetCh <- p:
-		case <-t.closing:
+		case <-t.ctx.Done():
 			return
 		}
 	}
@@ -76,15 +85,23 @@ func (t *transport) accept() {
 			return
 		}
 		if err != nil {
-			time.Sleep(100 * time.Millisecond) // out of file descriptors: others must close some
+			t.pause() // out of file descriptors: others must close some
 			continue
 		}
 		select {
 		case t.streamCh <- c:
-		case <-t.closing:
+		case <-t.ctx.Done():
 			_ = c.Close()
 			return
 		}
+	}
+}
+
+// pause keeps a socket in trouble from taking the whole processor.
+func (t *transport) pause() {
+	select {
+	case <-t.ctx.Done():
+	case <-time.After(retryPause):
 	}
 }
 
@@ -110,7 +127,7 @@ func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packetCh }
 func (t *transport) StreamCh() <-chan net.Conn { return t.streamCh }
 
 func (t *transport) DialTimeout(address string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
 	return t.network.Dial(ctx, "tcp", address)
 }
@@ -122,7 +139,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 func (t *transport) Shutdown() error {
 	var err error
 	t.once.Do(func() {
-		close(t.closing)
+		t.stop()
 		err = errors.Join(t.streams.Close(), t.packets.Close())
 		t.wait.Wait()
 	})

@@ -97,9 +97,6 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.rpc = rpc.Serve(s.port, s.endpoints()...)
-	if _, err := s.pool.Rejoin(ctx); err != nil {
-		s.log.Warn("the members known from before could not be read", "error", err)
-	}
 	s.wait.Go(s.watchMembers)
 	s.wait.Go(s.watchLeadership)
 	return s, nil

@@ -1,0 +1,459 @@
+package gossip_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tribune/impl/api"
+	"tribune/impl/gossip"
+	"tribune/impl/host"
+	"tribune/impl/host/hosttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is some agents of a gossip pool on a network of their own.
+type world struct {
+	*testing.T
+	net   *hosttest.Network
+	dir   string
+	pools map[int]*gossip.Pool
+	admit func(api.Member) error
+}
+
+// inWorld runs a test in a bubble and closes the pools that are left.
+func inWorld(t *testing.T, f func(w *world)) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, net: hosttest.NewNetwork(), dir: dir, pools: map[int]*gossip.Pool{}}
+		f(w)
+		for i := range 100 {
+			if w.pools[i] != nil {
+				w.close(i)
+			}
+		}
+		// memberlist does not wait for probes that are on their way.
+		time.Sleep(time.Minute)
+	})
+}
+
+func addr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}) }
+
+func name(i int) string { return fmt.Sprintf("node%02d", i) }
+
+func (w *world) start(i int) *gossip.Pool {
+	w.Helper()
+	at := netip.AddrPortFrom(addr(i), 8301)
+	h := w.net.Host(name(i), addr(i), host.Real().FS())
+	p, err := gossip.Start(w.Context(), gossip.Config{
+		Name: name(i), Bind: at.String(), Advertise: at, Tags: map[string]string{"dc": "dc1", "id": fmt.Sprint(i)},
+		Network: h.Network(), FS: h.FS(), PeersFile: w.file(i), Logger: slog.New(slog.DiscardHandler), Admit: w.admit,
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.pools[i] = p
+	return p
+}
+
+func (w *world) file(i int) string { return filepath.Join(w.dir, name(i)+".json") }
+
+func (w *world) close(i int) {
+	w.Helper()
+	if err := w.pools[i].Close(); err != nil {
+		w.Error(err)
+	}
+	delete(w.pools, i)
+}
+
+func (w *world) join(i, to int) {
+	w.Helper()
+	if n, err := w.pools[i].Join(w.Context(), []string{addr(to).String()}); n != 1 || err != nil {
+		w.Fatalf("%s joined %d agents, error %v", name(i), n, err)
+	}
+}
+
+// view is what an agent sees: "node01:alive node02:failed".
+func (w *world) view(i int) string {
+	states := map[int]string{1: "alive", 2: "leaving", 3: "left", 4: "failed"}
+	var seen []string
+	for _, m := range w.pools[i].Members() {
+		seen = append(seen, m.Name+":"+states[m.Status])
+	}
+	return strings.Join(seen, " ")
+}
+
+func (w *world) sees(i int, want string) {
+	w.Helper()
+	if got := w.view(i); got != want {
+		w.Errorf("%s sees %q, want %q", name(i), got, want)
+	}
+}
+
+func alive(nodes ...int) string {
+	var s []string
+	for _, i := range nodes {
+		s = append(s, name(i)+":alive")
+	}
+	return strings.Join(s, " ")
+}
+
+func TestJoinedAgentsSeeEachOtherWithTheirTags(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := 1; i <= 3; i++ {
+			w.start(i)
+		}
+		w.join(2, 1)
+		w.join(3, 2)
+		time.Sleep(5 * time.Second)
+		for i := 1; i <= 3; i++ {
+			w.sees(i, alive(1, 2, 3))
+		}
+		m := w.pools[1].Members()[2]
+		if m.Addr != "10.0.0.3" || m.Port != 8301 || m.Tags["id"] != "3" || m.Tags["dc"] != "dc1" {
+			t.Errorf("node03 is shown as %+v", m)
+		}
+		select {
+		case <-w.pools[1].Changed():
+		default:
+			t.Error("nobody was told that members changed")
+		}
+	})
+}
+
+func TestJoiningNobodyIsAnErrorThatNamesWhomAndNoHalfJoin(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		for _, addresses := range [][]string{{"10.0.0.9"}, {"no-such-host"}, {"10.0.0.9:1", "[fd00::1]:2"}} {
+			n, err := w.pools[1].Join(t.Context(), addresses)
+			if n != 0 || err == nil || !strings.Contains(err.Error(), addresses[0]) {
+				t.Errorf("joining %q: %d, %v", addresses, n, err)
+			}
+		}
+		if n, err := w.pools[1].Join(t.Context(), nil); n != 0 || err != nil {
+			t.Errorf("joining no one: %d, %v", n, err)
+		}
+		w.start(2)
+		if n, err := w.pools[1].Join(t.Context(), []string{"10.0.0.9", "10.0.0.2:8301"}); n != 1 || err != nil {
+			t.Errorf("one of two answers: %d, %v", n, err)
+		}
+		w.sees(1, alive(1, 2))
+	})
+}
+
+func TestASilentAgentIsSeenFailedAndBackAliveWhenItReturns(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := 1; i <= 3; i++ {
+			w.start(i)
+		}
+		w.join(2, 1)
+		w.join(3, 1)
+		time.Sleep(5 * time.Second)
+		w.net.Cut(addr(3))
+		time.Sleep(30 * time.Second)
+		w.sees(1, alive(1, 2)+" node03:failed")
+		w.sees(3, "node01:failed node02:failed node03:alive")
+		w.net.Mend(addr(3))
+		time.Sleep(2 * time.Minute)
+		for i := 1; i <= 3; i++ {
+			w.sees(i, alive(1, 2, 3))
+		}
+	})
+}
+
+func TestAnAgentThatLeavesIsLeftAndDoesNotComeBackByItself(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := 1; i <= 3; i++ {
+			w.start(i)
+		}
+		w.join(2, 1)
+		w.join(3, 1)
+		time.Sleep(5 * time.Second)
+		if err := w.pools[3].Leave(); err != nil {
+			t.Error(err)
+		}
+		w.close(3)
+		w.sees(1, alive(1, 2)+" node03:left")
+		w.sees(2, alive(1, 2)+" node03:left")
+		w.start(3)
+		time.Sleep(time.Minute)
+		w.sees(3, alive(3))
+		// Joined again it is alive, though all have a note of its leave.
+		w.join(3, 1)
+		time.Sleep(10 * time.Second)
+		for i := 1; i <= 3; i++ {
+			w.sees(i, alive(1, 2, 3))
+		}
+	})
+}
+
+func TestAllAgentsFindEachOtherAfterAnOutageOfAll(t *testing.T) {
+	for _, order := range [][]int{{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}, {3, 1, 5, 2, 4}} {
+		inWorld(t, func(w *world) {
+			for i := 1; i <= 5; i++ {
+				w.start(i)
+			}
+			for i := 2; i <= 5; i++ {
+				w.join(i, 1)
+			}
+			time.Sleep(10 * time.Second)
+			for i := 1; i <= 5; i++ {
+				w.close(i)
+			}
+			time.Sleep(time.Hour)
+			for _, i := range order {
+				w.start(i)
+				time.Sleep(10 * time.Second)
+			}
+			for i := 1; i <= 5; i++ {
+				w.sees(i, alive(1, 2, 3, 4, 5))
+			}
+		})
+	}
+}
+
+func TestTwoHalvesThatStartedApartMeet(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := 1; i <= 4; i++ {
+			w.start(i)
+		}
+		for i := 2; i <= 4; i++ {
+			w.join(i, 1)
+		}
+		time.Sleep(10 * time.Second)
+		for i := 1; i <= 4; i++ {
+			w.close(i)
+		}
+		// Both halves are content in themselves, and are restarted once more: what
+		// they knew of the other must survive that.
+		for range 2 {
+			w.net.Cut(addr(3))
+			w.start(1)
+			w.start(2)
+			time.Sleep(3 * time.Minute)
+			w.sees(1, alive(1, 2))
+			w.close(1)
+			w.close(2)
+		}
+		w.start(1)
+		w.start(2)
+		time.Sleep(time.Minute)
+		w.start(3)
+		time.Sleep(time.Minute)
+		w.sees(3, alive(3))
+		w.net.Mend(addr(3))
+		w.start(4)
+		time.Sleep(2 * time.Minute)
+		for i := 1; i <= 4; i++ {
+			w.sees(i, alive(1, 2, 3, 4))
+		}
+	})
+}
+
+func TestAFailedMemberIsRememberedForTheNextStart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		w.start(2)
+		w.join(1, 2)
+		time.Sleep(5 * time.Second)
+		w.close(2)
+		time.Sleep(time.Minute)
+		w.sees(1, alive(1)+" node02:failed")
+		w.close(1)
+		w.start(1)
+		time.Sleep(time.Minute)
+		w.start(2)
+		time.Sleep(time.Minute)
+		w.sees(1, alive(1, 2))
+	})
+}
+
+func TestForceLeave(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for i := 1; i <= 5; i++ {
+			w.start(i)
+		}
+		for i := 2; i <= 5; i++ {
+			w.join(i, 1)
+		}
+		time.Sleep(5 * time.Second)
+		w.close(4)
+		w.close(5)
+		time.Sleep(time.Minute)
+		for _, r := range []struct {
+			name  string
+			prune bool
+		}{{name(4), false}, {name(5), true}, {name(2), false}} {
+			if err := w.pools[1].Remove(r.name, r.prune); err != nil {
+				t.Errorf("%s: %v", r.name, err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		for i := 1; i <= 3; i++ {
+			w.sees(i, alive(1, 2, 3)+" node04:left") // the living one has refuted it
+		}
+	})
+}
+
+func TestForceLeaveOfWhoCannotBeRemovedIsAnError(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		w.start(2)
+		w.join(2, 1)
+		time.Sleep(5 * time.Second)
+		for who, want := range map[string]string{
+			"nobody": "agent: No node found with name 'nobody'",
+			name(2):  "agent: node 'node02' is alive as far as this agent knows; it can be removed when it has failed",
+		} {
+			if err := w.pools[1].Remove(who, false); err == nil || err.Error() != want {
+				t.Errorf("%s: %v", who, err)
+			}
+		}
+		w.sees(1, alive(1, 2))
+	})
+}
+
+func TestAnAgentThatIsNotAdmittedStaysOut(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.admit = func(m api.Member) error {
+			if m.Tags["id"] == "2" {
+				return errors.New("two is not one of us")
+			}
+			return nil
+		}
+		w.start(1)
+		w.admit = nil
+		w.start(2)
+		w.start(3)
+		w.join(3, 1)
+		if _, err := w.pools[1].Join(t.Context(), []string{addr(2).String()}); err == nil || !strings.Contains(err.Error(), "two is not one of us") {
+			t.Errorf("%v", err)
+		}
+		w.join(3, 2) // the friend of a friend does not get in either
+		time.Sleep(10 * time.Second)
+		w.sees(1, alive(1, 3))
+	})
+}
+
+func TestAgentsKilledAndRestartedTogetherAreAllSeenAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const n = 12
+		for i := range n {
+			w.start(i)
+		}
+		for round := range 3 {
+			for i := 1; i < n; i++ {
+				w.join(i, 0)
+			}
+			time.Sleep(20 * time.Second)
+			var all []int
+			for i := range n {
+				all = append(all, i)
+			}
+			w.sees(0, alive(all...))
+			if round == 2 {
+				break
+			}
+			for i := 1; i < n; i++ {
+				w.close(i)
+			}
+			time.Sleep(2 * time.Minute)
+			for i := 1; i < n; i++ {
+				w.start(i)
+			}
+		}
+	})
+}
+
+func TestACorruptPeersFileDoesNotKeepAnAgentDown(t *testing.T) {
+	for _, content := range []string{"", "{", `["nowhere"]`, "[1]", "\x00\xff"} {
+		inWorld(t, func(w *world) {
+			if err := host.ReplaceFile(host.Real().FS(), w.file(1), []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+			w.start(1)
+			w.start(2)
+			w.join(1, 2)
+			time.Sleep(5 * time.Second)
+			w.sees(1, alive(1, 2))
+			w.close(1)
+			w.start(1)
+			time.Sleep(5 * time.Second)
+			w.sees(1, alive(1, 2))
+		})
+	}
+}
+
+func TestClosingDoesNotWaitForAMemberThatIsNotReached(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		w.start(2)
+		w.join(1, 2)
+		time.Sleep(5 * time.Second)
+		w.close(1)
+		w.net.Cut(addr(2))
+		w.start(1)
+		time.Sleep(time.Second)
+		start := time.Now()
+		w.close(1)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		w.net.Mend(addr(2))
+	})
+}
+
+func TestAPortInUseIsAnErrorThatNamesIt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		at := netip.AddrPortFrom(addr(1), 8301)
+		_, err := gossip.Start(t.Context(), gossip.Config{
+			Name: "other", Bind: at.String(), Advertise: at, Network: w.net.Host("a", addr(1), nil).Network(), Logger: slog.New(slog.DiscardHandler),
+		})
+		if err == nil || !strings.Contains(err.Error(), "the gossip port 10.0.0.1:8301") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func FuzzPeersFile(f *testing.F) {
+	f.Add([]byte(`["10.0.0.1:8301","[fd00::1]:8301"]`))
+	f.Add([]byte(`[""]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		addresses, err := gossip.ParsePeers(b)
+		if err != nil {
+			return
+		}
+		for _, a := range addresses {
+			if _, err := netip.ParseAddrPort(a); err != nil {
+				t.Errorf("%q was taken for an address", a)
+			}
+		}
+	})
+}
+
+func TestStatsTellTheMembers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		s := w.pools[1].Stats()
+		var missing []string
+		for _, k := range []string{"members", "failed", "left", "member_time", "event_time", "encrypted"} {
+			if s[k] == "" {
+				missing = append(missing, k)
+			}
+		}
+		if len(missing) > 0 || s["members"] != "1" {
+			t.Errorf("missing %q in %v", slices.Sorted(slices.Values(missing)), s)
+		}
+	})
+}

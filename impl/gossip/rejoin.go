@@ -1,0 +1,98 @@
+package gossip
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// An agent that was away looks for the members it knew, at once and then ever
+// more seldom, until it has met each of them or forgetAfter has passed. That it
+// has met one of them is not enough: after an outage of all, two halves that
+// were started apart would each be content.
+const (
+	firstPause  = time.Second
+	longPause   = 30 * time.Second // serf's own interval for members it saw fail
+	forgetAfter = reconnectTimeout
+)
+
+// tend keeps the file of members up to date and looks for those that are lost.
+func (p *Pool) tend(ctx context.Context, lost []string) {
+	start := time.Now()
+	pause := firstPause
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.look:
+		case <-next.C:
+			p.seek(ctx, lost)
+			next.Reset(pause + rand.N(pause/4))
+			pause = min(2*pause, longPause)
+		}
+		if time.Since(start) > forgetAfter {
+			lost = nil
+		}
+		known := p.known()
+		lost = without(lost, known)
+		if len(lost) == 0 {
+			next.Stop()
+		}
+		if err := p.peers.save(append(p.others(), lost...)); err != nil {
+			p.log.Warn("the addresses of the members could not be kept for the next start", "error", err)
+		}
+	}
+}
+
+// seek tries to join each of the lost. Members come to know of each other: who
+// has turned up meanwhile needs no call.
+func (p *Pool) seek(ctx context.Context, lost []string) {
+	for _, a := range lost {
+		if ctx.Err() != nil {
+			return
+		}
+		if slices.Contains(p.known(), a) {
+			continue
+		}
+		if _, err := p.serf.Join([]string{a}, true); err != nil {
+			p.log.Info("a member known from before does not answer", "address", a, "error", err)
+		}
+	}
+}
+
+// known lists the addresses of all members, whatever became of them.
+func (p *Pool) known() []string {
+	known := []string{p.self}
+	for _, m := range p.Members() {
+		known = append(known, net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port))))
+	}
+	return known
+}
+
+// others lists the addresses of the other members that are expected to be there
+// or to come back: a failed one is, one that left is not.
+func (p *Pool) others() []string {
+	found := []string{}
+	for _, m := range p.Members() {
+		a := net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port)))
+		if a != p.self && (m.Status == StatusAlive || m.Status == StatusFailed) {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+func without(list, drop []string) []string {
+	var rest []string
+	for _, a := range list {
+		if !slices.Contains(drop, a) {
+			rest = append(rest, a)
+		}
+	}
+	return rest
+}
