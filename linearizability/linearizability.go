@@ -99,7 +99,7 @@ func Check(history []Op, limit time.Duration) Result {
 	}
 	model := register()
 	for _, key := range sorted(byKey) {
-		result, info := porcupine.CheckOperationsVerbose(model, operations(byKey[key]), limit)
+		result, info := porcupine.CheckOperationsVerbose(model, operations(prune(byKey[key])), limit)
 		switch result {
 		case porcupine.Illegal:
 			r.Verdict = Violated
@@ -135,6 +135,33 @@ func sorted[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// prune leaves out writes of unknown outcome whose value nobody ever saw. Each of
+// them could take effect at any later moment, so many of them make the search
+// long. Such a write can be taken out of any order that makes sense, since
+// between it and the next write nobody read; only a CAS may need it, one that
+// was refused because it changed the index, or one that took effect with an
+// index that nobody read. So a history with such a CAS is left as it is.
+func prune(history []Op) []Op {
+	seen, indexes := map[string]bool{}, map[uint64]bool{0: true}
+	for _, o := range history {
+		if o.Kind == Get {
+			seen[o.Seen], indexes[o.SeenAt] = true, true
+		}
+	}
+	for _, o := range history {
+		if (o.Kind == CAS || o.Kind == DeleteCAS) && (o.Outcome == OK && !o.Done || !indexes[o.Index]) {
+			return history
+		}
+	}
+	var kept []Op
+	for _, o := range history {
+		if o.Outcome != Unknown || o.Kind != Put && o.Kind != CAS || seen[o.Value] {
+			kept = append(kept, o)
+		}
+	}
+	return kept
 }
 
 // operations turns a key's history into porcupine's form. An operation without

@@ -18,36 +18,32 @@ const (
 	violated = string(linearizability.Violated)
 )
 
-// judge turns what was seen into verdicts.
-func (r *run) judge(history bool) {
-	s := r.plan.Scenario
-	r.result.Scenario, r.result.Seed = s.Name, r.plan.Seed
-	for _, o := range r.history {
+// judge turns what was seen into verdicts. It runs in the parent: the search
+// for a linearization takes real time, and memory.
+func (r *Result) judge(c Checks) {
+	for _, o := range r.History {
 		switch o.Outcome {
 		case linearizability.OK:
-			r.result.Ops.OK++
+			r.Ops.OK++
 		case linearizability.Failed:
-			r.result.Ops.Failed++
+			r.Ops.Failed++
 		default:
-			r.result.Ops.Unknown++
+			r.Ops.Unknown++
 		}
 	}
-	r.linearizable(s.Checks.Linearizable)
-	r.invariants(s.Checks.Invariants)
-	r.recovery(s.Checks.Recovery)
-	if history {
-		r.result.History = r.history
-	}
+	r.linearizable(c.Linearizable)
+	r.invariants(c.Invariants)
+	r.recovery(c.Recovery)
 }
 
-func (r *run) verdict(check, expected, got, text string) {
-	r.result.Verdicts = append(r.result.Verdicts, Verdict{check, expected, got, expected == got, text})
+func (r *Result) verdict(check, expected, got, text string) {
+	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text})
 }
 
 // linearizable judges writes and reads. Stale reads promise nothing.
-func (r *run) linearizable(expected string) {
+func (r *Result) linearizable(expected string) {
 	var judged []linearizability.Op
-	for _, o := range r.history {
+	for _, o := range r.History {
 		if o.Kind != linearizability.Get || o.Mode != "stale" {
 			judged = append(judged, o)
 		}
@@ -59,7 +55,7 @@ func (r *run) linearizable(expected string) {
 	}
 	r.verdict("linearizable", expected, string(result.Verdict), text)
 	if result.Verdict == linearizability.Violated {
-		r.result.Picture = picture(result)
+		r.Picture = picture(result)
 	}
 }
 
@@ -80,9 +76,9 @@ func picture(result linearizability.Result) string {
 	return string(b)
 }
 
-func (r *run) invariants(expected string) {
+func (r *Result) invariants(expected string) {
 	var texts []string
-	for _, v := range r.result.Violations {
+	for _, v := range r.Violations {
 		texts = append(texts, fmt.Sprintf("at %v %s: %s", v.At, v.Invariant, v.Text))
 	}
 	got := holds
@@ -95,8 +91,8 @@ func (r *run) invariants(expected string) {
 	r.verdict("invariants", expected, got, strings.Join(texts, "; "))
 }
 
-func (r *run) recovery(expected string) {
-	c := r.result.Recovery
+func (r *Result) recovery(expected string) {
+	c := r.Recovery
 	got := holds
 	var texts []string
 	for _, part := range []struct {
@@ -110,9 +106,9 @@ func (r *run) recovery(expected string) {
 		got = violated
 		texts = append(texts, fmt.Sprintf("no %s in time (%s)", part.name, part.Text))
 	}
-	if r.result.Unread != "" {
+	if r.Unread != "" {
 		got = violated
-		texts = append(texts, r.result.Unread)
+		texts = append(texts, r.Unread)
 	}
 	r.verdict("recovery", expected, got, strings.Join(texts, ", "))
 }

@@ -17,7 +17,6 @@ type Order struct {
 	Scenario Scenario
 	Seed     uint64
 	Trace    bool // send the whole trace
-	History  bool // send the clients' history
 	Verbose  bool // send the servers' log lines
 }
 

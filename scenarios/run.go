@@ -71,7 +71,7 @@ func execute(o Order, to io.Writer) error {
 	if err := recording.Flush(); err != nil {
 		return err
 	}
-	r.judge(o.History)
+	r.result.Scenario, r.result.Seed, r.result.History = plan.Scenario.Name, o.Seed, r.history
 	return r.out.result(r.result)
 }
 
@@ -195,11 +195,14 @@ func (r *run) start(name string) {
 	}
 	r.forget(name)
 	node.Start(r.program(name))
+	life := node.Starts()
 	go func() {
 		node.Wait()
 		r.forget(name)
 		time.Sleep(startAgain)
-		r.start(name)
+		if node.Starts() == life {
+			r.start(name)
+		}
 	}()
 }
 

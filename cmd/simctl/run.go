@@ -53,10 +53,13 @@ and writes a report when a check fails or -report is given.`)
 	for _, s := range all {
 		for _, seed := range seeds {
 			ok, err := runOne(ctx, o, *s, seed)
-			if err != nil {
-				return err
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			if !ok {
+			if err != nil {
+				fmt.Printf("  FAILED %v\n", err)
+			}
+			if !ok || err != nil {
 				failed++
 			}
 		}
@@ -107,7 +110,7 @@ func seedRange(o runOptions) ([]uint64, error) {
 func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64) (bool, error) {
 	plan := scenarios.NewPlan(s, seed)
 	fmt.Printf("%s, seed %d: %d servers, %d clients, %v with faults\n", s.Name, seed, plan.Scenario.Topology.Servers, plan.Scenario.Topology.Clients, s.Duration)
-	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, History: true, Verbose: o.verbose}
+	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, Verbose: o.verbose}
 	kept, err := os.CreateTemp("", "tribune-trace-*")
 	if err != nil {
 		return false, err

@@ -240,6 +240,8 @@ func (a *Agent) Wait(ctx context.Context) error {
 	case <-a.left:
 	case err := <-a.failed:
 		return err
+	case err := <-a.server.Failed():
+		return err
 	}
 	return nil
 }

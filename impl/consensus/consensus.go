@@ -76,7 +76,7 @@ const (
 type Node struct {
 	raft      *raft.Raft
 	transport *raft.NetworkTransport
-	log       *wal.WAL
+	log       *guard
 	entries   raft.LogStore
 	snapshots *snapshotStore
 	id        string
@@ -99,13 +99,13 @@ func Open(c Config) (*Node, error) {
 	dir := path.Join(c.Dir, "wal")
 	log, err := wal.Open(dir,
 		wal.WithMetaStore(&metaStore{fs: c.FS}),
-		wal.WithSegmentFiler(segment.NewFiler(dir, files)),
+		wal.WithSegmentFiler(filer{segment.NewFiler(dir, files)}),
 		wal.WithSegmentSize(segmentSize),
 		wal.WithLogger(hc.Named("wal")))
 	if err != nil {
 		return nil, fmt.Errorf("the raft log in %s cannot be opened: %w", dir, err)
 	}
-	n := &Node{log: log, snapshots: snapshots, id: c.ID, leader: make(chan bool, 1)}
+	n := &Node{log: newGuard(log, c.Dir), snapshots: snapshots, id: c.ID, leader: make(chan bool, 1)}
 	if err := n.start(c); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
@@ -129,10 +129,23 @@ func (n *Node) start(c Config) error {
 	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: c.Stream, MaxPool: connectionPool, Timeout: ioTimeout, Logger: logger.Named("transport"),
 	})
-	n.raft, err = raft.NewRaft(n.settings(c), c.FSM, cache, n.log, n.snapshots, n.transport)
-	if err != nil {
-		return errors.Join(fmt.Errorf("starting raft on %s: %w", c.Dir, err), n.transport.Close())
+	if err := n.startRaft(c); err != nil {
+		return errors.Join(err, n.transport.Close())
 	}
+	return nil
+}
+
+// startRaft starts raft. It panics when it cannot write its term.
+func (n *Node) startRaft(c Config) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("starting raft on %s: %v", c.Dir, r)
+		}
+	}()
+	if n.raft, err = raft.NewRaft(n.settings(c), c.FSM, n.entries, n.log, n.snapshots, n.transport); err != nil {
+		return fmt.Errorf("starting raft on %s: %w", c.Dir, err)
+	}
+	n.log.running.Store(true)
 	return nil
 }
 
@@ -186,9 +199,14 @@ func (n *Node) HadState() bool { return n.hadState }
 
 // Close ends this server's part and waits until all of it has stopped.
 func (n *Node) Close() error {
-	err := n.raft.Shutdown().Error()
-	return errors.Join(err, n.transport.Close(), n.log.Close())
+	err := n.transport.Close()
+	close(n.log.closing)
+	return errors.Join(err, n.raft.Shutdown().Error(), n.log.Close())
 }
+
+// Failed receives the error with which the server's disk refused a write, once:
+// the Node takes no part any more and should be closed.
+func (n *Node) Failed() <-chan error { return n.log.failed }
 
 // Leadership tells when this server becomes the leader and when it ceases to
 // be; it has one reader.

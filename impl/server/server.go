@@ -262,3 +262,7 @@ func (s *Server) Raft() *consensus.Node { return s.raft }
 // StateDigest is the SHA-256 of the replicated state: equal on servers that
 // have applied the same entries.
 func (s *Server) StateDigest() (string, error) { return s.fsm.Digest() }
+
+// Failed receives the error after which the server cannot go on, such as a disk
+// that refused a write; it should be closed then.
+func (s *Server) Failed() <-chan error { return s.raft.Failed() }
