@@ -1,49 +1,20 @@
 package server
 
 import (
+	"cmp"
 	"context"
-	"net"
-	"strconv"
+	"slices"
 	"time"
 
-	"tribune/impl/api"
 	"tribune/impl/consensus"
 	"tribune/impl/gossip"
 	"tribune/impl/rpc"
 )
 
-// peer is a server of this datacenter as gossip sees it.
-type peer struct {
-	name    string
-	id      string
-	address string // of its server port
-	expect  int
-	status  int
-}
-
-// peers lists the servers of this datacenter among the members, this one
-// included.
-func (s *Server) peers() []peer {
-	var found []peer
-	for _, m := range s.pool.Members() {
-		if p, ok := s.peer(m); ok {
-			found = append(found, p)
-		}
-	}
-	return found
-}
-
-func (s *Server) peer(m api.Member) (peer, bool) {
-	if m.Tags["role"] != "consul" || m.Tags["dc"] != s.config.Datacenter || m.Tags["id"] == "" {
-		return peer{}, false
-	}
-	expect, _ := strconv.Atoi(m.Tags["expect"]) // absent: joins a group that exists
-	return peer{
-		name: m.Name, id: m.Tags["id"], address: net.JoinHostPort(m.Addr, m.Tags["port"]), expect: expect, status: m.Status,
-	}, true
-}
-
-const askTimeout = 5 * time.Second
+const (
+	askTimeout    = 5 * time.Second
+	bootstrapWait = time.Second // before another attempt
+)
 
 // bootstrap makes the first raft group when it is time to and reports whether
 // that question is settled: this server has a group, or is not to make one.
@@ -53,32 +24,23 @@ const askTimeout = 5 * time.Second
 // first configuration. A server that has one already settles it for the rest:
 // its leader will add them.
 func (s *Server) bootstrap() (settled bool) {
-	if s.raft.HadState() || s.config.BootstrapExpect == 0 && !s.config.Bootstrap {
+	c := s.config
+	if s.raft.HadState() || c.BootstrapExpect == 0 && !c.Bootstrap {
 		return true
 	}
 	if servers, _, err := s.raft.Servers(); err == nil && len(servers) > 0 {
 		return true // a leader found us
 	}
-	self := consensus.Server{ID: s.config.NodeID, Address: s.config.RPCAdvertise.String(), Voter: true}
-	if s.config.Bootstrap || s.config.BootstrapExpect == 1 {
-		return s.makeGroup([]consensus.Server{self})
+	expect := c.BootstrapExpect
+	if c.Bootstrap {
+		expect = 1
 	}
-	var group []consensus.Server
-	var others []peer
-	for _, p := range s.peers() {
-		if p.status != gossip.StatusAlive {
-			continue
-		}
-		if p.expect != 0 && p.expect != s.config.BootstrapExpect {
-			s.log.Error("bootstrap waits: a server expects another number of servers", "server", p.name, "its-expect", p.expect, "ours", s.config.BootstrapExpect)
-			return false
-		}
-		group = append(group, consensus.Server{ID: p.id, Address: p.address, Voter: true})
-		if p.id != s.config.NodeID {
-			others = append(others, p)
-		}
+	group, others, obstacle := founders(s.peers(), c.NodeID, expect)
+	if obstacle != "" {
+		s.log.Error("bootstrap waits: a server expects another number of servers", "server", obstacle, "ours", expect)
+		return false
 	}
-	if len(group) < s.config.BootstrapExpect {
+	if len(group) < expect {
 		return false
 	}
 	for _, p := range others {
@@ -91,7 +53,34 @@ func (s *Server) bootstrap() (settled bool) {
 			return true
 		}
 	}
+	if !slices.ContainsFunc(group, func(m consensus.Server) bool { return m.ID == c.NodeID }) {
+		return false // more servers than expected: the others begin, and add us
+	}
 	return s.makeGroup(group)
+}
+
+// founders returns who forms the first group among the servers seen: as many as
+// are expected, those with the lowest identities, so that servers that see more
+// than that choose the same; and whom to ask first. A server that expects
+// another number is an obstacle.
+func founders(seen []peer, self string, expect int) (group []consensus.Server, others []peer, obstacle string) {
+	if expect == 1 {
+		seen = slices.DeleteFunc(slices.Clone(seen), func(p peer) bool { return p.id != self })
+	}
+	for _, p := range seen {
+		if p.status != gossip.StatusAlive {
+			continue
+		}
+		if p.expect != 0 && p.expect != expect && p.id != self {
+			return nil, nil, p.name
+		}
+		group = append(group, consensus.Server{ID: p.id, Address: p.address, Voter: true})
+		if p.id != self {
+			others = append(others, p)
+		}
+	}
+	slices.SortFunc(group, func(a, b consensus.Server) int { return cmp.Compare(a.ID, b.ID) })
+	return group[:min(len(group), max(expect, 1))], others, ""
 }
 
 // knowsGroup asks a server whether it has a raft group; ok is false when it
@@ -99,12 +88,12 @@ func (s *Server) bootstrap() (settled bool) {
 func (s *Server) knowsGroup(p peer) (known, ok bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
 	defer cancel()
-	servers, err := rpc.Call[[]string](ctx, s.client, p.address, methodPeers, api.QueryOptions{AllowStale: true})
+	group, err := rpc.Call[[]consensus.Server](ctx, s.client, p.address, methodGroup, nothing{})
 	if err != nil {
 		s.log.Warn("bootstrap waits: a server does not answer", "server", p.name, "error", err)
 		return false, false
 	}
-	return len(servers) > 0, true
+	return len(group) > 0, true
 }
 
 func (s *Server) makeGroup(group []consensus.Server) bool {

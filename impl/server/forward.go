@@ -13,33 +13,59 @@ import (
 // (Consul: limits.rpc_hold_timeout).
 const holdTimeout = 7 * time.Second
 
+// arrival marks a request that another server forwarded. This server answers it
+// as the leader or says that it does not lead, so that two servers that each
+// take the other for the leader do not pass it to and fro.
+type arrival struct{}
+
+func arrived[Request, Answer any](f func(context.Context, Request) (Answer, error)) func(context.Context, Request) (Answer, error) {
+	return func(ctx context.Context, r Request) (Answer, error) {
+		return f(context.WithValue(ctx, arrival{}, true), r)
+	}
+}
+
+// errand is a request on its way to the leader.
+type errand struct {
+	method  string
+	request any
+	// patience is how long the leader may take to answer; 0: as long as the
+	// connection to it lives.
+	patience time.Duration
+	// again tells for which failures the request may be sent once more: a write
+	// only when it surely was not done.
+	again func(fault.Kind) bool
+}
+
+func untouched(k fault.Kind) bool {
+	return k == fault.NoLeader || k == fault.NotLeader || k == fault.Unavailable
+}
+
+func unanswered(k fault.Kind) bool { return untouched(k) || k == fault.Unknown }
+
 // forward brings a request to the leader: here asks this server, and is called
 // only when it leads; else the leader gets the request as it is. While there is
-// no leader the request is held. again tells for which failures it may be sent
-// once more: a write only when it surely was not done.
-func forward[Answer any](ctx context.Context, s *Server, method string, request any, again func(fault.Kind) bool, here func(ended <-chan struct{}) (Answer, error)) (Answer, error) {
+// no leader the request is held.
+func forward[Answer any](ctx context.Context, s *Server, e errand, here func(ended <-chan struct{}) (Answer, error)) (Answer, error) {
 	hold := time.Now().Add(holdTimeout)
 	for {
-		var a Answer
-		err := fault.New(fault.NoLeader, fault.TextNoLeader)
-		if ended, leads := s.leads(); leads {
-			a, err = here(ended)
-		} else if id, address := s.raft.Leader(); address != "" && id != s.config.NodeID {
-			a, err = rpc.Call[Answer](ctx, s.client, address, method, request)
-		}
+		began := time.Now()
+		a, err := attempt(ctx, s, e, here)
 		if err == nil {
 			return a, nil
 		}
 		kind := fault.Of(err)
-		if !again(kind) {
+		if !e.again(kind) || ctx.Value(arrival{}) != nil {
 			return a, err
+		}
+		if kind == fault.NotLeader {
+			err = fault.New(fault.NoLeader, fault.TextNoLeader)
+			if time.Since(began) > holdTimeout {
+				hold = time.Now().Add(holdTimeout) // a leader was answering it until now
+			}
 		}
 		// Sixteenths, so that all who wait do not come back at once.
 		pause := holdTimeout/16 + rand.N(holdTimeout/16)
 		if time.Until(hold) < pause {
-			if kind == fault.NotLeader {
-				err = fault.New(fault.NoLeader, fault.TextNoLeader)
-			}
 			return a, err
 		}
 		select {
@@ -52,9 +78,26 @@ func forward[Answer any](ctx context.Context, s *Server, method string, request 
 	}
 }
 
-func untouched(k fault.Kind) bool { return k == fault.NoLeader || k == fault.NotLeader }
-
-func unanswered(k fault.Kind) bool { return untouched(k) || k == fault.Unavailable }
+// attempt brings a request once to whom this server takes for the leader.
+func attempt[Answer any](ctx context.Context, s *Server, e errand, here func(ended <-chan struct{}) (Answer, error)) (Answer, error) {
+	var none Answer
+	if ended, leads := s.leads(); leads {
+		return here(ended)
+	}
+	if ctx.Value(arrival{}) != nil {
+		return none, fault.New(fault.NotLeader, "this server does not lead")
+	}
+	id, address := s.raft.Leader()
+	if address == "" || id == s.config.NodeID {
+		return none, fault.New(fault.NoLeader, fault.TextNoLeader)
+	}
+	if e.patience > 0 {
+		limited, cancel := context.WithTimeout(ctx, e.patience)
+		defer cancel()
+		ctx = limited
+	}
+	return rpc.Call[Answer](ctx, s.client, address, e.method, e.request)
+}
 
 // checkDatacenter refuses requests for another datacenter.
 func (s *Server) checkDatacenter(name string) error {

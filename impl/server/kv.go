@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
 
 	"tribune/impl/api"
 	"tribune/impl/consensus"
@@ -17,18 +20,21 @@ const (
 	methodGet   = "KV.Get"
 	methodKeys  = "KV.Keys"
 	methodApply = "KV.Apply"
-	methodPeers = "Status.Peers"
-	methodChief = "Status.Leader"
+	methodGroup = "Raft.Group"
+	methodTerm  = "Raft.Term"
 )
+
+// nothing is a request that needs no words.
+type nothing struct{}
 
 // endpoints is the table of what other servers may ask.
 func (s *Server) endpoints() []rpc.Method {
 	return []rpc.Method{
-		rpc.Handle(methodGet, s.KVGet),
-		rpc.Handle(methodKeys, s.KVKeys),
-		rpc.Handle(methodApply, s.KVApply),
-		rpc.Handle(methodPeers, s.RaftPeers),
-		rpc.Handle(methodChief, s.RaftLeader),
+		rpc.Handle(methodGet, arrived(s.KVGet)),
+		rpc.Handle(methodKeys, arrived(s.KVKeys)),
+		rpc.Handle(methodApply, arrived(s.KVApply)),
+		rpc.Handle(methodGroup, s.group),
+		rpc.Handle(methodTerm, s.term),
 	}
 }
 
@@ -36,17 +42,17 @@ func (s *Server) endpoints() []rpc.Method {
 func (s *Server) KVGet(ctx context.Context, r api.KVRequest) (api.KVResponse, error) {
 	return read(ctx, s, methodGet, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVResponse, error) {
 		var a api.KVResponse
-		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, err error) {
+		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			a.Entries = nil
 			if r.Recurse {
 				index, a.Entries, err = kv.List(tx, ws, r.Key)
-				return index, err
+				return index, len(a.Entries) > 0, err
 			}
 			index, entry, err := kv.Get(tx, ws, r.Key)
 			if entry != nil {
 				a.Entries = []api.DirEntry{*entry}
 			}
-			return index, err
+			return index, entry != nil, err
 		})
 		return a, err
 	})
@@ -56,16 +62,16 @@ func (s *Server) KVGet(ctx context.Context, r api.KVRequest) (api.KVResponse, er
 func (s *Server) KVKeys(ctx context.Context, r api.KVKeysRequest) (api.KVKeysResponse, error) {
 	return read(ctx, s, methodKeys, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVKeysResponse, error) {
 		var a api.KVKeysResponse
-		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, err error) {
+		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Keys, err = kv.Keys(tx, ws, r.Prefix, r.Separator)
-			return index, err
+			return index, len(a.Keys) > 0, err
 		})
 		return a, err
 	})
 }
 
-// KVApply commits a write. An error of kind fault.Unknown or fault.Unavailable
-// leaves open whether it took effect.
+// KVApply commits a write. Only an error of kind fault.Unknown leaves open
+// whether it took effect; with any other it did not.
 func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApplyResponse, error) {
 	if err := s.checkDatacenter(r.Datacenter); err != nil {
 		return api.KVApplyResponse{}, err
@@ -76,7 +82,8 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 	if n := len(r.Entry.Value); n > s.config.MaxValueSize {
 		return api.KVApplyResponse{}, fault.New(fault.TooLarge, "Value exceeds %d byte limit", s.config.MaxValueSize)
 	}
-	return forward(ctx, s, methodApply, r, untouched, func(<-chan struct{}) (api.KVApplyResponse, error) {
+	e := errand{method: methodApply, request: r, again: untouched}
+	return forward(ctx, s, e, func(<-chan struct{}) (api.KVApplyResponse, error) {
 		index, answer, err := s.commit(ctx, fsm.KVSType, r)
 		if err != nil {
 			return api.KVApplyResponse{}, err
@@ -86,6 +93,9 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 	})
 }
 
+// enqueueTimeout is how long a command waits for a place in raft's queue.
+const enqueueTimeout = 30 * time.Second
+
 // commit has a command replicated and applied. An error that the state machine
 // answered is fault.Invalid: it refused, and every server did.
 func (s *Server) commit(ctx context.Context, t fsm.Type, request any) (uint64, any, error) {
@@ -93,10 +103,14 @@ func (s *Server) commit(ctx context.Context, t fsm.Type, request any) (uint64, a
 	if err != nil {
 		return 0, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, enqueueTimeout)
+	defer cancel()
 	index, answer, err := s.raft.Apply(ctx, command)
 	switch {
 	case errors.Is(err, consensus.ErrNotLeader):
 		return 0, nil, fault.Wrap(fault.NotLeader, err)
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return 0, nil, fault.Wrap(fault.Internal, err)
 	case err != nil:
 		return 0, nil, fault.Wrap(fault.Unknown, err)
 	}

@@ -19,12 +19,16 @@ const (
 	maxWait     = 10 * time.Minute
 )
 
+// readPatience is how long the leader may take to answer a read, apart from the
+// time for which the read itself asks it to wait.
+const readPatience = 5 * time.Second
+
 // query reads from a consistent view, adds to ws what to watch, and returns the
-// index of what it found.
-type query func(tx *store.Txn, ws store.WatchSet) (uint64, error)
+// index of what it found and whether there was anything.
+type query func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error)
 
 // read answers a read that carries opts. Stale reads are answered here, others
-// by the leader. The request is what the leader gets, run what is done there.
+// by the leader. The request is what the leader gets, local what is done there.
 func read[Answer any](ctx context.Context, s *Server, method string, opts api.QueryOptions, request any, local func(opts api.QueryOptions, ended <-chan struct{}) (Answer, error)) (Answer, error) {
 	if err := s.checkDatacenter(opts.Datacenter); err != nil {
 		var none Answer
@@ -33,7 +37,11 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts api.Qu
 	if opts.AllowStale && s.freshEnough(opts.MaxStaleDuration) {
 		return local(opts, nil)
 	}
-	return forward(ctx, s, method, request, unanswered, func(ended <-chan struct{}) (Answer, error) {
+	e := errand{method: method, request: request, patience: readPatience, again: unanswered}
+	if opts.MinQueryIndex > 0 {
+		e.patience += waitLimit(opts) + waitLimit(opts)/16
+	}
+	return forward(ctx, s, e, func(ended <-chan struct{}) (Answer, error) {
 		return local(opts, ended)
 	})
 }
@@ -44,31 +52,42 @@ func (s *Server) freshEnough(limit time.Duration) bool {
 	return limit <= 0 || s.raft.IsLeader() || time.Since(s.raft.LastContact()) <= limit
 }
 
-// run executes q until its index passes opts.MinQueryIndex or the time is up,
-// and fills in meta. The channel ended, nil for a stale read, closes when this
-// server may no longer answer as the leader.
+// run executes q and, if opts ask for it, again until its index passes
+// opts.MinQueryIndex or the time is up; it fills in meta. The channel ended, nil
+// for a stale read, closes when this server may no longer answer as the leader.
 func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta, q query) error {
-	wait, cancel := context.WithTimeout(ctx, waitFor(opts))
-	defer cancel()
-	stop := context.AfterFunc(s.ctx, cancel)
-	defer stop()
+	wait := ctx
+	blocks := opts.MinQueryIndex > 0
+	if blocks {
+		limited, cancel := context.WithTimeout(ctx, waitLimit(opts)+rand.N(waitLimit(opts)/16+1))
+		defer cancel()
+		stop := context.AfterFunc(s.ctx, cancel)
+		defer stop()
+		wait = limited
+	}
+	after, absent := opts.MinQueryIndex, false
 	for {
 		if opts.RequireConsistent && ended != nil {
-			if err := s.raft.VerifyLeader(); err != nil {
-				return fault.New(fault.NotLeader, "%w", err)
+			if err := s.confirm(ctx, ended); err != nil {
+				return err
 			}
 		}
+		abandoned := s.fsm.Store().Abandoned()
 		ws := store.WatchSet{}
-		ws.Add(s.fsm.Store().Abandoned())
-		index, err := q(s.fsm.Store().Read(), ws)
+		index, found, err := q(s.fsm.Store().Read(), ws)
 		if err != nil {
 			return err
 		}
 		meta.Index = max(index, 1) // zero would make a client's next read return at once, for ever
 		s.describe(opts, ended, meta)
-		if opts.MinQueryIndex == 0 || meta.Index > opts.MinQueryIndex {
+		if !found && absent {
+			after = max(after, meta.Index) // absent as before: it was something else that moved the index
+		}
+		absent = !found
+		if !blocks || meta.Index > after {
 			return nil
 		}
+		ws.Add(abandoned)
 		ws.Add(ended)
 		if ws.WatchCtx(wait) != nil {
 			return nil // time is up: the answer is what it was
@@ -76,6 +95,8 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 		if ended != nil && isClosed(ended) {
 			return fault.New(fault.NotLeader, "%w", consensus.ErrNotLeader)
 		}
+		// A restored state may have lower indexes: tell what it is like.
+		blocks = !isClosed(abandoned)
 	}
 }
 
@@ -88,13 +109,11 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-func waitFor(opts api.QueryOptions) time.Duration {
-	d := opts.MaxQueryTime
-	if d <= 0 {
-		d = defaultWait
+func waitLimit(opts api.QueryOptions) time.Duration {
+	if opts.MaxQueryTime <= 0 {
+		return defaultWait
 	}
-	d = min(d, maxWait)
-	return d + rand.N(d/16+1)
+	return min(opts.MaxQueryTime, maxWait)
 }
 
 func (s *Server) describe(opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta) {

@@ -3,10 +3,12 @@
 //
 //   - server.go opens and closes the parts.
 //   - bootstrap.go makes the first raft group out of what gossip finds.
-//   - leader.go holds the leader's duties, among them to decide from when on the
-//     leader may answer reads.
+//   - leader.go holds the leader's life, and decides from when on it may answer
+//     reads; members.go keeps the raft group as gossip sees it; tombstones.go
+//     forgets old deletions.
 //   - forward.go brings a request to the server that may answer it.
-//   - read.go is reading: the three consistency modes and blocking queries.
+//   - read.go is reading: the three consistency modes and blocking queries;
+//     confirm.go is how a consistent read makes sure that the leader still leads.
 //   - kv.go and status.go are the endpoints, for callers in this process and, in
 //     the table of endpoints, for other servers.
 package server
@@ -75,7 +77,10 @@ type Server struct {
 	pool   *gossip.Pool
 	client *rpc.Client
 	rpc    *rpc.Server
-	tenure tenure
+
+	tenure  tenure
+	quorum  quorum
+	members chan struct{} // they changed: the leader looks again
 
 	ctx  context.Context // ends when the server closes
 	stop context.CancelFunc
@@ -91,17 +96,18 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.MaxValueSize == 0 {
 		c.MaxValueSize = DefaultMaxValueSize
 	}
-	s := &Server{config: c, log: c.Logger}
+	s := &Server{config: c, log: c.Logger, members: make(chan struct{}, 1), quorum: quorum{kick: make(chan struct{}, 1)}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.rpc = rpc.Serve(s.port, s.endpoints()...)
 	s.wait.Go(s.watchMembers)
 	s.wait.Go(s.watchLeadership)
+	s.wait.Go(s.askQuorum)
 	return s, nil
 }
 
+// open opens the parts, gossip last: it tells others that they can be used.
 func (s *Server) open(ctx context.Context) error {
 	var err error
 	c := s.config
@@ -120,14 +126,23 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.rpc = rpc.Serve(s.port, s.endpoints()...)
 	if err := c.Host.FS().MkdirAll(path.Join(c.DataDir, "serf"), 0o700); err != nil {
 		return err
 	}
 	s.pool, err = gossip.Start(ctx, gossip.Config{
-		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(),
+		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: s.admit,
 		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Logger: s.log,
 	})
 	return err
+}
+
+// admit refuses agents that have no place in the LAN pool.
+func (s *Server) admit(m api.Member) error {
+	if dc := m.Tags["dc"]; dc != s.config.Datacenter {
+		return fmt.Errorf("member '%s' part of wrong datacenter '%s'", m.Name, dc)
+	}
+	return nil
 }
 
 // tags is what the server says about itself in gossip, in Consul's words.
@@ -146,27 +161,43 @@ func (s *Server) tags() map[string]string {
 	return tags
 }
 
-// watchMembers acts on every change of membership: bootstrap, and the leader's
-// reconciliation. It looks again now and then, for what failed the last time.
+// watchMembers acts on every change of membership: bootstrap, the connections
+// to other servers, and the leader's reconciliation.
 func (s *Server) watchMembers() {
-	const again = time.Second
 	done := s.bootstrap()
 	for {
-		var retry <-chan time.Time
+		var again <-chan time.Time
 		if !done {
-			retry = time.After(again)
+			again = time.After(bootstrapWait)
 		}
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-again:
 		case <-s.pool.Changed():
-			s.tenure.wake()
-		case <-retry:
+			select {
+			case s.members <- struct{}{}:
+			default:
+			}
+			if err := s.client.Keep(s.addresses()); err != nil {
+				s.log.Warn("the connection to a server that went away could not be closed", "error", err)
+			}
 		}
 		if !done {
 			done = s.bootstrap()
 		}
 	}
+}
+
+// addresses are those at which other servers are or may come back.
+func (s *Server) addresses() []string {
+	var found []string
+	for _, p := range s.peers() {
+		if p.status != gossip.StatusLeft {
+			found = append(found, p.address)
+		}
+	}
+	return found
 }
 
 // Close stops the server without a word to the others and waits until all of
@@ -194,55 +225,6 @@ func (s *Server) Close() error {
 		s.closeErr = errors.Join(errs...)
 	})
 	return s.closeErr
-}
-
-// Leave takes the server out of the raft group where that can be done, and
-// tells the other agents that it goes for good. Close must follow.
-func (s *Server) Leave(ctx context.Context) error {
-	servers, _, err := s.raft.Servers()
-	if err != nil {
-		return fmt.Errorf("leaving: %w", err)
-	}
-	if len(servers) > 1 && s.raft.IsLeader() {
-		if err := s.raft.TransferLeadership(); err != nil {
-			s.log.Warn("leaving: leadership could not be handed over", "error", err)
-		}
-	}
-	if err := s.pool.Leave(); err != nil {
-		return fmt.Errorf("leaving the gossip pool: %w", err)
-	}
-	if len(servers) > 1 {
-		s.awaitRemoval(ctx)
-	}
-	return nil
-}
-
-// awaitRemoval waits until the leader has taken this server out of the group, so
-// that it still takes part in the decision.
-func (s *Server) awaitRemoval(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		servers, _, err := s.raft.Servers()
-		if err != nil {
-			return
-		}
-		present := false
-		for _, m := range servers {
-			present = present || m.ID == s.config.NodeID
-		}
-		if !present {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			s.log.Warn("leaving: the leader has not taken this server out of the raft group in time; it will when it sees it has left")
-			return
-		}
-	}
 }
 
 // Members lists the members of the LAN pool, sorted by name.

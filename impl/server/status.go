@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"tribune/impl/api"
+	"tribune/impl/consensus"
 )
 
 // RaftLeader returns the address of the leader's server port, empty if none is
@@ -35,21 +36,23 @@ func (s *Server) RaftPeers(_ context.Context, o api.QueryOptions) ([]string, err
 	return peers, nil
 }
 
+// group is the raft group as this server knows it, for other servers.
+func (s *Server) group(context.Context, nothing) ([]consensus.Server, error) {
+	servers, _, err := s.raft.Servers()
+	return servers, err
+}
+
 // Stats are figures for people, in sections, as `consul info` shows them.
 func (s *Server) Stats() map[string]map[string]string {
 	_, leads := s.leads()
 	_, leader := s.raft.Leader()
-	servers := 0
-	for range s.peers() {
-		servers++
-	}
 	return map[string]map[string]string{
 		"build": {"version": s.config.Build},
 		"consul": {
 			"server": "true", "leader": strconv.FormatBool(leads), "leader_addr": leader,
 			"bootstrap":         strconv.FormatBool(s.config.Bootstrap || s.config.BootstrapExpect == 1),
 			"known_datacenters": "1",
-			"known_servers":     strconv.Itoa(servers),
+			"known_servers":     strconv.Itoa(len(s.peers())),
 		},
 		"raft":     s.raft.Stats(),
 		"serf_lan": s.pool.Stats(),
