@@ -74,6 +74,8 @@ func (c *Client) conn(address string) (*grpc.ClientConn, error) {
 			return c.port.dial(ctx, address, grpcByte)
 		}),
 		grpc.WithNoProxy(),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // whether a request may be sent again is for the caller to decide
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(c.codec), grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxRequest)),

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"tribune/impl/consensus"
 	"tribune/impl/fault"
@@ -34,10 +36,14 @@ type round struct {
 
 // quorum holds the round that has not begun.
 type quorum struct {
-	mu   sync.Mutex
-	next *round
-	kick chan struct{}
+	mu     sync.Mutex
+	next   *round
+	kick   chan struct{}
+	prompt []string // who answered the last round; askQuorum's own
 }
+
+// hedge is how long those asked first may take before all others are asked too.
+const hedge = 50 * time.Millisecond
 
 func (q *quorum) join() *round {
 	q.mu.Lock()
@@ -95,10 +101,11 @@ func (s *Server) askQuorum() {
 }
 
 // confirmTerm returns the term that this server leads in if a majority is not
-// beyond it, else 0.
+// beyond it, else 0. As many as are needed are asked first, the others if these
+// do not answer soon.
 func (s *Server) confirmTerm() uint64 {
 	term, ended := s.tenure.now()
-	group, _, err := s.raft.Servers()
+	others, needed, err := s.electorate()
 	if term == 0 || err != nil {
 		return 0
 	}
@@ -106,35 +113,64 @@ func (s *Server) confirmTerm() uint64 {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer cancel()
-	votes := make(chan bool, len(group))
-	voters, yes, no := 0, 0, 0
+	votes := make(chan vote, len(others)) // of those who refuse: without ID
+	asked := 0
+	ask := func(n int) {
+		for ; asked < min(n, len(others)); asked++ {
+			m := others[asked]
+			asking.Go(func() {
+				v, err := rpc.Call[vote](ctx, s.client, m.Address, methodTerm, nothing{})
+				if err != nil || v.ID != m.ID || v.Term > term {
+					v = vote{}
+				}
+				votes <- v
+			})
+		}
+	}
+	ask(needed)
+	late := time.NewTimer(hedge)
+	defer late.Stop()
+	var yes []string
+	for no := 0; len(yes) < needed; {
+		select {
+		case v := <-votes:
+			if v.ID != "" {
+				yes = append(yes, v.ID)
+				continue
+			}
+			if no++; no > len(others)-needed {
+				return 0
+			}
+			ask(asked + 1)
+		case <-late.C:
+			ask(len(others))
+		case <-ended:
+			return 0
+		}
+	}
+	s.quorum.prompt = yes
+	return term
+}
+
+// electorate is whom to ask, those who answered last first, and how many of them
+// make a majority together with this server.
+func (s *Server) electorate() (others []consensus.Server, needed int, err error) {
+	group, _, err := s.raft.Servers()
+	voters, self := 0, 0
 	for _, m := range group {
 		switch {
 		case !m.Voter:
 			continue
 		case m.ID == s.config.NodeID:
-			yes++
+			self = 1
+		case slices.Contains(s.quorum.prompt, m.ID):
+			others = slices.Insert(others, 0, m)
 		default:
-			asking.Go(func() {
-				v, err := rpc.Call[vote](ctx, s.client, m.Address, methodTerm, nothing{})
-				votes <- err == nil && v.ID == m.ID && v.Term <= term
-			})
+			others = append(others, m)
 		}
 		voters++
 	}
-	for need := voters/2 + 1; yes < need; {
-		select {
-		case v := <-votes:
-			if v {
-				yes++
-			} else if no++; no > voters-need {
-				return 0
-			}
-		case <-ended:
-			return 0
-		}
-	}
-	return term
+	return others, voters/2 + 1 - self, err
 }
 
 // term answers a leader that asks whether it is still one.
