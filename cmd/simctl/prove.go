@@ -25,7 +25,8 @@ func disturbances() []disturbance {
 		{name: "beside four CPU hogs", hogs: 4},
 		{name: "64 KB more environment", perturb: launch.Perturb{EnvBytes: 64 << 10}},
 		{name: "a ticker outside the bubble", perturb: launch.Perturb{Ticker: time.Millisecond}},
-		{name: "heap ballast, twice the collections", perturb: launch.Perturb{Ballast: 32 << 20, ExtraGC: 1}},
+		{name: "heap ballast", perturb: launch.Perturb{Ballast: 8 << 20}},
+		{name: "twice the collections", perturb: launch.Perturb{ExtraGC: 1}},
 	}
 }
 

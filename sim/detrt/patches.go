@@ -360,6 +360,21 @@ var nodes = []overlay.Patch{{
 		}
 `,
 }, {
+	Name: "panic",
+	Why:  "a panic that nobody recovers ends the simulated process it happens in, not the whole world",
+	File: "runtime/panic.go",
+	Old: `	preprintpanics(&p)
+
+	fatalpanic(&p)   // should not return
+`,
+	New: `	preprintpanics(&p)
+	if simOn {
+		simPanic(&p)
+	}
+
+	fatalpanic(&p)   // should not return
+`,
+}, {
 	Name: "timer-field",
 	Why:  "each timer carries the tag of its node",
 	File: "runtime/time.go",
