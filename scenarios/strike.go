@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"syscall"
 	"time"
 
 	"tribune/netmodel"
@@ -200,10 +199,8 @@ func (n *nemesis) disk(s Strike, node *sim.Node) func() {
 	case "disk-stall":
 		return d.Stall()
 	}
-	return d.Fail(simdisk.FailRule{Op: "sync", Glob: s.File, Probability: s.Rate, Err: errDisk})
+	return d.Fail(simdisk.FailRule{Op: "sync", Glob: s.File, Probability: s.Rate})
 }
-
-var errDisk = errors.Join(syscall.EIO)
 
 // process strikes a server's process. While it is to be down it is not started
 // again by the one that looks after it.

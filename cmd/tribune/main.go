@@ -1,4 +1,7 @@
-// Command tribune is the agent and its command line.
+// Command tribune is the agent and its command line: service discovery and
+// configuration that speaks Consul's API. `tribune agent` runs an agent; the other
+// verbs talk to one. All of it is in package cli; what is here are the parts that
+// belong to the process: its streams, its signals and its exit status.
 package main
 
 import (

@@ -254,7 +254,7 @@ func (c *conn) synAck(tries int) {
 func (c *conn) bounceFrom() {
 	n := c.stack.net
 	p := Packet{Protocol: TCP, FromPort: c.remote.Port(), ToPort: c.local.Port(), Size: tcpHeader}
-	n.send(c.peer, c.stack, p, 0, func() { c.fail(errReset) })
+	n.send(c.peer, c.stack, p, 0, func() { c.fail(connReset()) })
 }
 
 // connected is the dialling end's word that the stream stands.

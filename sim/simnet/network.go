@@ -198,7 +198,7 @@ func (n *Network) ResetConns(a, b string) int {
 		}
 		for _, c := range s.sortedConns() {
 			if c.peer.name == other {
-				c.fail(errReset)
+				c.fail(connReset())
 				reset++
 			}
 		}

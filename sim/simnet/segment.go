@@ -114,7 +114,7 @@ func (c *conn) reset() {
 		c.fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
 		return
 	}
-	c.fail(errReset)
+	c.fail(connReset())
 }
 
 // arm sets the timer that sends again what is not acknowledged, or looks

@@ -219,7 +219,7 @@ func (s *Stack) record(kind trace.Kind, peer, text string) {
 	s.net.rec.Record(trace.Event{At: s.net.sched.Now(), Node: s.name, Kind: kind, Peer: peer, Text: text})
 }
 
-var errReset = os.NewSyscallError("read", syscall.ECONNRESET)
+func connReset() error { return os.NewSyscallError("read", syscall.ECONNRESET) }
 
 // opError makes an error as package net does.
 func opError(op, network string, local, remote net.Addr, err error) error {
