@@ -85,7 +85,7 @@ var allowed = map[string]string{
 	"impl/server Server methods": "the endpoints are methods; the catalog will split the server into one type an endpoint",
 }
 
-// reservedNames are package names that say nothing about their content.
+// reservedNames say nothing about a package.
 var reservedNames = []string{"util", "utils", "common", "types", "helpers", "misc", "base"}
 
 // outside lists calls that reach past the seams; in impl they belong to the

@@ -44,7 +44,7 @@ type Options struct {
 
 // collectEvery is the number of events between two garbage collections. Time
 // and heap size must not decide: they differ between runs.
-const collectEvery = 20_000
+const collectEvery = 50_000
 
 // World is a simulated world.
 type World struct {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 
 	"tribune/impl/api"
@@ -74,7 +75,7 @@ func (r *roster) steps(group []consensus.Server, seen []peer, self string, made 
 		}
 		living[p.id] = living[p.id] || p.status == gossip.StatusAlive
 	}
-	plan := additions(group, seen, byID)
+	plan := additions(group, seen, byID, self)
 	voters, alive := 0, 0
 	for _, m := range group {
 		if m.Voter {
@@ -111,28 +112,48 @@ func (r *roster) steps(group []consensus.Server, seen []peer, self string, made 
 	return plan
 }
 
-// additions are the steps that bring living servers in, and take out those whose
-// address they have taken over: a server whose disk was lost comes back with
-// another identity.
-func additions(group []consensus.Server, seen []peer, byID map[string]peer) []step {
+// additions are the steps that bring living servers in under their addresses. No
+// two servers of a group may have one address: who holds an address that a
+// living server now has, and is not there itself, must go first. It moved, or
+// its disk was lost and it is the other under a new identity.
+func additions(group []consensus.Server, seen []peer, byID map[string]peer, self string) []step {
 	var plan []step
+	group = slices.Clone(group)
+	find := func(f func(consensus.Server) bool) int { return slices.IndexFunc(group, f) }
+	var want []peer
 	for _, p := range seen {
-		if p.status != gossip.StatusAlive || byID[p.id] != p {
-			continue
+		if p.status == gossip.StatusAlive && byID[p.id] == p {
+			want = append(want, p)
 		}
-		member := false
-		for _, m := range group {
-			member = member || m.ID == p.id && m.Address == p.address
-		}
-		if member {
-			continue
-		}
-		for _, m := range group {
-			if m.Address == p.address && m.ID != p.id {
-				plan = append(plan, step{remove: true, id: m.ID, name: byID[m.ID].name, to: m.Address, why: "another has its address"})
+	}
+	for progress := true; progress; {
+		progress = false
+		var holder int
+		for _, p := range want {
+			at := find(func(m consensus.Server) bool { return m.ID == p.id })
+			if at >= 0 && group[at].Address == p.address {
+				continue
 			}
+			h := find(func(m consensus.Server) bool { return m.Address == p.address })
+			if h >= 0 {
+				if b := byID[group[h].ID]; group[h].ID != self && (b.status != gossip.StatusAlive || b.address != p.address) {
+					holder = h + 1
+				}
+				continue
+			}
+			if at >= 0 {
+				group = slices.Delete(group, at, at+1)
+			}
+			group = append(group, consensus.Server{ID: p.id, Address: p.address, Voter: true})
+			plan = append(plan, step{id: p.id, name: p.name, to: p.address, why: "it is alive"})
+			progress = true
 		}
-		plan = append(plan, step{id: p.id, name: p.name, to: p.address, why: "it is alive"})
+		if !progress && holder > 0 {
+			m := group[holder-1]
+			group = slices.Delete(group, holder-1, holder)
+			plan = append(plan, step{remove: true, id: m.ID, name: byID[m.ID].name, to: m.Address, why: "another has its address"})
+			progress = true
+		}
 	}
 	return plan
 }
