@@ -17,60 +17,6 @@ import (
 	"testing"
 )
 
-// neighbours lists, for each package of the module, which packages of the
-// module it may import. A package that is not listed may not exist; a test may
-// in addition import what testNeighbours allows.
-var neighbours = map[string]string{
-	"impl/fault":         "",
-	"impl/api":           "",
-	"impl/host":          "",
-	"impl/host/hosttest": "impl/host",
-	"impl/logging":       "",
-	"impl/store":         "",
-	"impl/consensus":     "impl/host impl/logging",
-	"impl/rpc":           "impl/host impl/fault",
-	"impl/gossip":        "impl/host impl/api impl/logging",
-	"impl/kv":            "impl/api impl/store",
-	"impl/fsm":           "impl/api impl/store impl/kv",
-	"impl/server":        "impl/api impl/consensus impl/fault impl/fsm impl/gossip impl/host impl/kv impl/rpc impl/store",
-	"impl/config":        "impl/host impl/logging",
-	"impl/httpapi":       "impl/api impl/fault",
-	"impl/agent":         "impl/api impl/config impl/consensus impl/gossip impl/host impl/httpapi impl/logging impl/server",
-	"impl/cli":           "impl/agent impl/config impl/host impl/logging",
-
-	"netmodel":        "",
-	"linearizability": "",
-
-	"sim/event":   "",
-	"sim/trace":   "",
-	"sim/detrt":   "sim/overlay",
-	"sim/overlay": "",
-	"sim/launch":  "sim/detrt sim/overlay",
-	"sim/simnet":  "impl/host netmodel sim/event sim/trace",
-	"sim/simdisk": "impl/host netmodel sim/event sim/trace",
-	"sim/mutants": "sim/overlay",
-	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
-
-	"scenarios": "impl/agent impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
-	"bench":     "scenarios sim sim/launch",
-
-	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios sim/launch sim/mutants sim/overlay sim/trace linearizability",
-}
-
-// testNeighbours adds to neighbours for test files.
-var testNeighbours = map[string]string{
-	"impl/consensus": "impl/host/hosttest",
-	"impl/gossip":    "impl/host/hosttest",
-	"impl/rpc":       "impl/host/hosttest",
-	"impl/server":    "impl/host/hosttest",
-	"impl/agent":     "impl/host/hosttest",
-	"impl/cli":       "impl/host/hosttest",
-	"impl/config":    "impl/host/hosttest",
-	"sim":            "sim/launch",
-	"sim/simdisk":    "impl/consensus",
-}
-
 // Limits of width. A person reads such a thing in one sitting.
 const (
 	maxFiles     = 25
