@@ -121,12 +121,12 @@ func TestJoinedAgentsSeeEachOtherWithTheirTags(t *testing.T) {
 		}
 		m := w.pools[1].Members()[2]
 		if m.Addr != "10.0.0.3" || m.Port != 8301 || m.Tags["id"] != "3" || m.Tags["dc"] != "dc1" {
-			t.Errorf("node03 is shown as %+v", m)
+			w.Errorf("node03 is shown as %+v", m)
 		}
 		select {
 		case <-w.pools[1].Changed():
 		default:
-			t.Error("nobody was told that members changed")
+			w.Error("nobody was told that members changed")
 		}
 	})
 }
@@ -135,17 +135,17 @@ func TestJoiningNobodyIsAnErrorThatNamesWhomAndNoHalfJoin(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start(1)
 		for _, addresses := range [][]string{{"10.0.0.9"}, {"no-such-host"}, {"10.0.0.9:1", "[fd00::1]:2"}} {
-			n, err := w.pools[1].Join(t.Context(), addresses)
+			n, err := w.pools[1].Join(w.Context(), addresses)
 			if n != 0 || err == nil || !strings.Contains(err.Error(), addresses[0]) {
-				t.Errorf("joining %q: %d, %v", addresses, n, err)
+				w.Errorf("joining %q: %d, %v", addresses, n, err)
 			}
 		}
-		if n, err := w.pools[1].Join(t.Context(), nil); n != 0 || err != nil {
-			t.Errorf("joining no one: %d, %v", n, err)
+		if n, err := w.pools[1].Join(w.Context(), nil); n != 0 || err != nil {
+			w.Errorf("joining no one: %d, %v", n, err)
 		}
 		w.start(2)
-		if n, err := w.pools[1].Join(t.Context(), []string{"10.0.0.9", "10.0.0.2:8301"}); n != 1 || err != nil {
-			t.Errorf("one of two answers: %d, %v", n, err)
+		if n, err := w.pools[1].Join(w.Context(), []string{"10.0.0.9", "10.0.0.2:8301"}); n != 1 || err != nil {
+			w.Errorf("one of two answers: %d, %v", n, err)
 		}
 		w.sees(1, alive(1, 2))
 	})
@@ -180,7 +180,7 @@ func TestAnAgentThatLeavesIsLeftAndDoesNotComeBackByItself(t *testing.T) {
 		w.join(3, 1)
 		time.Sleep(5 * time.Second)
 		if err := w.pools[3].Leave(); err != nil {
-			t.Error(err)
+			w.Error(err)
 		}
 		w.close(3)
 		w.sees(1, alive(1, 2)+" node03:left")
@@ -295,7 +295,7 @@ func TestForceLeave(t *testing.T) {
 			prune bool
 		}{{name(4), false}, {name(5), true}, {name(2), false}} {
 			if err := w.pools[1].Remove(r.name, r.prune); err != nil {
-				t.Errorf("%s: %v", r.name, err)
+				w.Errorf("%s: %v", r.name, err)
 			}
 		}
 		time.Sleep(10 * time.Second)
@@ -316,7 +316,7 @@ func TestForceLeaveOfWhoCannotBeRemovedIsAnError(t *testing.T) {
 			name(2):  "agent: node 'node02' is alive as far as this agent knows; it can be removed when it has failed",
 		} {
 			if err := w.pools[1].Remove(who, false); err == nil || err.Error() != want {
-				t.Errorf("%s: %v", who, err)
+				w.Errorf("%s: %v", who, err)
 			}
 		}
 		w.sees(1, alive(1, 2))
@@ -336,8 +336,8 @@ func TestAnAgentThatIsNotAdmittedStaysOut(t *testing.T) {
 		w.start(2)
 		w.start(3)
 		w.join(3, 1)
-		if _, err := w.pools[1].Join(t.Context(), []string{addr(2).String()}); err == nil || !strings.Contains(err.Error(), "two is not one of us") {
-			t.Errorf("%v", err)
+		if _, err := w.pools[1].Join(w.Context(), []string{addr(2).String()}); err == nil || !strings.Contains(err.Error(), "two is not one of us") {
+			w.Errorf("%v", err)
 		}
 		w.join(3, 2) // the friend of a friend does not get in either
 		time.Sleep(10 * time.Second)
@@ -379,7 +379,7 @@ func TestACorruptPeersFileDoesNotKeepAnAgentDown(t *testing.T) {
 	for _, content := range []string{"", "{", `["nowhere"]`, "[1]", "\x00\xff"} {
 		inWorld(t, func(w *world) {
 			if err := host.ReplaceFile(host.Real().FS(), w.file(1), []byte(content)); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 			w.start(1)
 			w.start(2)
@@ -407,7 +407,7 @@ func TestClosingDoesNotWaitForAMemberThatIsNotReached(t *testing.T) {
 		start := time.Now()
 		w.close(1)
 		if took := time.Since(start); took > time.Second {
-			t.Errorf("it took %v", took)
+			w.Errorf("it took %v", took)
 		}
 		w.net.Mend(addr(2))
 	})
@@ -417,11 +417,11 @@ func TestAPortInUseIsAnErrorThatNamesIt(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start(1)
 		at := netip.AddrPortFrom(addr(1), 8301)
-		_, err := gossip.Start(t.Context(), gossip.Config{
+		_, err := gossip.Start(w.Context(), gossip.Config{
 			Name: "other", Bind: at.String(), Advertise: at, Network: w.net.Host("a", addr(1), nil).Network(), Logger: slog.New(slog.DiscardHandler),
 		})
 		if err == nil || !strings.Contains(err.Error(), "the gossip port 10.0.0.1:8301") {
-			t.Errorf("%v", err)
+			w.Errorf("%v", err)
 		}
 	})
 }
@@ -453,7 +453,7 @@ func TestStatsTellTheMembers(t *testing.T) {
 			}
 		}
 		if len(missing) > 0 || s["members"] != "1" {
-			t.Errorf("missing %q in %v", slices.Sorted(slices.Values(missing)), s)
+			w.Errorf("missing %q in %v", slices.Sorted(slices.Values(missing)), s)
 		}
 	})
 }

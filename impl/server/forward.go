@@ -46,7 +46,8 @@ func unanswered(k fault.Kind) bool { return untouched(k) || k == fault.Unknown }
 // only when it leads; else the leader gets the request as it is. While there is
 // no leader the request is held.
 func forward[Answer any](ctx context.Context, s *Server, e errand, here func(ended <-chan struct{}) (Answer, error)) (Answer, error) {
-	hold := time.Now().Add(holdTimeout)
+	start := time.Now()
+	hold := start.Add(holdTimeout)
 	for {
 		began := time.Now()
 		a, err := attempt(ctx, s, e, here)
@@ -59,9 +60,9 @@ func forward[Answer any](ctx context.Context, s *Server, e errand, here func(end
 		}
 		if kind == fault.NotLeader {
 			err = fault.New(fault.NoLeader, fault.TextNoLeader)
-			if time.Since(began) > holdTimeout {
-				hold = time.Now().Add(holdTimeout) // a leader was answering it until now
-			}
+		}
+		if time.Since(began) > holdTimeout && time.Since(start) < e.patience {
+			hold = time.Now().Add(holdTimeout) // a blocking read: a leader held it until now
 		}
 		// Sixteenths, so that all who wait do not come back at once.
 		pause := holdTimeout/16 + rand.N(holdTimeout/16)

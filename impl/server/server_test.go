@@ -18,7 +18,7 @@ func TestAServerAloneServesReadsAndWritesInAllModes(t *testing.T) {
 		}{{api.QueryOptions{}, "leader"}, {consistent(), "consistent"}, {stale(), "stale"}} {
 			m := w.wantGet(1, "a", c.o, "1")
 			if m.ConsistencyLevel != c.level || !m.KnownLeader || m.Index == 0 || m.LastContact != 0 {
-				t.Errorf("%s: %+v", c.level, m)
+				w.Errorf("%s: %+v", c.level, m)
 			}
 		}
 	})
@@ -28,7 +28,7 @@ func TestThreeServersFormOneGroupAndForwardToTheLeader(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		start := time.Now()
 		w.cluster(3)
-		t.Logf("a leader after %v", time.Since(start))
+		w.Logf("a leader after %v", time.Since(start))
 		for i := 1; i <= 3; i++ {
 			w.mustPut(i, "key", string(rune('0'+i)))
 			for j := 1; j <= 3; j++ {
@@ -36,7 +36,7 @@ func TestThreeServersFormOneGroupAndForwardToTheLeader(t *testing.T) {
 				w.wantGet(j, "key", api.QueryOptions{}, string(rune('0'+i)))
 			}
 			if n := w.group(i); n != 3 {
-				t.Errorf("server %d counts %d servers", i, n)
+				w.Errorf("server %d counts %d servers", i, n)
 			}
 		}
 	})
