@@ -20,10 +20,10 @@ import (
 	"tribune/sim/trace"
 )
 
-const (
-	httpPort  = 8500
-	opTimeout = 5 * time.Second
-)
+const httpPort = 8500
+
+// timeout is how long a client waits for an operation.
+func (r *run) timeout() time.Duration { return r.plan.Scenario.Workload.Timeout.Duration }
 
 // client works on the KV store with Consul's official Go client over the
 // simulated network. It runs in a process of its own node.
@@ -49,7 +49,7 @@ func (r *run) newClient(number int, name string, n host.Network) (*client, error
 		config := api.DefaultNonPooledConfig()
 		config.Address = fmt.Sprintf("%s:%d", s.Name, httpPort)
 		config.Transport = transport
-		config.HttpClient = &http.Client{Transport: transport, Timeout: opTimeout}
+		config.HttpClient = &http.Client{Transport: transport, Timeout: r.timeout()}
 		a, err := api.NewClient(config)
 		if err != nil {
 			return nil, fmt.Errorf("client for %s: %w", s.Name, err)
@@ -123,7 +123,7 @@ func (c *client) operate(ctx context.Context, o linearizability.Op) linearizabil
 	w := c.run.world
 	o.Call = w.Now()
 	w.Recordf(trace.Op, c.name, server, "%s %s %s", o.Kind, o.Key, o.Value)
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.run.timeout())
 	err := c.perform(ctx, &o)
 	cancel()
 	o.Return = w.Now()

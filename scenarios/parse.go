@@ -35,7 +35,7 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		err = yaml.UnmarshalWithOptions(text, s, yaml.DisallowUnknownField())
 	}
 	if err != nil {
-		return nil, located(file, err)
+		return nil, located(file, text, err)
 	}
 	if s.Name == "" {
 		s.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
@@ -53,7 +53,7 @@ func defaults() *Scenario {
 	s.Topology = Topology{Servers: 5, Clients: 5}
 	s.Network.Model = "lan"
 	s.Agent.RaftMultiplier = 1
-	s.Workload = Workload{Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
+	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
 	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}}
 	s.Checks = Checks{"holds", "holds", "holds"}
@@ -62,23 +62,38 @@ func defaults() *Scenario {
 }
 
 // located makes one line of an error of the YAML library: file, line, what.
-func located(file string, err error) error {
+func located(file string, text []byte, err error) error {
+	var unit *unitError
+	if errors.As(err, &unit) {
+		return fmt.Errorf("%s:%d: %w", file, lineOf(text, unit.text), err)
+	}
 	var e yaml.Error
 	if !errors.As(err, &e) || e.GetToken() == nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	text := e.GetMessage()
-	if m := regexp.MustCompile(`^unknown field "(.*)"$`).FindStringSubmatch(text); m != nil {
-		text = fmt.Sprintf("unknown key %q%s", m[1], meant(m[1], knownKeys()))
+	what := e.GetMessage()
+	if m := regexp.MustCompile(`^unknown field "(.*)"$`).FindStringSubmatch(what); m != nil {
+		what = fmt.Sprintf("unknown key %q%s", m[1], meant(m[1], knownKeys()))
 	}
-	return fmt.Errorf("%s:%d: %s", file, e.GetToken().Position.Line, strings.ReplaceAll(text, "\n", " "))
+	return fmt.Errorf("%s:%d: %s", file, e.GetToken().Position.Line, strings.ReplaceAll(what, "\n", " "))
+}
+
+// lineOf is the first line that has word as a value.
+func lineOf(text []byte, word string) int {
+	value := regexp.MustCompile(`:\s*["']?` + regexp.QuoteMeta(word) + `["']?\s*([,}#]|$)`)
+	for i, line := range strings.Split(string(text), "\n") {
+		if value.MatchString(line) {
+			return i + 1
+		}
+	}
+	return 1
 }
 
 func knownKeys() []string {
 	return []string{
 		"name", "about", "storm", "topology", "network", "agent", "disk", "clocks", "workload", "faults", "duration",
 		"recovery", "checks", "seeds", "servers", "clients", "model", "raft_multiplier", "raft_snapshot_threshold",
-		"raft_trailing_logs", "sync", "write", "skew", "rates", "rate", "keys", "reads", "mix", "stick", "kind", "at", "for",
+		"raft_trailing_logs", "sync", "write", "skew", "rates", "rate", "keys", "reads", "mix", "stick", "timeout", "kind", "at", "for",
 		"every", "jitter", "target", "shape", "duplicate", "reorder", "by", "period", "size", "protocol", "file", "leader",
 		"converge", "linearizable", "invariants",
 	}
@@ -178,6 +193,9 @@ func (v *validator) check() {
 	}
 	if total == 0 {
 		v.fail("$.workload.mix", "workload.mix: all weights are zero")
+	}
+	if s.Workload.Timeout.Duration <= 0 {
+		v.fail("$.workload.timeout", "workload.timeout: must be more than zero")
 	}
 	if s.Duration.Duration <= 0 {
 		v.fail("$.duration", "duration: must be more than zero")

@@ -268,7 +268,7 @@ func (r *run) recover(probe, reader *sim.Node) {
 
 // stopClient stops a client once its operation has come to an end.
 func (r *run) stopClient(n *sim.Node) {
-	if err := n.Stop(2 * opTimeout); err != nil {
+	if err := n.Stop(2 * r.timeout()); err != nil {
 		n.Kill()
 	}
 }

@@ -52,11 +52,12 @@ type Clocks struct {
 
 // Workload says what the clients do.
 type Workload struct {
-	Rate  float64        `yaml:"rate"` // operations per second of all clients
-	Keys  int            `yaml:"keys"`
-	Reads string         `yaml:"reads"` // consistent, default or stale
-	Mix   map[string]int `yaml:"mix"`   // weights of get, put, cas, delete and delete-cas
-	Stick bool           `yaml:"stick"` // each client stays with one server
+	Rate    float64        `yaml:"rate"` // operations per second of all clients
+	Keys    int            `yaml:"keys"`
+	Reads   string         `yaml:"reads"`   // consistent, default or stale
+	Mix     map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
+	Stick   bool           `yaml:"stick"`   // each client stays with one server
+	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
 }
 
 // Fault is something that goes wrong.
