@@ -98,7 +98,7 @@ func hog() (stop func()) {
 			case <-end:
 				return
 			default:
-				burn(100)
+				_ = burn(100)
 			}
 		}
 	}()

@@ -294,7 +294,7 @@ func mutexClock(out io.Writer) {
 		wg.Go(func() {
 			for range 15 {
 				mu.Lock()
-				burn(300)
+				_ = burn(300)
 				fmt.Fprint(out, i)
 				runtime.Gosched()
 				mu.Unlock()
