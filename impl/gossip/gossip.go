@@ -59,6 +59,7 @@ const (
 const (
 	reconnectTimeout = 72 * time.Hour // Consul's default
 	leavePropagation = 3 * time.Second
+	reclaimAfter     = 30 * time.Second // when a failed name may come back with another address
 	eventBuffer      = 256
 )
 
@@ -122,6 +123,7 @@ func (p *Pool) settings(c Config, t memberlist.Transport) *serf.Config {
 		mc = memberlist.DefaultWANConfig()
 	}
 	mc.Transport = t
+	mc.DeadNodeReclaimTime = reclaimAfter
 	mc.Logger = logging.Std(c.Logger)
 	mc.BindAddr, mc.BindPort = c.Advertise.Addr().String(), int(c.Advertise.Port())
 	mc.AdvertiseAddr, mc.AdvertisePort = mc.BindAddr, mc.BindPort

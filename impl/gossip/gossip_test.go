@@ -278,6 +278,32 @@ func TestAFailedMemberIsRememberedForTheNextStart(t *testing.T) {
 	})
 }
 
+func TestAFailedAgentComesBackUnderAnotherAddress(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		w.start(2)
+		w.join(1, 2)
+		time.Sleep(5 * time.Second)
+		w.close(2)
+		time.Sleep(20 * time.Second)
+		at := netip.AddrPortFrom(addr(7), 8301)
+		p, err := gossip.Start(w.Context(), gossip.Config{
+			Name: name(2), Bind: at.String(), Advertise: at, Tags: map[string]string{"dc": "dc1"},
+			Network: w.net.Host("moved", addr(7), nil).Network(), Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.pools[7] = p
+		w.join(7, 1)
+		time.Sleep(2 * time.Minute)
+		w.sees(1, alive(1, 2))
+		if m := w.pools[1].Members()[1]; m.Addr != addr(7).String() {
+			w.Errorf("it is shown at %s", m.Addr)
+		}
+	})
+}
+
 func TestForceLeave(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for i := 1; i <= 5; i++ {

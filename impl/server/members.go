@@ -158,15 +158,16 @@ func additions(group []consensus.Server, seen []peer, byID map[string]peer, self
 	return plan
 }
 
-// reconcile brings the raft group in line with gossip as far as can be done now;
-// false means that something is left to do.
+// reconcile brings the raft group in line with gossip as far as can be done now.
+// It returns true when there was nothing to do: a change can make another one
+// possible.
 func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
 	group, _, err := s.raft.Servers()
 	if err != nil {
 		return false // leadership is lost
 	}
-	done = true
-	for _, t := range r.steps(group, s.peers(), s.config.NodeID, s.config.BootstrapExpect) {
+	plan := r.steps(group, s.peers(), s.config.NodeID, s.config.BootstrapExpect)
+	for _, t := range plan {
 		if ctx.Err() != nil {
 			return false
 		}
@@ -175,7 +176,6 @@ func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
 			err = s.raft.RemoveServer(t.id)
 		} else {
 			if !s.admissible(group, t) {
-				done = false
 				continue
 			}
 			s.log.Info("adding a server to the raft group", "server", t.name, "id", t.id, "address", t.to)
@@ -186,7 +186,7 @@ func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
 			return false
 		}
 	}
-	return done
+	return len(plan) == 0
 }
 
 // admissible asks a server, before it is added, which raft group it knows. One
