@@ -8,14 +8,14 @@ func staleConsistentRead() Mutant {
 	return Mutant{
 		Name:     "stale-consistent-read",
 		Bug:      "consistent reads are answered without confirming leadership",
-		Scenario: "leader-isolated.yaml",
+		Scenario: "consistent-under-drift.yaml",
 		MaxSeeds: 20,
 		Patches: []overlay.Patch{{
 			Name: "stale-consistent-read",
 			Why:  "a leader that was cut off answers with what it last knew",
 			File: "tribune/impl/server/read.go",
 			Old:  "if opts.RequireConsistent && ended != nil {",
-			New:  "if false {",
+			New:  "if opts.RequireConsistent && ended == nil {",
 		}},
 	}
 }
@@ -32,7 +32,7 @@ func blindCAS() Mutant {
 			Why:  "two writers both believe to have won",
 			File: "tribune/impl/kv/kv.go",
 			Old:  "if old == nil && e.ModifyIndex != 0 || old != nil && old.ModifyIndex != e.ModifyIndex {",
-			New:  "if false {",
+			New:  "if old != nil && old.ModifyIndex == 0 {",
 		}},
 	}
 }
