@@ -18,6 +18,7 @@ type Order struct {
 	Seed     uint64
 	Trace    bool // send the whole trace
 	Verbose  bool // send the servers' log lines
+	Unjudged bool // only the fingerprint is wanted
 }
 
 // Result is what came of a run.

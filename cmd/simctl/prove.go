@@ -127,6 +127,6 @@ func disturbed(ctx context.Context, s scenarios.Scenario, seed uint64, d disturb
 	}
 	defer hogs.Wait()
 	defer close(stop)
-	r, err := scenarios.Run(ctx, "", scenarios.Order{Scenario: s, Seed: seed, Trace: true}, d.perturb, scenarios.Listener{Trace: file})
+	r, err := scenarios.Run(ctx, "", scenarios.Order{Scenario: s, Seed: seed, Trace: true, Unjudged: true}, d.perturb, scenarios.Listener{Trace: file})
 	return r.Fingerprint, err
 }
