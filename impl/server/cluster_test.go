@@ -214,7 +214,7 @@ func TestAServerThatMovedIsFoundUnderItsNewAddress(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		w.servers[moves] = s
+		w.set(moves, s)
 		w.within(3*time.Minute, "the new address", func() bool {
 			peers, err := w.servers[w.leader()].RaftPeers(w.Context(), api.QueryOptions{})
 			return err == nil && slices.Contains(peers, addr(7).String()+":8300") && len(peers) == 3

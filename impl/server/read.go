@@ -90,6 +90,9 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 		ws.Add(abandoned)
 		ws.Add(ended)
 		if ws.WatchCtx(wait) != nil {
+			if s.ctx.Err() != nil && ctx.Value(arrival{}) != nil {
+				return fault.New(fault.NotLeader, "this server is shutting down") // another can go on with it
+			}
 			return nil // time is up: the answer is what it was
 		}
 		if ended != nil && isClosed(ended) {

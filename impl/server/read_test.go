@@ -235,9 +235,7 @@ func TestALeaderThatIsCutOffRefusesConsistentReadsAtOnceAndOthersAfterItsLease(t
 		r := w.wait(old, "key", consistent())
 		w.wantGet(old, "key", api.QueryOptions{}, "old") // the lease
 		time.Sleep(5 * time.Second)
-		w.servers[old], w.servers[9] = nil, w.servers[old]
-		next := w.leader()
-		w.servers[old], w.servers[9] = w.servers[9], nil
+		next := w.leader(old)
 		w.mustPut(next, "key", "new")
 		<-r.done
 		if fault.Of(r.err) != fault.NoLeader || r.err.Error() != fault.TextNoLeader {

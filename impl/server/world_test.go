@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +29,25 @@ type world struct {
 	net     *hosttest.Network
 	dir     string
 	expect  int
+	mu      sync.Mutex // guards writes to servers, and reads by other goroutines than the test's
 	servers map[int]*server.Server
+}
+
+// at returns a running server, in whatever goroutine.
+func (w *world) at(i int) *server.Server {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.servers[i]
+}
+
+func (w *world) set(i int, s *server.Server) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s == nil {
+		delete(w.servers, i)
+	} else {
+		w.servers[i] = s
+	}
 }
 
 // inWorld runs a test in a bubble and closes the servers that are left.
@@ -73,7 +93,7 @@ func (w *world) start(i int, change ...func(*server.Config)) *server.Server {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.servers[i] = s
+	w.set(i, s)
 	return s
 }
 
@@ -82,7 +102,7 @@ func (w *world) close(i int) {
 	if err := w.servers[i].Close(); err != nil {
 		w.Error(err)
 	}
-	delete(w.servers, i)
+	w.set(i, nil)
 }
 
 // cluster starts servers 1 to n, joins them and waits for a leader.
@@ -114,13 +134,14 @@ func (w *world) within(limit time.Duration, what string, holds func() bool) {
 	}
 }
 
-// leader waits until one server answers as the leader and returns its number.
-func (w *world) leader() int {
+// leader waits until one server, apart from some, answers as the leader and
+// returns its number.
+func (w *world) leader(except ...int) int {
 	w.Helper()
 	leader := 0
 	w.within(30*time.Second, "a leader", func() bool {
 		for i := range 10 {
-			if s := w.servers[i]; s != nil && s.Raft().IsLeader() {
+			if s := w.servers[i]; s != nil && !slices.Contains(except, i) && s.Raft().IsLeader() {
 				if _, err := s.KVGet(w.Context(), api.KVRequest{Key: "x", QueryOptions: consistent()}); err == nil {
 					leader = i
 					return true
@@ -150,7 +171,7 @@ func consistent() api.QueryOptions { return api.QueryOptions{RequireConsistent: 
 func stale() api.QueryOptions { return api.QueryOptions{AllowStale: true} }
 
 func (w *world) put(ctx context.Context, i int, key, value string) (uint64, error) {
-	a, err := w.servers[i].KVApply(ctx, api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: key, Value: []byte(value)}})
+	a, err := w.at(i).KVApply(ctx, api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: key, Value: []byte(value)}})
 	if err == nil && !a.OK {
 		w.Errorf("setting %s was refused", key)
 	}
@@ -167,7 +188,7 @@ func (w *world) mustPut(i int, key, value string) uint64 {
 }
 
 func (w *world) get(i int, key string, o api.QueryOptions) (string, api.QueryMeta, error) {
-	a, err := w.servers[i].KVGet(w.Context(), api.KVRequest{Key: key, QueryOptions: o})
+	a, err := w.at(i).KVGet(w.Context(), api.KVRequest{Key: key, QueryOptions: o})
 	if err != nil || len(a.Entries) == 0 {
 		return "", a.QueryMeta, err
 	}

@@ -222,6 +222,7 @@ func TestOldTombstonesAreReapedOnEveryServer(t *testing.T) {
 		if _, err := w.servers[1].KVApply(w.Context(), api.KVApplyRequest{Op: api.KVDelete, Entry: api.DirEntry{Key: "key"}}); err != nil {
 			w.Fatal(err)
 		}
+		time.Sleep(time.Second) // server 1 may follow
 		index := w.servers[1].Raft().Status().Last
 		time.Sleep(14 * time.Minute)
 		if now := w.servers[1].Raft().Status().Last; now != index {
