@@ -28,6 +28,7 @@ type Result struct {
 	Fingerprint string
 	Virtual     time.Duration
 	Events      uint64
+	PeakMemory  uint64        // bytes of the run's process, resident
 	Healed      time.Duration // when the second phase began
 	Ops         Counts
 	Verdicts    []Verdict

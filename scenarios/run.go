@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"tribune/impl/agent"
@@ -72,6 +73,10 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r.result.Scenario, r.result.Seed, r.result.History = plan.Scenario.Name, o.Seed, r.history
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err == nil {
+		r.result.PeakMemory = uint64(usage.Maxrss) << 10
+	}
 	return r.out.result(r.result)
 }
 
