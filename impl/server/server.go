@@ -202,6 +202,9 @@ func (s *Server) addresses() []string {
 
 // Close stops the server without a word to the others and waits until all of
 // it has stopped. What was acknowledged is on disk.
+//
+// The port closes before raft, so that nothing raft still says gets out; raft
+// closes before the requests are waited for, since some of them wait for raft.
 func (s *Server) Close() error {
 	s.close.Do(func() {
 		s.stop()
@@ -209,17 +212,17 @@ func (s *Server) Close() error {
 		if s.pool != nil {
 			errs = append(errs, s.pool.Close())
 		}
-		if s.rpc != nil {
-			s.rpc.Close()
-		}
-		if s.client != nil {
-			errs = append(errs, s.client.Close())
-		}
 		if s.port != nil {
 			errs = append(errs, s.port.Close())
 		}
 		if s.raft != nil {
 			errs = append(errs, s.raft.Close())
+		}
+		if s.rpc != nil {
+			s.rpc.Close()
+		}
+		if s.client != nil {
+			errs = append(errs, s.client.Close())
 		}
 		s.wait.Wait()
 		s.closeErr = errors.Join(errs...)
