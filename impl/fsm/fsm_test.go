@@ -1,0 +1,193 @@
+package fsm_test
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"pgregory.net/rapid"
+
+	"tribune/impl/api"
+	"tribune/impl/fsm"
+	"tribune/impl/kv"
+)
+
+func newFSM(t interface{ Fatal(...any) }) *fsm.FSM {
+	f, err := fsm.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func command(t interface{ Fatal(...any) }, f *fsm.FSM, index uint64, r api.KVApplyRequest) *raft.Log {
+	b, err := f.Encode(fsm.KVSType, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &raft.Log{Index: index, Type: raft.LogCommand, Data: b}
+}
+
+// sink is a raft.SnapshotSink in memory.
+type sink struct {
+	bytes.Buffer
+	cancelled bool
+}
+
+func (*sink) ID() string   { return "s" }
+func (*sink) Close() error { return nil }
+
+func (s *sink) Cancel() error {
+	s.cancelled = true
+	return nil
+}
+
+func drawLogs(t *rapid.T, f *fsm.FSM) []*raft.Log {
+	var logs []*raft.Log
+	for i := range rapid.IntRange(1, 40).Draw(t, "commands") {
+		logs = append(logs, command(t, f, uint64(i+1), api.KVApplyRequest{
+			Op: rapid.SampledFrom([]api.KVOp{api.KVSet, api.KVSet, api.KVCAS, api.KVDelete, api.KVDeleteTree}).Draw(t, "op"),
+			Entry: api.DirEntry{
+				Key: rapid.StringN(1, 4, 8).Draw(t, "key"), Value: rapid.SliceOf(rapid.Byte()).Draw(t, "value"),
+				RaftIndex: api.RaftIndex{ModifyIndex: rapid.Uint64Range(0, 5).Draw(t, "cas")},
+			},
+		}))
+	}
+	return logs
+}
+
+func digest(t interface{ Fatal(...any) }, f *fsm.FSM) string {
+	d, err := f.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestBatchesOfAnySizeMakeTheSameState(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		one, many := newFSM(t), newFSM(t)
+		logs := drawLogs(t, one)
+		for _, l := range logs {
+			one.Apply(l)
+		}
+		for rest := logs; len(rest) > 0; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+			if answers := many.ApplyBatch(rest[:n]); len(answers) != n {
+				t.Fatalf("%d commands, %d answers", n, len(answers))
+			}
+			rest = rest[n:]
+		}
+		if digest(t, one) != digest(t, many) {
+			t.Fatal("the states differ")
+		}
+	})
+}
+
+func TestASnapshotRestoresTheStateAsItWasWhenItWasTaken(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFSM(t)
+		logs := drawLogs(t, f)
+		f.ApplyBatch(logs)
+		want := digest(t, f)
+		s, err := f.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Apply(command(t, f, 1000, api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: "later", Value: []byte("x")}}))
+		var to sink
+		if err := s.Persist(&to); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(to.String(), "tribune state 1\n") {
+			t.Fatalf("it begins with %q", to.Bytes()[:16])
+		}
+		other := newFSM(t)
+		if err := other.Restore(io.NopCloser(&to)); err != nil {
+			t.Fatal(err)
+		}
+		if digest(t, other) != want {
+			t.Fatal("the restored state is another one")
+		}
+	})
+}
+
+func TestADamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
+	f := newFSM(t)
+	f.Apply(command(t, f, 1, api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: "a", Value: []byte("1")}}))
+	want := digest(t, f)
+	for _, text := range []string{"", "tribune", "tribune state 2\n", "tribune state 1\n", "tribune state 1\n\xc1\xc1"} {
+		if err := f.Restore(io.NopCloser(strings.NewReader(text))); err == nil {
+			t.Errorf("%q is taken for a snapshot", text)
+		}
+		if digest(t, f) != want {
+			t.Errorf("%q changed the state", text)
+		}
+	}
+}
+
+func TestARestoreWakesWhoWatches(t *testing.T) {
+	f := newFSM(t)
+	abandoned := f.Store().Abandoned()
+	s, err := f.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var to sink
+	if err := s.Persist(&to); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Restore(io.NopCloser(&to)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-abandoned:
+	default:
+		t.Error("nobody was told that the state is another one")
+	}
+}
+
+func TestACommandOfAnUnknownTypeStopsTheServerUnlessItMayBeIgnored(t *testing.T) {
+	f := newFSM(t)
+	if got := f.Apply(&raft.Log{Index: 1, Type: raft.LogCommand, Data: []byte{byte(100 | fsm.IgnoreUnknown)}}); got != nil {
+		t.Errorf("an unknown command that may be ignored answers %v", got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an unknown command was passed over")
+		}
+	}()
+	f.Apply(&raft.Log{Index: 2, Type: raft.LogCommand, Data: []byte{100}})
+}
+
+func TestAReapRemovesTombstones(t *testing.T) {
+	f := newFSM(t)
+	f.Apply(command(t, f, 1, api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: "a"}}))
+	f.Apply(command(t, f, 2, api.KVApplyRequest{Op: api.KVDelete, Entry: api.DirEntry{Key: "a"}}))
+	b, err := f.Encode(fsm.TombstoneType, fsm.ReapRequest{UpTo: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, _ := kv.LastTombstone(f.Store().Read()); last != 2 {
+		t.Errorf("the last tombstone is that of %d", last)
+	}
+	f.Apply(&raft.Log{Index: 3, Type: raft.LogCommand, Data: b})
+	if last, _ := kv.LastTombstone(f.Store().Read()); last != 0 {
+		t.Errorf("after the reap there is a tombstone of %d", last)
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	m := newFSM(f)
+	f.Add(command(f, m, 1, api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: "a", Value: []byte("1")}}).Data)
+	f.Add([]byte{byte(fsm.TombstoneType), 0x81})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 0 && b[0]&^byte(fsm.IgnoreUnknown) != byte(fsm.KVSType) && b[0]&^byte(fsm.IgnoreUnknown) != byte(fsm.TombstoneType) {
+			return // stops the server, see above
+		}
+		newFSM(t).Apply(&raft.Log{Index: 1, Type: raft.LogCommand, Data: b})
+	})
+}
