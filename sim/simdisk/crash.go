@@ -28,9 +28,10 @@ func (n *inode) crash(d *Disk) {
 		n.put(at, n.lost[at])
 	}
 	if n.size != n.durable && d.crashes.Uint64()&1 == 0 {
-		n.resize(n.durable)
+		n.size = n.durable
 	}
-	n.durable = n.size
+	n.resize(n.size) // what was put back may lie beyond the end
+	n.durable, n.gone = n.size, false
 	n.undo, n.syncing, n.lost = map[int64]sector{}, nil, map[int64]sector{}
 	d.used += int64(len(n.pages)) * pageSize
 }
@@ -119,6 +120,7 @@ func (d *Disk) Rot(glob string, bits int) int {
 	if len(found) == 0 {
 		return 0
 	}
+	flipped := 0
 	for range bits {
 		n := found[d.rots.IntN(len(found))]
 		numbers := sortedKeys(n.pages)
@@ -129,6 +131,7 @@ func (d *Disk) Rot(glob string, bits int) int {
 		}
 		bit := d.rots.Int64N(limit * 8)
 		n.pages[number][bit/8] ^= 1 << (bit % 8)
+		flipped++
 	}
-	return bits
+	return flipped
 }

@@ -1,6 +1,7 @@
 package simdisk
 
 import (
+	"fmt"
 	"hash/fnv"
 	"io"
 	"io/fs"
@@ -32,6 +33,7 @@ type Options struct {
 // Disk is a disk with its file system and page cache.
 type Disk struct {
 	name  string
+	seed  uint64
 	sched event.Scheduler
 	rec   trace.Recorder
 
@@ -43,14 +45,17 @@ type Disk struct {
 	epoch   int      // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
-	stalled chan struct{} // closed when the stall ends; nil: none
+	added   map[string]int // rules ever added, by operation and glob
+	stalled chan struct{}  // closed when the last stall ends; nil: none
+	stalls  int            // that last
 
-	crashes, faults, delays, rots *rand.Rand
+	crashes, delays, rots *rand.Rand
 }
 
 // inode is a file or a directory.
 type inode struct {
 	isDir bool
+	gone  bool // has no name any more: takes no room
 
 	// of a directory
 	live, kept map[string]*inode // as programs see it, and as it is on the platter
@@ -68,6 +73,7 @@ type inode struct {
 type flush struct {
 	old  map[int64]sector // what the platter holds of the sectors it writes
 	size int64            // the file's size that it writes
+	err  error            // why another sync lost what it writes; nil: none did
 }
 
 // sector is the content of a sector on the platter; nil is zeroes.
@@ -85,8 +91,8 @@ type step struct {
 // New returns an empty disk. Its draws come from streams made of seed and name.
 func New(name string, s event.Scheduler, rec trace.Recorder, seed uint64, o Options) *Disk {
 	return &Disk{
-		name: name, sched: s, rec: rec, options: o, root: newDir(), locks: map[string]bool{},
-		crashes: stream(seed, "disk crash "+name), faults: stream(seed, "disk fault "+name),
+		name: name, seed: seed, sched: s, rec: rec, options: o, root: newDir(),
+		locks: map[string]bool{}, added: map[string]int{}, crashes: stream(seed, "disk crash "+name),
 		delays: stream(seed, "disk delay "+name), rots: stream(seed, "disk rot "+name),
 	}
 }
@@ -113,7 +119,7 @@ func (d *Disk) SetCapacity(bytes int64) {
 	d.options.Capacity = bytes
 }
 
-// Used is how many bytes the files take.
+// Used is how many bytes the pages of the files that have a name take.
 func (d *Disk) Used() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,17 +133,19 @@ func (d *Disk) SetLatency(syncs, writes, reads netmodel.Dist) {
 	d.options.Sync, d.options.Write, d.options.Read = syncs, writes, reads
 }
 
-// Stall holds every operation back until resume is called.
+// Stall holds every operation back until resume is called; of several stalls,
+// until the last one is resumed.
 func (d *Disk) Stall() (resume func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := make(chan struct{})
-	d.stalled = c
+	if d.stalls++; d.stalls == 1 {
+		d.stalled = make(chan struct{})
+	}
 	return sync.OnceFunc(func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		close(c)
-		if d.stalled == c {
+		if d.stalls--; d.stalls == 0 {
+			close(d.stalled)
 			d.stalled = nil
 		}
 	})
@@ -145,7 +153,7 @@ func (d *Disk) Stall() (resume func()) {
 
 // FailRule makes operations fail.
 type FailRule struct {
-	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir"; "" is each
+	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
 	Glob        string  // of the file's name without its directory (path.Match); "" is each
 	Probability float64 // 0 counts as 1
 	Times       int     // how often; 0: without end
@@ -154,7 +162,8 @@ type FailRule struct {
 
 type failRule struct {
 	FailRule
-	left int
+	left  int
+	draws *rand.Rand // its own, so that another rule coming or going leaves it as it was
 }
 
 // Fail adds a rule and returns how to take it away.
@@ -164,7 +173,9 @@ func (d *Disk) Fail(r FailRule) (remove func()) {
 	if r.Err == nil {
 		r.Err = syscall.EIO
 	}
-	f := &failRule{r, r.Times}
+	key := r.Op + " " + r.Glob
+	d.added[key]++
+	f := &failRule{r, r.Times, stream(d.seed, fmt.Sprintf("disk fault %s %s %d", d.name, key, d.added[key]))}
 	d.rules = append(d.rules, f)
 	return func() {
 		d.mu.Lock()
@@ -178,8 +189,10 @@ func (d *Disk) Fail(r FailRule) (remove func()) {
 	}
 }
 
-// strike returns the error of the first rule that says so.
+// strike returns the error of the first rule that says so. Every rule that
+// fits draws, whichever strikes.
 func (d *Disk) strike(op, name string) error {
+	var first *failRule
 	for _, r := range d.rules {
 		if r.Op != "" && r.Op != op || r.Times > 0 && r.left == 0 {
 			continue
@@ -187,28 +200,33 @@ func (d *Disk) strike(op, name string) error {
 		if ok, err := path.Match(r.Glob, path.Base(name)); r.Glob != "" && (!ok || err != nil) {
 			continue
 		}
-		if r.Probability > 0 && d.faults.Float64() >= r.Probability {
-			continue
+		if draw := r.draws.Float64(); first == nil && (r.Probability <= 0 || draw < r.Probability) {
+			first = r
 		}
-		r.left--
-		d.record(trace.DiskFail, name, 0, 0, op+": "+r.Err.Error())
-		return &fs.PathError{Op: op, Path: name, Err: r.Err}
 	}
-	return nil
+	if first == nil {
+		return nil
+	}
+	first.left--
+	d.record(trace.DiskFail, name, 0, 0, op+": "+first.Err.Error())
+	return pathError(op, name, first.Err)
 }
 
 // enter begins an operation: it waits out a stall and the time that the
-// operation takes, and returns its injected error. The caller does not hold the
-// lock.
+// operation takes, and returns its injected error, or that the process ended
+// meanwhile. The caller does not hold the lock.
 func (d *Disk) enter(op, name string, takes func(Options) netmodel.Dist) error {
-	for {
-		d.mu.Lock()
+	d.mu.Lock()
+	epoch := d.epoch
+	for d.stalled != nil {
 		gate := d.stalled
-		if gate == nil {
-			break
-		}
 		d.mu.Unlock()
 		<-gate
+		d.mu.Lock()
+	}
+	if epoch != d.epoch {
+		d.mu.Unlock()
+		return pathError(op, name, fs.ErrClosed)
 	}
 	err := d.strike(op, name)
 	var wait time.Duration
@@ -218,10 +236,16 @@ func (d *Disk) enter(op, name string, takes func(Options) netmodel.Dist) error {
 		}
 	}
 	d.mu.Unlock()
-	if wait > 0 {
-		done := make(chan struct{})
-		d.sched.After(wait, func() { close(done) })
-		<-done
+	if wait <= 0 {
+		return err
+	}
+	done := make(chan struct{})
+	d.sched.After(wait, func() { close(done) })
+	<-done
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if epoch != d.epoch {
+		return pathError(op, name, fs.ErrClosed)
 	}
 	return err
 }

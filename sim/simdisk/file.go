@@ -48,8 +48,14 @@ func (f *file) ReadAt(b []byte, at int64) (int, error) {
 		return 0, err
 	}
 	defer f.disk.mu.Unlock()
+	if f.flag&os.O_WRONLY != 0 {
+		return 0, pathError("read", f.name, syscall.EBADF)
+	}
 	if at < 0 {
 		return 0, pathError("read", f.name, syscall.EINVAL)
+	}
+	if len(b) == 0 {
+		return 0, nil
 	}
 	if at >= f.node.size {
 		return 0, io.EOF
@@ -73,23 +79,34 @@ func (f *file) ReadAt(b []byte, at int64) (int, error) {
 
 // WriteAt implements host.File.
 func (f *file) WriteAt(b []byte, at int64) (int, error) {
+	n, _, err := f.write(b, func() int64 { return at })
+	return n, err
+}
+
+// write writes at the place that where tells under the disk's lock, and returns
+// where it ended.
+func (f *file) write(b []byte, where func() int64) (n int, end int64, err error) {
 	if err := f.disk.enter("write", f.name, func(o Options) netmodel.Dist { return o.Write }); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := f.check("write"); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer f.disk.mu.Unlock()
-	if f.flag&(os.O_WRONLY|os.O_RDWR) == 0 || at < 0 {
-		return 0, pathError("write", f.name, syscall.EBADF)
+	if f.flag&(os.O_WRONLY|os.O_RDWR) == 0 {
+		return 0, 0, pathError("write", f.name, syscall.EBADF)
 	}
-	n, err := f.disk.write(f.node, b, at)
+	at := where()
+	if at < 0 {
+		return 0, 0, pathError("write", f.name, syscall.EINVAL)
+	}
+	n, err = f.disk.write(f.node, b, at)
 	f.disk.record(trace.DiskWrite, f.name, int64(n), uint64(crc32.ChecksumIEEE(b[:n])), "")
 	if err != nil {
 		err = pathError("write", f.name, err)
-		f.disk.record(trace.DiskFail, f.name, int64(len(b)), 0, "disk full")
+		f.disk.record(trace.DiskFail, f.name, int64(len(b)), 0, "write: "+syscall.ENOSPC.Error())
 	}
-	return n, err
+	return n, at + int64(n), err
 }
 
 // write writes as many pages as there is room for.
@@ -100,7 +117,7 @@ func (d *Disk) write(n *inode, b []byte, at int64) (int, error) {
 		part := b[done:min(len(b), done+int(pageSize-from))]
 		first, last := (at+int64(done))/sectorSize, (at+int64(done+len(part))-1)/sectorSize
 		page := n.pages[number]
-		if page == nil && d.options.Capacity > 0 && d.used+pageSize > d.options.Capacity {
+		if page == nil && !n.gone && d.options.Capacity > 0 && d.used+pageSize > d.options.Capacity {
 			return done, syscall.ENOSPC
 		}
 		for s := first; s <= last; s++ {
@@ -109,7 +126,7 @@ func (d *Disk) write(n *inode, b []byte, at int64) (int, error) {
 		if page == nil {
 			page = new([pageSize]byte)
 			n.pages[number] = page
-			d.used += pageSize
+			d.room(n, 1)
 		}
 		copy(page[from:], part)
 		done += len(part)
@@ -132,25 +149,55 @@ func (f *file) Sync() error {
 		return cerr
 	}
 	defer f.disk.mu.Unlock()
-	n := f.node
-	// A flush that ends has ended all that began before it.
-	done := slices.Index(n.syncing, begun) + 1
-	if err != nil {
-		for _, s := range n.syncing[:done] {
-			for at, old := range s.old {
-				if _, known := n.lost[at]; !known {
-					n.lost[at] = old
-				}
-			}
-		}
-	} else if done > 0 {
-		n.durable = begun.size
+	if !f.node.flushed(begun, err) && err == nil && begun.err != nil {
+		err = begun.err
+		f.disk.record(trace.DiskFail, f.name, 0, 0, "sync: lost by another sync")
 	}
-	n.syncing = slices.Clone(n.syncing[done:])
 	if err == nil {
 		f.disk.record(trace.DiskSync, f.name, int64(len(begun.old))*sectorSize, 0, "")
 	}
 	return err
+}
+
+// flushed ends a flush, and with it all that began before it, as err tells. It
+// reports false if a later one has ended it already.
+func (n *inode) flushed(begun *flush, err error) bool {
+	done := slices.Index(n.syncing, begun) + 1
+	if done == 0 {
+		return false
+	}
+	ended, later := n.syncing[:done], slices.Clone(n.syncing[done:])
+	n.syncing = later
+	if err == nil {
+		n.durable = begun.size
+		return true
+	}
+	// From the latest to the earliest, so that what remains is what the platter
+	// held before all of them.
+	for _, s := range slices.Backward(ended) {
+		s.err = err
+		for at, old := range s.old {
+			n.lose(at, old, later)
+		}
+	}
+	return true
+}
+
+// lose notes that what a failed flush wrote to a sector is not on the platter.
+// If the sector was written again since, it is dirty: the next flush brings it
+// there, and only until then does the platter hold the old content.
+func (n *inode) lose(at int64, old sector, later []*flush) {
+	for _, s := range later {
+		if _, again := s.old[at]; again {
+			s.old[at] = old
+			return
+		}
+	}
+	if _, again := n.undo[at]; again {
+		n.undo[at] = old
+		return
+	}
+	n.lost[at] = old
 }
 
 // Truncate implements host.File.
@@ -162,15 +209,14 @@ func (f *file) Truncate(size int64) error {
 		return err
 	}
 	defer f.disk.mu.Unlock()
-	if size < 0 {
+	if size < 0 || f.flag&(os.O_WRONLY|os.O_RDWR) == 0 {
 		return pathError("truncate", f.name, syscall.EINVAL)
 	}
-	f.disk.truncate(f.node, size)
-	f.disk.record(trace.DiskMeta, f.name, size, 0, "truncate")
+	f.disk.truncate(f.name, f.node, size)
 	return nil
 }
 
-func (d *Disk) truncate(n *inode, size int64) {
+func (d *Disk) truncate(name string, n *inode, size int64) {
 	before := len(n.pages)
 	for _, number := range sortedKeys(n.pages) {
 		if (number+1)*pageSize <= size {
@@ -181,7 +227,8 @@ func (d *Disk) truncate(n *inode, size int64) {
 		}
 	}
 	n.resize(size)
-	d.used -= int64(before-len(n.pages)) * pageSize
+	d.room(n, len(n.pages)-before)
+	d.record(trace.DiskMeta, name, size, 0, "truncate")
 }
 
 // Read implements host.File.
@@ -190,7 +237,9 @@ func (f *file) Read(b []byte) (int, error) {
 	at := f.offset
 	f.mu.Unlock()
 	n, err := f.ReadAt(b, at)
-	f.move(int64(n))
+	f.mu.Lock()
+	f.offset += int64(n)
+	f.mu.Unlock()
 	if n > 0 && err == io.EOF {
 		err = nil
 	}
@@ -202,22 +251,18 @@ func (f *file) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	at := f.offset
 	f.mu.Unlock()
-	if f.flag&os.O_APPEND != 0 {
-		if err := f.check("write"); err != nil {
-			return 0, err
+	n, end, err := f.write(b, func() int64 {
+		if f.flag&os.O_APPEND != 0 {
+			return f.node.size
 		}
-		at = f.node.size
-		f.disk.mu.Unlock()
+		return at
+	})
+	if n > 0 {
+		f.mu.Lock()
+		f.offset = end
+		f.mu.Unlock()
 	}
-	n, err := f.WriteAt(b, at)
-	f.move(int64(n))
 	return n, err
-}
-
-func (f *file) move(by int64) {
-	f.mu.Lock()
-	f.offset += by
-	f.mu.Unlock()
 }
 
 // Seek implements host.File.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,32 +42,31 @@ func (d *Disk) walk(name string) (parent, found *inode, err error) {
 	return parent, parent.live[all[len(all)-1]], nil
 }
 
+// last is the last part of a name.
+func last(name string) string { return path.Base(path.Clean("/" + name)) }
+
 // change carries out steps for programs, and keeps them for the platter.
-func (d *Disk) change(name string, steps ...step) {
+func (d *Disk) change(op, name string, steps ...step) {
 	for _, s := range steps {
-		if old := s.dir.live[s.name]; old != nil && s.target == nil && !old.isDir && !d.moved(steps, old) {
-			d.used -= int64(len(old.pages)) * pageSize
+		if old := s.dir.live[s.name]; old != nil && !slices.ContainsFunc(steps, func(s step) bool { return s.target == old }) {
+			d.room(old, -len(old.pages))
+			old.gone = true
 		}
 		if s.target == nil {
 			delete(s.dir.live, s.name)
 		} else {
-			if old := s.dir.live[s.name]; old != nil && old != s.target {
-				d.used -= int64(len(old.pages)) * pageSize
-			}
 			s.dir.live[s.name] = s.target
 		}
 	}
 	d.journal = append(d.journal, change{steps})
-	d.record(trace.DiskMeta, name, 0, 0, "")
+	d.record(trace.DiskMeta, name, 0, 0, op)
 }
 
-func (d *Disk) moved(steps []step, n *inode) bool {
-	for _, s := range steps {
-		if s.target == n {
-			return true
-		}
+// room counts pages that a file gained or lost.
+func (d *Disk) room(n *inode, pages int) {
+	if !n.gone {
+		d.used += int64(pages) * pageSize
 	}
-	return false
 }
 
 // OpenFile implements host.FS.
@@ -85,13 +85,13 @@ func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error)
 		return nil, pathError("open", name, syscall.ENOENT)
 	case n == nil:
 		n = newFile()
-		d.change(name, step{parent, path.Base(path.Clean("/" + name)), n})
+		d.change("create", name, step{parent, last(name), n})
 	case flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL:
 		return nil, pathError("open", name, syscall.EEXIST)
 	case n.isDir:
 		return nil, pathError("open", name, syscall.EISDIR)
 	case flag&os.O_TRUNC != 0:
-		d.truncate(n, 0)
+		d.truncate(name, n, 0)
 	}
 	return &file{disk: d, epoch: d.epoch, name: name, node: n, flag: flag}, nil
 }
@@ -108,7 +108,7 @@ func (d *Disk) MkdirAll(name string, _ fs.FileMode) error {
 		next := at.live[p]
 		if next == nil {
 			next = newDir()
-			d.change(name, step{at, p, next})
+			d.change("mkdir", name, step{at, p, next})
 		}
 		if !next.isDir {
 			return pathError("mkdir", name, syscall.ENOTDIR)
@@ -155,7 +155,7 @@ func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, pathError("stat", name, err)
 	}
-	return n.info(path.Base(name)), nil
+	return n.info(last(name)), nil
 }
 
 // Rename implements host.FS. It is one change, even between directories.
@@ -173,8 +173,14 @@ func (d *Disk) Rename(oldName, newName string) error {
 		return pathError("rename", oldName, err)
 	}
 	to, old, err := d.walk(newName)
-	if err == nil && old != nil && old.isDir {
+	switch {
+	case err != nil || old == n:
+	case old != nil && old.isDir:
 		err = syscall.EEXIST
+	case old != nil && n.isDir:
+		err = syscall.ENOTDIR
+	case within(newName, oldName):
+		err = syscall.EINVAL
 	}
 	if err != nil {
 		return pathError("rename", newName, err)
@@ -182,8 +188,15 @@ func (d *Disk) Rename(oldName, newName string) error {
 	if old == n {
 		return nil
 	}
-	d.change(newName, step{to, path.Base(newName), n}, step{from, path.Base(oldName), nil})
+	d.change("rename from "+oldName, newName, step{to, last(newName), n}, step{from, last(oldName), nil})
 	return nil
+}
+
+// within reports whether a name lies in a directory.
+func within(name, dir string) bool {
+	of := parts(dir)
+	all := parts(name)
+	return len(all) > len(of) && slices.Equal(all[:len(of)], of)
 }
 
 // Remove implements host.FS.
@@ -204,7 +217,7 @@ func (d *Disk) Remove(name string) error {
 	if err != nil {
 		return pathError("remove", name, err)
 	}
-	d.change(name, step{parent, path.Base(name), nil})
+	d.change("remove", name, step{parent, last(name), nil})
 	return nil
 }
 
@@ -219,7 +232,7 @@ func (d *Disk) RemoveAll(name string) error {
 	if err != nil || n == nil || parent == nil {
 		return nil
 	}
-	d.removeTree(name, parent, path.Base(name))
+	d.removeTree(name, parent, last(name))
 	return nil
 }
 
@@ -230,7 +243,7 @@ func (d *Disk) removeTree(name string, parent *inode, base string) {
 			d.removeTree(path.Join(name, child), n, child)
 		}
 	}
-	d.change(name, step{parent, base, nil})
+	d.change("remove", name, step{parent, base, nil})
 }
 
 // SyncDir implements host.FS.
@@ -275,6 +288,7 @@ type lock struct {
 	disk  *Disk
 	epoch int
 	name  string
+	freed bool
 }
 
 // Lock implements host.FS.
@@ -288,21 +302,24 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	name = path.Clean(name)
+	name = path.Clean("/" + name)
 	if d.locks[name] {
 		return nil, pathError("lock", name, syscall.EWOULDBLOCK)
 	}
 	d.locks[name] = true
-	return &lock{d, d.epoch, name}, nil
+	return &lock{disk: d, epoch: d.epoch, name: name}, nil
 }
 
-// Close frees the lock.
+// Close frees the lock. One that was freed before, by Close or by the end of
+// its process, is fs.ErrClosed.
 func (l *lock) Close() error {
 	l.disk.mu.Lock()
 	defer l.disk.mu.Unlock()
-	if l.epoch == l.disk.epoch {
-		delete(l.disk.locks, l.name)
+	if l.freed || l.epoch != l.disk.epoch {
+		return pathError("unlock", l.name, fs.ErrClosed)
 	}
+	l.freed = true
+	delete(l.disk.locks, l.name)
 	return nil
 }
 
