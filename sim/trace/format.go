@@ -61,7 +61,7 @@ func Format(e Event) string {
 		b.WriteString(" " + e.Peer)
 	}
 	if e.Text != "" {
-		b.WriteString(" " + e.Text)
+		b.WriteString(" " + strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(e.Text))
 	}
 	if e.Size != 0 {
 		fmt.Fprintf(&b, " %d bytes", e.Size)

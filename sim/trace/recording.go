@@ -20,7 +20,7 @@ import (
 const (
 	magic      = "tribune trace 1\n"
 	maxStrings = 1 << 16
-	maxText    = 1 << 20
+	maxText    = 1 << 20 // of a longer string the beginning is recorded
 )
 
 // Recording is a Recorder that folds all events into a fingerprint, keeps the latest
@@ -78,6 +78,7 @@ func (l *Recording) Record(e Event) {
 }
 
 func (l *Recording) text(b []byte, s string) []byte {
+	s = s[:min(len(s), maxText)]
 	if n, ok := l.strings[s]; ok {
 		return binary.AppendUvarint(b, n+1)
 	}
@@ -135,8 +136,8 @@ var ErrFormat = errors.New("not a trace, or a damaged one")
 // NewReader returns a reader of the trace that r holds.
 func NewReader(r io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(r, 1<<16)} }
 
-// Next returns the next event; io.EOF at the end. A trace that ends within an
-// event gives an error that wraps ErrFormat.
+// Next returns the next event; io.EOF at the end, and only there. A trace that
+// is damaged, or ends within an event, gives an error that wraps ErrFormat.
 func (r *Reader) Next() (Event, error) {
 	if !r.begun {
 		head := make([]byte, len(magic))
@@ -145,10 +146,13 @@ func (r *Reader) Next() (Event, error) {
 		}
 		r.begun = true
 	}
-	if _, err := r.in.Peek(1); errors.Is(err, io.EOF) {
-		return Event{}, io.EOF
+	if _, err := r.in.Peek(1); err != nil {
+		return Event{}, err
 	}
 	e, err := r.event()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil {
 		return Event{}, fmt.Errorf("%w: event %d: %w", ErrFormat, r.count, err)
 	}

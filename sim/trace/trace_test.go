@@ -163,3 +163,26 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+func TestATornTraceIsNotTheEndOfOne(t *testing.T) {
+	_, whole := record([]trace.Event{{At: 1, Kind: trace.Log, Node: "s1", Text: "hello"}}, 0)
+	for n := len("tribune trace 1\n") + 1; n < len(whole); n++ {
+		if _, err := trace.NewReader(bytes.NewReader(whole[:n])).Next(); errors.Is(err, io.EOF) {
+			t.Errorf("cut after %d bytes: %v", n, err)
+		}
+		if _, _, _, err := trace.Diff(trace.NewReader(bytes.NewReader(whole[:n])), trace.NewReader(bytes.NewReader(whole))); !errors.Is(err, trace.ErrFormat) {
+			t.Errorf("cut after %d bytes, the difference: %v", n, err)
+		}
+	}
+}
+
+func TestATextOfAnyLengthIsReadableAndOneLine(t *testing.T) {
+	_, b := record([]trace.Event{{At: 1, Kind: trace.Log, Text: strings.Repeat("x", 3<<20)}, {At: 2, Kind: trace.Log, Text: "a\nb\r"}}, 0)
+	events := readAll(t, b)
+	if len(events) != 2 || events[1].Text != "a\nb\r" {
+		t.Fatalf("%d events", len(events))
+	}
+	if line := trace.Format(events[1]); strings.ContainsAny(line, "\n\r") {
+		t.Errorf("%q", line)
+	}
+}
