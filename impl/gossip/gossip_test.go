@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -397,6 +398,42 @@ func TestAgentsKilledAndRestartedTogetherAreAllSeenAgain(t *testing.T) {
 			for i := 1; i < n; i++ {
 				w.start(i)
 			}
+		}
+	})
+}
+
+// A note of a leave must not catch up with an agent that came back (serf #662).
+func TestAgentsThatLeaveAndComeBackTogetherAreNotTakenForLeaving(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const n = 20
+		var all []int
+		for i := range n {
+			w.start(i)
+			all = append(all, i)
+		}
+		for i := 1; i < n; i++ {
+			w.join(i, 0)
+		}
+		time.Sleep(10 * time.Second)
+		var leaving sync.WaitGroup
+		for i := 1; i < n; i++ {
+			leaving.Go(func() {
+				if err := w.pools[i].Leave(); err != nil {
+					w.Error(err)
+				}
+			})
+		}
+		leaving.Wait()
+		for i := 1; i < n; i++ {
+			w.close(i)
+		}
+		for i := 1; i < n; i++ {
+			w.start(i)
+			w.join(i, 0)
+		}
+		time.Sleep(time.Minute)
+		for i := range n {
+			w.sees(i, alive(all...))
 		}
 	})
 }

@@ -189,7 +189,8 @@ func (s *Server) watchMembers() {
 	}
 }
 
-// addresses are those at which other servers are or may come back.
+// addresses are those at which other servers are or may come back. gossip and
+// raft may each know one that the other does not know yet.
 func (s *Server) addresses() []string {
 	var found []string
 	for _, p := range s.peers() {
@@ -197,7 +198,15 @@ func (s *Server) addresses() []string {
 			found = append(found, p.address)
 		}
 	}
-	return found
+	group, _, err := s.raft.Servers()
+	if err != nil {
+		s.log.Warn("the raft group could not be read", "error", err)
+	}
+	for _, m := range group {
+		found = append(found, m.Address)
+	}
+	_, leader := s.raft.Leader()
+	return append(found, leader)
 }
 
 // Close stops the server without a word to the others and waits until all of
