@@ -1,7 +1,7 @@
 # Everything here is also plain `go build`, `go run` and `go test`; this file
 # only gives the common lines a name.
 
-.PHONY: all test check bench
+.PHONY: all test check bench canaries mutants prove
 all: bin/tribune bin/simctl
 
 bin/tribune: FORCE
@@ -17,6 +17,16 @@ test:
 
 check:
 	./.ci/run
+
+# Leaves each patch of the runtime out in turn and sees that something differs.
+canaries:
+	TRIBUNE_CANARIES=all go test ./sim/detrt/canary -run Needed -timeout 20m
+
+mutants:
+	go run ./cmd/simctl mutants
+
+prove:
+	go run ./cmd/simctl prove -seeds 1..50 scenarios/storm.yaml
 
 bench:
 	go test -run '^$$' -bench . -benchtime 1x ./bench/...

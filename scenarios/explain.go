@@ -25,8 +25,11 @@ func (p Plan) Explain() string {
 		fmt.Fprintf(&b, "An fsync takes %v in the median.\n", s.Disk.Sync.Round(time.Microsecond))
 	}
 	for _, server := range p.Servers {
-		if server.Skew != 0 || server.Rate != 1 {
-			fmt.Fprintf(&b, "The clock of %s is off by %v and goes at %.3f of true time.\n", server.Name, server.Skew.Round(time.Millisecond), server.Rate)
+		if server.Skew != 0 {
+			fmt.Fprintf(&b, "The clock of %s is off by %v.\n", server.Name, server.Skew.Round(time.Millisecond))
+		}
+		if server.Rate != 1 {
+			fmt.Fprintf(&b, "The clock of %s goes at %.3f of true time.\n", server.Name, server.Rate)
 		}
 	}
 	var mix []string

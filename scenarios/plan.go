@@ -88,7 +88,9 @@ func (p Plan) strikes(index int, f Fault) []Strike {
 		if f.Jitter.Duration > 0 {
 			st.Begin += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
 		}
-		all = append(all, st)
+		if st.Begin < p.Scenario.Duration.Duration {
+			all = append(all, st)
+		}
 		if f.Every.Duration <= 0 {
 			break
 		}

@@ -109,7 +109,7 @@ func drawOps(b *strings.Builder, r Result, end time.Duration) {
 			}
 		}
 	}
-	fmt.Fprintf(b, `<text x="4" y="60">operations</text><text x="4" y="74" fill="#4a7fb5">done</text><text x="30" y="74" fill="#999">ref.</text><text x="4" y="86" fill="#c0392b">unknown</text>`+"\n")
+	fmt.Fprintf(b, `<text x="4" y="60">operations</text><text x="4" y="74" fill="#4a7fb5">done</text><text x="36" y="74" fill="#999">ref.</text><text x="4" y="86" fill="#c0392b">unknown</text>`+"\n")
 }
 
 func drawReigns(b *strings.Builder, r Result, end time.Duration, x func(time.Duration) float64) {

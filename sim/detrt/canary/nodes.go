@@ -23,6 +23,7 @@ func nodeCanaries() []canary {
 		{"freeze", freeze},
 		{"memory", memory},
 		{"stuck", stuck},
+		{"panic", panics},
 	}
 }
 
@@ -227,4 +228,30 @@ func spinForEver() {
 			n = 0
 		}
 	}
+}
+
+// panics has one node panic: the world and the other node go on, and learn of it.
+func panics(out io.Writer) {
+	bad, good := detrt.NewNode("bad", 1), detrt.NewNode("good", 2)
+	bad.Go(func() {
+		go func() {
+			for {
+				time.Sleep(time.Second)
+				fmt.Fprintln(out, "bad still runs")
+			}
+		}()
+		time.Sleep(2500 * time.Millisecond)
+		panic(fmt.Errorf("no disk"))
+	})
+	good.Go(func() {
+		for range 5 {
+			time.Sleep(time.Second)
+			fmt.Fprintln(out, "good runs")
+		}
+	})
+	time.Sleep(6 * time.Second)
+	text, ok := bad.Panicked()
+	fmt.Fprintln(out, detrt.Panics(), text, ok)
+	_, ok = good.Panicked()
+	fmt.Fprintln(out, ok)
 }
