@@ -19,6 +19,7 @@ type links struct {
 	reads  atomic.Uint64 // counts reads, to tell who was silent longest
 	mu     sync.Mutex
 	open   []*link
+	muted  bool // raft's are not to be
 	closed bool
 }
 
@@ -28,6 +29,7 @@ type link struct {
 	all     *links
 	peer    netip.Addr
 	dialled bool
+	raft    bool          // guarded by all.mu
 	heard   atomic.Uint64 // the number of the last read that got something
 	once    sync.Once
 	err     error
@@ -63,11 +65,11 @@ func (s *links) add(c net.Conn, peer netip.Addr) (l *link, dropped bool) {
 	return l, false
 }
 
-// addDialled takes in a connection to a peer.
+// addDialled takes in a raft connection to a peer.
 func (s *links) addDialled(c net.Conn) *link {
-	l := &link{Conn: c, all: s, dialled: true}
+	l := &link{Conn: c, all: s, dialled: true, raft: true}
 	s.mu.Lock()
-	ok := s.take(l)
+	ok := !s.muted && s.take(l)
 	s.mu.Unlock()
 	if !ok {
 		_ = c.Close() // nobody has used it
@@ -82,6 +84,26 @@ func (s *links) take(l *link) bool {
 		s.open = append(s.open, l)
 	}
 	return !s.closed
+}
+
+// forRaft marks a link as raft's, if it may have one.
+func (s *links) forRaft(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.raft = !s.muted
+	return l.raft
+}
+
+// mute ends raft's links and refuses others, until it is taken back.
+func (s *links) mute(muted bool) {
+	s.mu.Lock()
+	s.muted = muted
+	open := slices.Clone(s.open)
+	open = slices.DeleteFunc(open, func(l *link) bool { return !muted || !l.raft })
+	s.mu.Unlock()
+	for _, l := range open {
+		_ = l.Close() // raft sees it
+	}
 }
 
 func (s *links) close() {

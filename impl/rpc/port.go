@@ -126,7 +126,7 @@ func (p *Port) sort(l *link) {
 	switch {
 	case err != nil: // a peer that went away, or a port scan
 	case first[0] == raftByte:
-		ok = p.raft.put(l)
+		ok = p.links.forRaft(l) && p.raft.put(l)
 	case first[0] == grpcByte:
 		ok = p.grpc.put(l)
 	default:
@@ -151,6 +151,10 @@ func (p *Port) dial(ctx context.Context, address string, first byte) (net.Conn, 
 	}
 	return c, nil
 }
+
+// MuteRaft ends all raft connections and keeps raft from making and taking
+// others, until it is taken back: to the other servers this one is gone.
+func (p *Port) MuteRaft(muted bool) { p.links.mute(muted) }
 
 // Raft is the port as raft uses it.
 func (p *Port) Raft() raft.StreamLayer { return &raftLayer{p.raft, p} }

@@ -348,6 +348,44 @@ func TestClosingThePortEndsRaftsConnectionsBothWays(t *testing.T) {
 	})
 }
 
+func TestAMutedPortHasNoRaftConnectionsAndAnswersAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t)
+		defer p.close(t)
+		out, err := p.far.Raft().Dial("10.0.0.1:8300", time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.port.Raft().Accept(); err != nil {
+			t.Fatal(err)
+		}
+		p.port.MuteRaft(true)
+		if _, err := out.Read(make([]byte, 1)); err == nil {
+			t.Error("a raft connection goes on")
+		}
+		if _, err := p.port.Raft().Dial("10.0.0.2:8300", time.Second); err == nil {
+			t.Error("it dials")
+		}
+		again, err := p.far.Raft().Dial("10.0.0.1:8300", time.Second)
+		if err == nil {
+			_, err = again.Read(make([]byte, 1))
+		}
+		if err == nil {
+			t.Error("it takes a raft connection")
+		}
+		if _, err := p.call(t.Context(), Question{}); err != nil {
+			t.Errorf("a request: %v", err)
+		}
+		p.port.MuteRaft(false)
+		if _, err := p.far.Raft().Dial("10.0.0.1:8300", time.Second); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.port.Raft().Accept(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAPeerWithTooManyConnectionsLosesTheSilentOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := open(t)

@@ -105,7 +105,9 @@ func (s *Server) commit(ctx context.Context, t fsm.Type, request any) (uint64, a
 	}
 	ctx, cancel := context.WithTimeout(ctx, enqueueTimeout)
 	defer cancel()
+	done := s.watchStall()
 	index, answer, err := s.raft.Apply(ctx, command)
+	done()
 	switch {
 	case errors.Is(err, consensus.ErrNotLeader):
 		return 0, nil, fault.Wrap(fault.NotLeader, err)

@@ -35,6 +35,18 @@ func (t *tenure) end() {
 	}
 }
 
+// forfeit ends the tenure that the channel ended belongs to, unless it is over,
+// and calls f before anybody can learn of it.
+func (t *tenure) forfeit(ended <-chan struct{}, f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.term != 0 && t.ended == ended {
+		f()
+		close(t.ended)
+		t.term, t.ended = 0, nil
+	}
+}
+
 // now returns the term in which the server may answer as the leader, 0 if in
 // none, and a channel that closes when it may no longer.
 func (t *tenure) now() (term uint64, ended <-chan struct{}) {
@@ -69,6 +81,7 @@ func (s *Server) watchLeadership() {
 		case leads := <-s.raft.Leadership():
 			retire()
 			s.tenure.end()
+			s.port.MuteRaft(false)
 			if !leads {
 				s.log.Info("cluster leadership lost")
 				continue
