@@ -1,6 +1,7 @@
 package simdisk
 
 import (
+	"errors"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -11,6 +12,12 @@ import (
 
 	"tribune/netmodel"
 	"tribune/sim/trace"
+)
+
+// As package os: these come from no system call.
+var (
+	errNegative = errors.New("negative offset")
+	errAppend   = errors.New("WriteAt on a file opened with O_APPEND")
 )
 
 // file is an open file.
@@ -41,6 +48,9 @@ func (f *file) Name() string { return f.name }
 
 // ReadAt implements host.File.
 func (f *file) ReadAt(b []byte, at int64) (int, error) {
+	if at < 0 {
+		return 0, pathError("read", f.name, errNegative)
+	}
 	if err := f.disk.enter("read", f.name, func(o Options) netmodel.Dist { return o.Read }); err != nil {
 		return 0, err
 	}
@@ -50,9 +60,6 @@ func (f *file) ReadAt(b []byte, at int64) (int, error) {
 	defer f.disk.mu.Unlock()
 	if f.flag&os.O_WRONLY != 0 {
 		return 0, pathError("read", f.name, syscall.EBADF)
-	}
-	if at < 0 {
-		return 0, pathError("read", f.name, syscall.EINVAL)
 	}
 	if len(b) == 0 {
 		return 0, nil
@@ -79,6 +86,12 @@ func (f *file) ReadAt(b []byte, at int64) (int, error) {
 
 // WriteAt implements host.File.
 func (f *file) WriteAt(b []byte, at int64) (int, error) {
+	if at < 0 {
+		return 0, pathError("write", f.name, errNegative)
+	}
+	if f.flag&os.O_APPEND != 0 {
+		return 0, pathError("write", f.name, errAppend)
+	}
 	n, _, err := f.write(b, func() int64 { return at })
 	return n, err
 }
@@ -97,9 +110,6 @@ func (f *file) write(b []byte, where func() int64) (n int, end int64, err error)
 		return 0, 0, pathError("write", f.name, syscall.EBADF)
 	}
 	at := where()
-	if at < 0 {
-		return 0, 0, pathError("write", f.name, syscall.EINVAL)
-	}
 	n, err = f.disk.write(f.node, b, at)
 	f.disk.record(trace.DiskWrite, f.name, int64(n), uint64(crc32.ChecksumIEEE(b[:n])), "")
 	if err != nil {

@@ -166,27 +166,24 @@ func (d *Disk) Rename(oldName, newName string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	from, n, err := d.walk(oldName)
-	if err == nil && (n == nil || n == d.root) {
+	to, old, newErr := d.walk(newName)
+	switch { // in the order in which package os and the kernel look
+	case err != nil:
+	case newErr != nil:
+		err = newErr
+	case n == nil || n == d.root:
 		err = syscall.ENOENT
+	case old != nil && old.isDir:
+		err = syscall.EEXIST
+	case old == n:
+		return nil
+	case within(newName, oldName):
+		err = syscall.EINVAL
+	case old != nil && n.isDir:
+		err = syscall.ENOTDIR
 	}
 	if err != nil {
 		return pathError("rename", oldName, err)
-	}
-	to, old, err := d.walk(newName)
-	switch {
-	case err != nil || old == n:
-	case old != nil && old.isDir:
-		err = syscall.EEXIST
-	case old != nil && n.isDir:
-		err = syscall.ENOTDIR
-	case within(newName, oldName):
-		err = syscall.EINVAL
-	}
-	if err != nil {
-		return pathError("rename", newName, err)
-	}
-	if old == n {
-		return nil
 	}
 	d.change("rename from "+oldName, newName, step{to, last(newName), n}, step{from, last(oldName), nil})
 	return nil
@@ -229,6 +226,9 @@ func (d *Disk) RemoveAll(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	parent, n, err := d.walk(name)
+	if err == syscall.ENOTDIR {
+		return pathError("remove", name, err)
+	}
 	if err != nil || n == nil || parent == nil {
 		return nil
 	}

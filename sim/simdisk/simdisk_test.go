@@ -65,6 +65,9 @@ const sector = 512
 // possible reports whether a file can have content after a crash: each sector
 // is that of one of the contents since the last sync.
 func (m *model) possible(content []byte) error {
+	if n := len(content); n != len(m.synced) && n != len(m.cache) {
+		return fmt.Errorf("%d bytes; synced were %d, and programs saw %d", n, len(m.synced), len(m.cache))
+	}
 	for at := 0; at < len(content); at += sector {
 		got := content[at:min(at+sector, len(content))]
 		ok := slices.ContainsFunc(m.was, func(w []byte) bool {

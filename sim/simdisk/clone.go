@@ -1,0 +1,74 @@
+package simdisk
+
+import (
+	"maps"
+	"path"
+	"slices"
+)
+
+// Clone returns a disk with the same content, durable and not, and the same
+// options, but without handles, locks, rules and stalls, whose draws come from
+// seed. Crashes of many clones show what one crash can leave.
+func (d *Disk) Clone(seed uint64) *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := New(d.name, d.sched, d.rec, seed, d.options)
+	c.used = d.used
+	copies := map[*inode]*inode{}
+	c.root = d.root.clone(copies)
+	for _, old := range d.journal {
+		steps := slices.Clone(old.steps)
+		for i := range steps {
+			steps[i].dir, steps[i].target = steps[i].dir.clone(copies), steps[i].target.clone(copies)
+		}
+		c.journal = append(c.journal, change{steps})
+	}
+	return c
+}
+
+// clone returns the copy of an inode, which is one however often it is named.
+// Sectors of the platter are never written, so copies share them.
+func (n *inode) clone(copies map[*inode]*inode) *inode {
+	if n == nil || copies[n] != nil {
+		return copies[n]
+	}
+	c := &inode{
+		isDir: n.isDir, gone: n.gone, size: n.size, durable: n.durable,
+		undo: maps.Clone(n.undo), lost: maps.Clone(n.lost), pages: maps.Clone(n.pages),
+		live: maps.Clone(n.live), kept: maps.Clone(n.kept),
+	}
+	copies[n] = c
+	for at, page := range c.pages {
+		content := *page
+		c.pages[at] = &content
+	}
+	for _, f := range n.syncing {
+		c.syncing = append(c.syncing, &flush{old: maps.Clone(f.old), size: f.size})
+	}
+	for _, names := range []map[string]*inode{c.live, c.kept} {
+		for name, child := range names {
+			names[name] = child.clone(copies)
+		}
+	}
+	return c
+}
+
+// Files lists the paths of all files, sorted, without a slash in front.
+func (d *Disk) Files() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []string
+	var walk func(dir string, n *inode)
+	walk = func(dir string, n *inode) {
+		for name, child := range n.live {
+			if child.isDir {
+				walk(path.Join(dir, name), child)
+			} else {
+				all = append(all, path.Join(dir, name))
+			}
+		}
+	}
+	walk("", d.root)
+	slices.Sort(all)
+	return all
+}

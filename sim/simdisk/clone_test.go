@@ -1,0 +1,209 @@
+package simdisk_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tribune/impl/host"
+	"tribune/sim/simdisk"
+)
+
+// names is which file has which name: what a disk holds, told by its files'
+// contents.
+func names(t *rapid.T, d *simdisk.Disk) string {
+	all := map[string]string{}
+	for _, name := range d.Files() {
+		b, err := host.ReadFile(d, name)
+		must(t, err)
+		all[name] = string(b)
+	}
+	return told(all)
+}
+
+func told(all map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "%s=%s ", name, all[name])
+	}
+	return b.String()
+}
+
+// Names are durable in the order in which they were changed: after a crash they
+// are as they once were, and not as they were before the last change in a
+// directory that was synced.
+func TestNamesAfterAnyCrashAreAsTheyOnceWereSinceTheirDirectoryWasSynced(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := newDisk(rapid.Uint64().Draw(t, "seed"))
+		must(t, d.MkdirAll("a", 0o700))
+		must(t, d.MkdirAll("b", 0o700))
+		must(t, d.SyncDir("/"))
+		live := map[string]string{}
+		states, durable := []string{""}, 0
+		last := map[string]int{} // the state after the last change in a directory
+		changed := func(dirs ...string) {
+			states = append(states, told(live))
+			for _, dir := range dirs {
+				last[dir] = len(states) - 1
+			}
+		}
+		name := rapid.SampledFrom([]string{"a/x", "a/y", "b/x", "b/y"})
+		for i := range rapid.IntRange(1, 25).Draw(t, "steps") {
+			one, two := name.Draw(t, "one"), name.Draw(t, "two")
+			_, there := live[one]
+			switch step := rapid.SampledFrom([]string{"create", "create", "rename", "remove", "sync"}).Draw(t, "step"); {
+			case step == "create" && !there:
+				f, err := d.OpenFile(one, os.O_WRONLY|os.O_CREATE, 0o600)
+				must(t, err)
+				_, err = fmt.Fprint(f, i)
+				must(t, err)
+				must(t, f.Sync())
+				live[one] = fmt.Sprint(i)
+				changed(path.Dir(one))
+			case step == "rename" && there && one != two:
+				must(t, d.Rename(one, two))
+				live[two] = live[one]
+				delete(live, one)
+				changed(path.Dir(one), path.Dir(two))
+			case step == "remove" && there:
+				must(t, d.Remove(one))
+				delete(live, one)
+				changed(path.Dir(one))
+			case step == "sync":
+				must(t, d.SyncDir(path.Dir(one)))
+				durable = max(durable, last[path.Dir(one)])
+			}
+		}
+		for seed := range uint64(8) {
+			c := d.Clone(seed)
+			c.Crash()
+			if got := names(t, c); !slices.Contains(states[durable:], got) {
+				t.Fatalf("seed %d: after the crash there is %q; possible is %q", seed, got, states[durable:])
+			}
+		}
+		if got := names(t, d); got != told(live) {
+			t.Fatalf("crashes of clones changed the disk: %q, not %q", got, told(live))
+		}
+	})
+}
+
+func TestAClonesCrashTearsAWriteInEveryWay(t *testing.T) {
+	d := newDisk(1)
+	f := open(t, d, "f", os.O_RDWR|os.O_CREATE)
+	_, err := f.Write([]byte(strings.Repeat("o", 2*sector)))
+	must(t, err)
+	must(t, f.Sync())
+	must(t, d.SyncDir("/"))
+	_, err = f.WriteAt([]byte(strings.Repeat("n", 2*sector)), 0)
+	must(t, err)
+	seen := map[string]bool{}
+	for seed := range uint64(64) {
+		c := d.Clone(seed)
+		c.Crash()
+		b, err := host.ReadFile(c, "f")
+		must(t, err)
+		seen[strings.ReplaceAll(strings.ReplaceAll(string(b), strings.Repeat("o", sector), "o"), strings.Repeat("n", sector), "n")] = true
+		again := d.Clone(seed)
+		again.Crash()
+		if same, err := host.ReadFile(again, "f"); err != nil || string(same) != string(b) {
+			t.Fatalf("seed %d: one seed, two crashes", seed)
+		}
+	}
+	if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, []string{"nn", "no", "on", "oo"}) {
+		t.Errorf("crashes left %v", got)
+	}
+}
+
+func TestTakingARuleAwayLeavesTheOthersAsTheyWere(t *testing.T) {
+	strikes := func(other bool) (hit []int) {
+		d := newDisk(7)
+		f := open(t, d, "f", os.O_RDWR|os.O_CREATE)
+		if other {
+			d.Fail(simdisk.FailRule{Op: "write", Probability: 0.5})
+		}
+		d.Fail(simdisk.FailRule{Op: "write", Glob: "f", Probability: 0.3, Err: errOther})
+		for i := range 200 {
+			if _, err := f.WriteAt([]byte("x"), 0); err != nil && (!other || strings.Contains(err.Error(), errOther.Error())) {
+				hit = append(hit, i)
+			}
+		}
+		return hit
+	}
+	alone, together := strikes(false), strikes(true)
+	if len(alone) == 0 || len(together) == 0 || len(together) >= len(alone) {
+		t.Fatalf("%d strikes alone, %d behind another rule", len(alone), len(together))
+	}
+	for _, i := range together {
+		if !slices.Contains(alone, i) {
+			t.Errorf("write %d fails only if there is another rule", i)
+		}
+	}
+}
+
+var errOther = fmt.Errorf("the other error")
+
+// Of every sector a crash leaves what a sync that succeeded wrote there, or what
+// was written since; a sync that fails promises nothing, and breaks no promise
+// that was given before or is given after.
+func TestSectorsAfterAnyCrashAreAsSyncsThatSucceededPromise(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := newDisk(rapid.Uint64().Draw(t, "seed"))
+		f, err := d.OpenFile("f", os.O_RDWR|os.O_CREATE, 0o600)
+		must(t, err)
+		const sectors = 5
+		_, err = f.Write(make([]byte, sectors*sector))
+		must(t, err)
+		must(t, f.Sync())
+		must(t, d.SyncDir("/"))
+		var possible [sectors][]byte // first bytes that a sector may have
+		var dirty [sectors]bool
+		for i := range possible {
+			possible[i] = []byte{0}
+		}
+		for step := range rapid.IntRange(1, 30).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"write", "write", "sync", "fail", "kill"}).Draw(t, "step") {
+			case "write":
+				at := rapid.IntRange(0, sectors-1).Draw(t, "at")
+				_, err := f.WriteAt([]byte{byte(step + 1)}, int64(at*sector))
+				must(t, err)
+				possible[at], dirty[at] = append(possible[at], byte(step+1)), true
+			case "sync":
+				must(t, f.Sync())
+				for at := range possible {
+					if dirty[at] {
+						possible[at] = possible[at][len(possible[at])-1:]
+					}
+				}
+				dirty = [sectors]bool{}
+			case "fail":
+				remove := d.Fail(simdisk.FailRule{Op: "sync"})
+				if f.Sync() == nil {
+					t.Fatal("no error")
+				}
+				remove()
+				dirty = [sectors]bool{}
+			case "kill":
+				d.Kill()
+				f, err = d.OpenFile("f", os.O_RDWR, 0)
+				must(t, err)
+			}
+		}
+		for seed := range uint64(8) {
+			c := d.Clone(seed)
+			c.Crash()
+			b, err := host.ReadFile(c, "f")
+			must(t, err)
+			for at, all := range possible {
+				if !slices.Contains(all, b[at*sector]) {
+					t.Fatalf("seed %d: sector %d is %d; possible is %v", seed, at, b[at*sector], all)
+				}
+			}
+		}
+	})
+}
