@@ -156,10 +156,20 @@ func FuzzReader(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte("tribune trace 1\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		var events []trace.Event
 		for r := trace.NewReader(bytes.NewReader(b)); ; {
-			if _, err := r.Next(); err != nil {
-				return
+			e, err := r.Next()
+			if err != nil {
+				if err != io.EOF && !errors.Is(err, trace.ErrFormat) {
+					t.Errorf("no error of a reader: %v", err)
+				}
+				break
 			}
+			events = append(events, e)
+		}
+		_, again := record(events, 0)
+		if d := cmp.Diff(events, readAll(t, again)); d != "" {
+			t.Error(d)
 		}
 	})
 }
