@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"hash/fnv"
 	"time"
 
@@ -137,10 +138,10 @@ func (w *watcher) equal() (bool, string) {
 			continue
 		}
 		if s.Applied != index {
-			return false, name + " and " + first + " have not applied equally much"
+			return false, fmt.Sprintf("%s has applied entries up to %d, %s up to %d of %d committed", first, index, name, s.Applied, s.Committed)
 		}
 		if d != digest {
-			return false, name + " and " + first + " have applied equally much, and their states differ"
+			return false, fmt.Sprintf("%s and %s have both applied entries up to %d, and their states differ", first, name, index)
 		}
 	}
 	return true, ""

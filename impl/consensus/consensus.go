@@ -128,6 +128,10 @@ func (n *Node) start(c Config) error {
 	logger := logging.HCLog(c.Logger)
 	n.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: c.Stream, MaxPool: connectionPool, Timeout: ioTimeout, Logger: logger.Named("transport"),
+		// No pipeline: in raft 1.8 a sender that waits for its turn in one waits
+		// for ever when the reader of the answers has given the pipeline up, and
+		// then that follower gets no entries, and the server cannot stop.
+		MaxRPCsInFlight: 1,
 	})
 	if err := n.startRaft(c); err != nil {
 		return errors.Join(err, n.transport.Close())
