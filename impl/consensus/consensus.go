@@ -146,12 +146,22 @@ func (n *Node) startRaft(c Config) (err error) {
 			err = fmt.Errorf("starting raft on %s: %v", c.Dir, r)
 		}
 	}()
-	if n.raft, err = raft.NewRaft(n.settings(c), c.FSM, n.entries, n.log, n.snapshots, n.transport); err != nil {
+	if n.raft, err = raft.NewRaft(n.settings(c), c.FSM, n.entries, n.log, n.snapshots, oneLane{n.transport}); err != nil {
 		return fmt.Errorf("starting raft on %s: %w", c.Dir, err)
 	}
 	n.log.running.Store(true)
 	return nil
 }
+
+// oneLane has raft take heartbeats where it takes everything else. By default
+// raft 1.8 takes them beside its main goroutine, to be quick when that waits for
+// the disk; then a heartbeat of an old leader that writes its term while the main
+// goroutine begins an election in the next one sets the term back, in memory and
+// on disk.
+type oneLane struct{ *raft.NetworkTransport }
+
+// SetHeartbeatHandler leaves the other lane closed.
+func (oneLane) SetHeartbeatHandler(func(raft.RPC)) {}
 
 func (n *Node) settings(c Config) *raft.Config {
 	m := time.Duration(max(c.Multiplier, 1))
