@@ -28,10 +28,27 @@ type NodeConfig struct {
 	Clock Clock
 }
 
-// Clock is a node's clock: how far it is off, and how fast it goes.
+// Clock is a node's clock: how far it is off, and how fast it goes. It belongs
+// to the machine: processes come and go, and it goes on.
 type Clock struct {
 	Skew     time.Duration // added to the wall clock
 	Num, Den int64         // the clock advances Num in Den of true time; 0/0 is 1/1
+}
+
+// clock is a Clock as it was at one moment of true time.
+type clock struct {
+	Clock
+	at time.Duration
+}
+
+// skew is how far the wall clock is off at a later moment. The runtime keeps
+// the clock of a process; this is for the next one.
+func (c clock) skew(now time.Duration) time.Duration {
+	if c.Num <= 0 || c.Den <= 0 {
+		return c.Skew
+	}
+	gone, faster := int64(now-c.at), c.Num-c.Den
+	return c.Skew + time.Duration(gone/c.Den*faster+gone%c.Den*faster/c.Den)
 }
 
 // Node is a machine with one process.
@@ -40,9 +57,9 @@ type Node struct {
 	name  string
 	stack *simnet.Stack
 	disk  *simdisk.Disk
-	clock Clock
 
 	mu      sync.Mutex
+	clock   clock
 	process *process // nil when none runs
 	starts  int
 	lastErr error
@@ -51,15 +68,16 @@ type Node struct {
 // process is one life of a node's program.
 type process struct {
 	tag    *detrt.Node
-	stop   chan struct{} // closed to have it stop in order
+	stop   func()        // has it stop in order
 	ended  chan struct{} // closed when it is no more
-	once   sync.Once
-	paused bool
+	once   sync.Once     // for its end
+	paused bool          // guarded by the node's mutex
 }
 
-// AddNode adds a node that runs nothing yet.
+// AddNode adds a node that runs nothing yet. A name or an address that another
+// node has is a mistake of the caller and panics.
 func (w *World) AddNode(c NodeConfig) *Node {
-	n := &Node{world: w, name: c.Name, clock: c.Clock}
+	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}}
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
 	w.mu.Lock()
@@ -88,12 +106,13 @@ func (n *Node) Start(program Program) {
 	n.starts++
 	n.stack.Reopen()
 	tag := detrt.NewNode(n.name, n.world.options.Seed^hash("process", n.name, fmt.Sprint(n.starts)))
-	p := &process{tag: tag, stop: make(chan struct{}), ended: make(chan struct{})}
+	stopped := make(chan struct{})
+	p := &process{tag: tag, stop: sync.OnceFunc(func() { close(stopped) }), ended: make(chan struct{})}
 	if n.clock.Num > 0 && n.clock.Den > 0 {
 		tag.SetRate(n.clock.Num, n.clock.Den)
 	}
-	if n.clock.Skew != 0 {
-		tag.Jump(n.clock.Skew)
+	if skew := n.clock.skew(n.world.Now()); skew != 0 {
+		tag.Jump(skew)
 	}
 	n.process = p
 	n.world.Recordf(trace.Life, n.name, "", "start %d", n.starts)
@@ -101,7 +120,7 @@ func (n *Node) Start(program Program) {
 	tag.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() {
-			<-p.stop
+			<-stopped
 			cancel()
 		}()
 		returned <- program(ctx, machine{n}, slog.New(&handler{node: n}))
@@ -157,14 +176,16 @@ func (n *Node) Err() error {
 // ErrStopTimeout says that a process did not stop in time.
 var ErrStopTimeout = errors.New("the process did not stop in time")
 
-// Stop has the process stop in order and waits until it has, at most for limit.
+// Stop ends the process's context and waits until the process has ended, at most
+// for limit; then it still runs, and the error wraps ErrStopTimeout. Otherwise
+// the error is the one with which the program returned.
 func (n *Node) Stop(limit time.Duration) error {
 	p := n.running()
 	if p == nil {
 		return nil
 	}
 	n.world.Recordf(trace.Life, n.name, "", "stop")
-	close(p.stop)
+	p.stop()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -184,53 +205,57 @@ func (n *Node) Kill() {
 }
 
 // Crash is a power failure: the process ends, the host says nothing any more,
-// and the disk loses what was not synced.
+// and the disk loses what was not synced. It strikes a node that runs nothing
+// too.
 func (n *Node) Crash() {
 	if p := n.running(); p != nil {
 		n.end(p, nil, "power failure", n.stack.Crash, n.disk.Crash)
 		return
 	}
+	n.world.Recordf(trace.Life, n.name, "", "power failure")
 	n.stack.Crash()
 	n.disk.Crash()
 }
 
-// Pause stops the process as SIGSTOP does, until Resume.
-func (n *Node) Pause() {
-	if p := n.running(); p != nil && !p.paused {
-		p.paused = true
-		n.world.Recordf(trace.Life, n.name, "", "pause")
-		p.tag.Pause()
-	}
-}
+// Pause stops the process as SIGSTOP does, until Resume. Its host goes on: the
+// kernel acknowledges and keeps what arrives until its buffers are full.
+func (n *Node) Pause() { n.setPaused(true, "pause", (*detrt.Node).Pause) }
 
 // Resume ends a Pause.
-func (n *Node) Resume() {
-	if p := n.running(); p != nil && p.paused {
-		p.paused = false
-		n.world.Recordf(trace.Life, n.name, "", "resume")
-		p.tag.Resume()
+func (n *Node) Resume() { n.setPaused(false, "resume", (*detrt.Node).Resume) }
+
+func (n *Node) setPaused(paused bool, how string, set func(*detrt.Node)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.process == nil || n.process.paused == paused {
+		return
 	}
+	n.process.paused = paused
+	n.world.Recordf(trace.Life, n.name, "", "%s", how)
+	set(n.process.tag)
 }
 
 // Jump moves the node's wall clock.
 func (n *Node) Jump(d time.Duration) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.clock.Skew += d
-	n.mu.Unlock()
 	n.world.Recordf(trace.Fault, n.name, "", "clock jumps by %v", d)
-	if p := n.running(); p != nil {
-		p.tag.Jump(d)
+	if n.process != nil {
+		n.process.tag.Jump(d)
 	}
 }
 
-// SetRate sets the drift: the node's clock advances num in den of true time.
+// SetRate sets the drift: from now on the node's clock advances num in den of
+// true time.
 func (n *Node) SetRate(num, den int64) {
 	n.mu.Lock()
-	n.clock.Num, n.clock.Den = num, den
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	now := n.world.Now()
+	n.clock = clock{Clock{n.clock.skew(now), num, den}, now}
 	n.world.Recordf(trace.Fault, n.name, "", "clock goes %d/%d", num, den)
-	if p := n.running(); p != nil {
-		p.tag.SetRate(num, den)
+	if n.process != nil {
+		n.process.tag.SetRate(num, den)
 	}
 }
 

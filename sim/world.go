@@ -42,9 +42,13 @@ type Options struct {
 	Log func(at time.Duration, node, line string)
 }
 
-// collectEvery is the number of events between two garbage collections. Time
-// and heap size must not decide: they differ between runs.
+// collectEvery is the number of events between two garbage collections. Real
+// time and heap size must not decide: they differ between runs.
 const collectEvery = 50_000
+
+// pulse is the time between two events that do nothing, so that the world looks
+// after its nodes even when nothing else happens.
+const pulse = 100 * time.Millisecond
 
 // World is a simulated world.
 type World struct {
@@ -70,8 +74,9 @@ type Violation struct {
 }
 
 // Run makes a world and runs f in it, on a goroutine of the world; the world
-// ends when f returns. It needs the deterministic runtime, and one process for
-// each call.
+// ends when f returns, and with it whatever still runs. It needs the
+// deterministic runtime, and one process for each call. Nobody but the world
+// may call synctest.Wait in it.
 func Run(o Options, f func(*World)) error {
 	if o.Trace == nil {
 		o.Trace = trace.NewRecording(nil, 0)
@@ -83,6 +88,7 @@ func Run(o Options, f func(*World)) error {
 		}
 		w.net = simnet.New(w.loop, w, o.Seed, o.Model)
 		ctx, cancel := context.WithCancel(context.Background())
+		w.beat()
 		ended := make(chan struct{})
 		go func() {
 			w.loop.Run(ctx, w.between)
@@ -96,6 +102,8 @@ func Run(o Options, f func(*World)) error {
 		<-ended
 	})
 }
+
+func (w *World) beat() { w.loop.After(pulse, w.beat) }
 
 // between runs after every event: it looks after nodes that crashed, and
 // collects garbage when it is time to.
