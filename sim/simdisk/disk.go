@@ -156,12 +156,14 @@ type FailRule struct {
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
 	Glob        string  // of the file's name without its directory (path.Match); "" is each
 	Probability float64 // 0 counts as 1
+	Skip        int     // so many operations that fit are let through first
 	Times       int     // how often; 0: without end
 	Err         error   // nil: syscall.EIO
 }
 
 type failRule struct {
 	FailRule
+	fit   int // operations that fitted
 	left  int
 	draws *rand.Rand // its own, so that another rule coming or going leaves it as it was
 }
@@ -175,7 +177,7 @@ func (d *Disk) Fail(r FailRule) (remove func()) {
 	}
 	key := r.Op + " " + r.Glob
 	d.added[key]++
-	f := &failRule{r, r.Times, stream(d.seed, fmt.Sprintf("disk fault %s %s %d", d.name, key, d.added[key]))}
+	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, fmt.Sprintf("disk fault %s %s %d", d.name, key, d.added[key]))}
 	d.rules = append(d.rules, f)
 	return func() {
 		d.mu.Lock()
@@ -200,7 +202,8 @@ func (d *Disk) strike(op, name string) error {
 		if ok, err := path.Match(r.Glob, path.Base(name)); r.Glob != "" && (!ok || err != nil) {
 			continue
 		}
-		if draw := r.draws.Float64(); first == nil && (r.Probability <= 0 || draw < r.Probability) {
+		r.fit++
+		if draw := r.draws.Float64(); first == nil && r.fit > r.Skip && (r.Probability <= 0 || draw < r.Probability) {
 			first = r
 		}
 	}

@@ -226,3 +226,18 @@ func TestAnOperationThatItsProcessDoesNotOutliveFails(t *testing.T) {
 		}
 	})
 }
+
+func TestARuleStrikesTheOperationsThatItCounts(t *testing.T) {
+	d := newDisk(1)
+	f, g := open(t, d, "f", os.O_RDWR|os.O_CREATE), open(t, d, "g", os.O_RDWR|os.O_CREATE)
+	d.Fail(simdisk.FailRule{Op: "write", Glob: "f", Skip: 2, Times: 1})
+	for i, want := range []error{nil, nil, syscall.EIO, nil} {
+		must(t, g.Sync())
+		if _, err := g.Write([]byte("x")); err != nil {
+			t.Errorf("another file: %v", err)
+		}
+		if _, err := f.Write([]byte("x")); !errors.Is(err, want) {
+			t.Errorf("write %d: %v, not %v", i+1, err, want)
+		}
+	}
+}
