@@ -10,6 +10,7 @@ import (
 type deadline struct {
 	mu    sync.Mutex
 	timer *time.Timer
+	turn  int // counts calls of set: a timer that was too late to be stopped is of an earlier turn
 	over  chan struct{}
 }
 
@@ -20,29 +21,40 @@ func (d *deadline) set(t time.Time) {
 		d.timer.Stop()
 		d.timer = nil
 	}
-	passed := d.over != nil && isOver(d.over)
+	d.turn++
+	if d.over != nil && isOver(d.over) {
+		d.over = nil
+	}
 	if t.IsZero() {
-		if passed {
-			d.over = nil
-		}
 		return
 	}
-	if d.over == nil || passed {
+	if d.over == nil {
 		d.over = make(chan struct{})
 	}
-	over := d.over
 	left := time.Until(t)
 	if left <= 0 {
-		close(over)
+		close(d.over)
 		return
 	}
+	turn := d.turn
 	d.timer = time.AfterFunc(left, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.over == over && !isOver(over) {
-			close(over)
+		if d.turn == turn {
+			close(d.over)
 		}
 	})
+}
+
+// stop ends the timer of a socket that is closed.
+func (d *deadline) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.turn++
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
 }
 
 // wait returns a channel that closes when the deadline has passed.
@@ -53,6 +65,13 @@ func (d *deadline) wait() <-chan struct{} {
 		d.over = make(chan struct{})
 	}
 	return d.over
+}
+
+// passed reports whether the deadline has passed.
+func (d *deadline) passed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.over != nil && isOver(d.over)
 }
 
 func isOver(c <-chan struct{}) bool {

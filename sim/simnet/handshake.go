@@ -16,6 +16,8 @@ const (
 	backlog  = 4096        // streams that wait to be accepted; Linux's somaxconn
 	synRetry = time.Second // doubled each time
 	synTries = 6           // net.ipv4.tcp_syn_retries
+
+	synAckTries = 5 // net.ipv4.tcp_synack_retries
 )
 
 // listener is a listening TCP socket.
@@ -26,6 +28,7 @@ type listener struct {
 
 	// guarded by net.mu
 	queue      []*conn
+	waiting    int // streams that are half open
 	closed     bool
 	acceptable signal
 }
@@ -37,9 +40,12 @@ func (s *Stack) Listen(ctx context.Context, network, address string) (net.Listen
 	}
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
-	local, err := s.bind(ctx, address, func(a netip.AddrPort) bool {
-		return slices.ContainsFunc(s.listeners[a.Port()], func(l *listener) bool { return overlaps(l.local, a) })
-	})
+	local, err := s.resolve(ctx, address)
+	if err == nil {
+		local, err = s.bind(local, func(a netip.AddrPort) bool {
+			return slices.ContainsFunc(s.listeners[a.Port()], func(l *listener) bool { return overlaps(l.local, a) })
+		})
+	}
 	if err != nil {
 		return nil, opError("listen", network, nil, net.TCPAddrFromAddrPort(local), err)
 	}
@@ -61,7 +67,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			c := l.queue[0]
 			l.queue = l.queue[1:]
 			n.mu.Unlock()
-			return c, nil
+			return newStream(c), nil
 		}
 		wait := l.acceptable.wait()
 		n.mu.Unlock()
@@ -91,6 +97,12 @@ func (l *listener) shut() {
 		c.forget()
 	}
 	l.queue = nil
+	for _, c := range l.stack.sortedConns() {
+		if c.owner == l && c.state == answered {
+			c.sendReset()
+			c.forget()
+		}
+	}
 	l.acceptable.broadcast()
 }
 
@@ -107,7 +119,7 @@ func (s *Stack) Dial(ctx context.Context, network, address string) (net.Conn, er
 	}
 	if network == "udp" || network == "udp4" {
 		defer s.net.mu.Unlock()
-		return s.openPacket(ctx, network, ":0", to)
+		return s.connectPacket(network, to)
 	}
 	if network != "tcp" && network != "tcp4" {
 		s.net.mu.Unlock()
@@ -116,21 +128,48 @@ func (s *Stack) Dial(ctx context.Context, network, address string) (net.Conn, er
 	c := s.connect(to)
 	s.net.mu.Unlock()
 	if c == nil {
-		// Nobody has the address: no answer will ever come.
-		<-ctx.Done()
-		return nil, opError("dial", network, nil, net.TCPAddrFromAddrPort(to), deadlineOr(ctx))
+		return nil, opError("dial", network, nil, net.TCPAddrFromAddrPort(to), s.unreachable(ctx))
 	}
 	if err := c.await(ctx); err != nil {
 		return nil, opError("dial", network, nil, c.raddr, err)
 	}
-	return c, nil
+	return newStream(c), nil
 }
 
-func deadlineOr(ctx context.Context) error {
+// noAnswer is how long a kernel asks who has an address before it gives up.
+const noAnswer = 3 * time.Second
+
+// unreachable waits for the error of dialling an address that nobody has.
+func (s *Stack) unreachable(ctx context.Context) error {
+	over := make(chan struct{})
+	e := s.net.sched.After(noAnswer, func() { close(over) })
+	select {
+	case <-over:
+		return os.NewSyscallError("connect", syscall.EHOSTUNREACH)
+	case <-ctx.Done():
+		e.Cancel()
+		return dialError(ctx)
+	}
+}
+
+// dialError is what dialling returns when its context ends.
+func dialError(ctx context.Context) error {
 	if ctx.Err() == context.DeadlineExceeded {
-		return os.ErrDeadlineExceeded
+		return timeoutError{}
 	}
 	return ctx.Err()
+}
+
+// timeoutError is the error of a dial that took too long; package net has one
+// that is context.DeadlineExceeded and one that is os.ErrDeadlineExceeded, and
+// which of the two comes is a race there.
+type timeoutError struct{}
+
+func (timeoutError) Error() string   { return "i/o timeout" }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
+func (timeoutError) Is(err error) bool {
+	return err == context.DeadlineExceeded || err == os.ErrDeadlineExceeded
 }
 
 // connect sends the first SYN.
@@ -144,26 +183,28 @@ func (s *Stack) connect(to netip.AddrPort) *conn {
 	}
 	port := s.ephemeral(func(p uint16) bool { return s.conns[tuple{netip.AddrPortFrom(source, p), to}] != nil })
 	c := newConn(s, peer, netip.AddrPortFrom(source, port), to)
-	c.syn(0)
+	c.out.timedAt = s.net.sched.Now()
+	c.syn()
 	return c
 }
 
 // syn sends a SYN, and again while no answer comes.
-func (c *conn) syn(tries int) {
+func (c *conn) syn() {
 	n := c.stack.net
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
-	n.send(c.stack, c.peer, p, 0, func() { c.peer.answer(c) })
-	n.sched.After(synRetry<<tries, func() {
+	n.send(c.stack, c.peer, &p, 0, &c.out.flow, func() { c.peer.answer(c) })
+	c.out.timer = n.sched.After(synRetry<<c.out.tries, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
+		c.out.timer = nil
 		if c.state != connecting {
 			return
 		}
-		if tries == synTries {
-			c.fail(os.NewSyscallError("connect", syscall.ETIMEDOUT))
+		if c.out.tries++; c.out.tries > synTries {
+			c.fail(syscall.ETIMEDOUT)
 			return
 		}
-		c.syn(tries + 1)
+		c.syn()
 	})
 }
 
@@ -172,13 +213,17 @@ func (c *conn) await(ctx context.Context) error {
 	n := c.stack.net
 	for {
 		n.mu.Lock()
-		if c.state == established {
+		switch {
+		case c.failure != nil:
+			err := os.NewSyscallError("connect", c.failure)
+			n.mu.Unlock()
+			return err
+		case c.shutDown: // the process was killed, or the host lost its power
+			n.mu.Unlock()
+			return net.ErrClosed
+		case c.state == established:
 			n.mu.Unlock()
 			return nil
-		}
-		if c.failure != nil {
-			n.mu.Unlock()
-			return c.failure
 		}
 		wait := c.writable.wait()
 		n.mu.Unlock()
@@ -188,97 +233,112 @@ func (c *conn) await(ctx context.Context) error {
 			n.mu.Lock()
 			c.shut()
 			n.mu.Unlock()
-			return deadlineOr(ctx)
+			return dialError(ctx)
 		}
 	}
 }
 
 // answer is what a host does with a SYN.
 func (s *Stack) answer(from *conn) {
-	key := tuple{from.remote, from.local}
-	c := s.conns[key]
-	if c != nil && c.state != answered {
-		return // an old stream of that name, or a copy of a SYN that was answered
-	}
-	if c == nil {
-		i := slices.IndexFunc(s.listeners[from.remote.Port()], func(l *listener) bool { return covers(l.local, from.remote.Addr()) })
-		if i < 0 {
+	c := s.conns[tuple{from.remote, from.local}]
+	switch {
+	case from.state != connecting: // a copy, or the dialler has given up
+	case c != nil && c.far != from:
+		// A stream of the same ports whose other end was forgotten: what it
+		// says now has it reset, and the next SYN finds nobody in its way (RFC
+		// 9293, section 3.5.1, figure 9).
+		c.acknowledge()
+	case c != nil && c.state == answered:
+		c.synAck()
+	case c == nil:
+		at := slices.IndexFunc(s.listeners[from.remote.Port()], func(l *listener) bool { return covers(l.local, from.remote.Addr()) })
+		if at < 0 {
 			from.bounce()
 			return
 		}
+		l := s.listeners[from.remote.Port()][at]
+		if l.waiting+len(l.queue) >= backlog {
+			return // full: the dialler tries again
+		}
+		l.waiting++
 		c = newConn(s, from.stack, from.remote, from.local)
-		c.state, c.owner = answered, s.listeners[from.remote.Port()][i]
-		c.synAck(0)
-		return
+		c.state, c.owner, c.far = answered, l, from
+		c.out.timedAt = s.net.sched.Now()
+		c.synAck()
+		c.awaitAck()
 	}
-	c.synAck(synTries)
 }
 
-// synAck answers a SYN, and again while nothing more is heard.
-func (c *conn) synAck(tries int) {
+// synAck answers a SYN.
+func (c *conn) synAck() {
 	n := c.stack.net
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
-	n.send(c.stack, c.peer, p, 0, func() {
-		at := c.peer.conns[tuple{c.remote, c.local}]
-		switch {
-		case at == nil:
-			c.bounceFrom()
+	n.send(c.stack, c.peer, &p, 0, &c.out.flow, func() {
+		switch at := c.far; {
+		case c.state == gone:
 		case at.state == connecting:
-			at.connected()
-		default:
+			at.connected(c)
+		case at.state == established && at.far == c:
 			at.acknowledge() // the acknowledgement was lost
+		default:
+			c.bounce()
 		}
 	})
-	if tries >= synTries-1 {
-		return
-	}
-	n.sched.After(synRetry<<tries, func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if c.state == answered {
-			c.synAck(tries + 1)
-		}
-	})
-	if tries == 0 {
-		n.sched.After(synRetry<<synTries, func() {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if c.state == answered {
-				c.forget()
-			}
-		})
-	}
 }
 
-// bounceFrom is the answer to a SYN-ACK for a stream that nobody wants any more.
-func (c *conn) bounceFrom() {
+// awaitAck answers a SYN again while nothing more is heard.
+func (c *conn) awaitAck() {
 	n := c.stack.net
-	p := Packet{Protocol: TCP, FromPort: c.remote.Port(), ToPort: c.local.Port(), Size: tcpHeader}
-	n.send(c.peer, c.stack, p, 0, func() { c.fail(connReset()) })
+	c.out.timer = n.sched.After(synRetry<<c.out.tries, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		c.out.timer = nil
+		if c.out.tries++; c.out.tries > synAckTries {
+			c.forget()
+			return
+		}
+		c.synAck()
+		c.awaitAck()
+	})
 }
 
 // connected is the dialling end's word that the stream stands.
-func (c *conn) connected() {
-	c.state = established
-	c.in.heard = c.stack.net.sched.Now()
+func (c *conn) connected(far *conn) {
+	c.far = far
+	c.stand()
 	c.acknowledge()
 	c.writable.broadcast()
-	c.keep()
 }
 
 // establish is the listening end's word that the stream stands: it can be
 // accepted.
 func (c *conn) establish() {
 	l := c.owner
-	if l.closed || len(l.queue) >= backlog {
-		c.sendReset()
-		c.forget()
-		return
-	}
-	c.state = established
-	c.in.heard = c.stack.net.sched.Now()
+	c.stand()
 	c.stack.record(trace.NetOpen, c.peer.name, "")
 	l.queue = append(l.queue, c)
 	l.acceptable.broadcast()
+}
+
+// stand begins the life of a stream after the handshake.
+func (c *conn) stand() {
+	now := c.stack.net.sched.Now()
+	c.out.timer.Cancel()
+	c.out.timer = nil
+	c.leaveHandshake()
+	c.state = established
+	c.in.heard = now
+	if c.out.tries == 0 {
+		c.measure(now - c.out.timedAt)
+		c.out.rto = max(leastRTO, 3*c.out.rtt)
+	}
+	c.out.tries = 0
 	c.keep()
+}
+
+// leaveHandshake gives up the place among a listener's half-open streams.
+func (c *conn) leaveHandshake() {
+	if c.state == answered {
+		c.owner.waiting--
+	}
 }

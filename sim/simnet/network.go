@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"tribune/netmodel"
@@ -43,7 +44,7 @@ type link struct {
 	netmodel.Link
 	loss  netmodel.Chain
 	draws *rand.Rand
-	busy  time.Duration // until when the wire is taken by earlier packets
+	wire  wire
 	rules map[*installed]*applied
 }
 
@@ -113,7 +114,7 @@ func (n *Network) link(from, to *Stack) *link {
 	if l == nil {
 		l = &link{
 			ends: key, Link: n.model.Link(from.name, to.name),
-			draws: stream(n.seed, "link "+from.name+">"+to.name), rules: map[*installed]*applied{},
+			draws: generator(n.seed, "link "+from.name+">"+to.name), rules: map[*installed]*applied{},
 		}
 		l.loss = l.startLoss()
 		n.links[key] = l
@@ -128,52 +129,101 @@ func (l *link) startLoss() netmodel.Chain {
 	return l.Loss.Start()
 }
 
-// send puts a packet on its way; arrive is called with the network's lock held
-// when it gets to the other host, for each copy of it. The caller holds the
+// fate is what becomes of a packet that arrives.
+type fate struct {
+	after  time.Duration
+	copies []time.Duration // further copies of it, so much later
+}
+
+// decide draws what becomes of a packet, and records it if it is lost. The flow
+// is when the last packet of the same stream arrives: those of one stream do not
+// overtake each other but by a rule. A datagram has none. The caller holds the
 // lock.
-func (n *Network) send(from, to *Stack, p Packet, sum uint64, arrive func()) {
+func (n *Network) decide(from, to *Stack, p *Packet, sum uint64, flow *time.Duration) (fate, bool) {
 	p.From, p.To = from.name, to.name
 	if from == to {
-		n.deliver(loopback, to, p, sum, arrive)
-		return
+		return fate{after: loopback}, true
 	}
 	l := n.link(from, to)
 	now := n.sched.Now()
 	// The link draws before any rule is asked, so that its stream does not
 	// depend on them.
 	latency := l.Latency.Draw(l.draws)
-	lost := false
+	lost := ""
 	for range (p.Size + mtu - 1) / mtu {
-		lost = l.loss.Lost(l.draws) || lost
+		if l.loss.Lost(l.draws) {
+			lost = "link loss"
+		}
 	}
 	if l.Bandwidth > 0 {
-		l.busy = max(l.busy, now) + time.Duration(int64(p.Size)*8*int64(time.Second)/l.Bandwidth)
-		latency += l.busy - now
+		var full bool
+		if latency, full = l.wire.pass(p.Size, l.Bandwidth, now, latency); full {
+			lost = "link queue"
+		}
 	}
-	v := l.judge(n, &p, now)
-	switch {
-	case v.action == drop:
-		n.rec.Record(trace.Event{At: now, Node: to.name, Kind: trace.NetDrop, Peer: from.name, Size: int64(p.Size), Sum: sum, Text: v.by})
-		return
-	case v.action == deliver:
-		latency = v.after
-	case lost:
-		n.rec.Record(trace.Event{At: now, Node: to.name, Kind: trace.NetDrop, Peer: from.name, Size: int64(p.Size), Sum: sum, Text: "link loss"})
-		return
+	if flow != nil {
+		*flow = max(*flow, now+latency)
+		latency = *flow - now
+	}
+	v := l.judge(n, p, now)
+	switch v.action {
+	case deliver:
+		latency, lost = v.after, ""
+	case drop:
+		lost = v.by
 	default:
 		latency += v.after
 	}
-	n.deliver(latency, to, p, sum, arrive)
-	for _, after := range v.copies {
-		n.deliver(latency+after, to, p, sum, arrive)
+	if lost != "" {
+		n.lose(p, sum, lost)
+		return fate{}, false
+	}
+	return fate{latency, v.copies}, true
+}
+
+// wire is a queue before a bottleneck.
+type wire struct {
+	busy time.Duration // until when it is taken by earlier packets
+}
+
+// longestQueue is how much may wait before a bottleneck; what comes on top of it
+// is lost.
+const longestQueue = time.Second
+
+// pass adds the time that a packet waits and takes to be sent to its latency,
+// and reports whether the queue is full.
+func (w *wire) pass(size int, bandwidth int64, now, latency time.Duration) (time.Duration, bool) {
+	if w.busy-now > longestQueue {
+		return latency, true
+	}
+	w.busy = max(w.busy, now) + time.Duration(int64(size)*8*int64(time.Second)/bandwidth)
+	return latency + w.busy - now, false
+}
+
+func (n *Network) lose(p *Packet, sum uint64, why string) {
+	n.rec.Record(trace.Event{At: n.sched.Now(), Node: p.To, Kind: trace.NetDrop, Peer: p.From, Size: int64(p.Size), Sum: sum, Text: why})
+}
+
+// send puts a packet on its way; arrive is called with the network's lock held
+// when it gets to the other host, for each copy of it. The caller holds the
+// lock.
+func (n *Network) send(from, to *Stack, p *Packet, sum uint64, flow *time.Duration, arrive func()) {
+	f, arrives := n.decide(from, to, p, sum, flow)
+	if !arrives {
+		return
+	}
+	n.deliver(f.after, to, p, sum, arrive)
+	for _, after := range f.copies {
+		n.deliver(f.after+after, to, p, sum, arrive)
 	}
 }
 
-func (n *Network) deliver(after time.Duration, to *Stack, p Packet, sum uint64, arrive func()) {
+func (n *Network) deliver(after time.Duration, to *Stack, p *Packet, sum uint64, arrive func()) {
 	n.sched.After(after, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if to.down {
+			n.lose(p, sum, "host down")
 			return
 		}
 		n.rec.Record(trace.Event{At: n.sched.Now(), Node: p.To, Kind: trace.NetDeliver, Peer: p.From, Size: int64(p.Size), Sum: sum, Text: p.Protocol.String()})
@@ -182,26 +232,26 @@ func (n *Network) deliver(after time.Duration, to *Stack, p Packet, sum uint64, 
 }
 
 // ResetConns resets every stream between two hosts, as a firewall does that
-// lost its table: both ends learn of it at once. It returns how many.
+// lost its table: both ends learn of it at once. It returns how many streams
+// there were.
 func (n *Network) ResetConns(a, b string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	from, to := n.hosts[a], n.hosts[b]
+	if from == nil || to == nil {
+		return 0
+	}
 	reset := 0
-	for _, name := range []string{a, b} {
-		other := b
-		if name == b {
-			other = a
+	for _, c := range from.sortedConns() {
+		if c.peer != to || c.state == gone {
+			continue // of another host, or the other end of one within the host
 		}
-		s := n.hosts[name]
-		if s == nil {
-			continue
+		reset++
+		if c.far != nil {
+			c.far.fail(syscall.ECONNRESET)
 		}
-		for _, c := range s.sortedConns() {
-			if c.peer.name == other {
-				c.fail(connReset())
-				reset++
-			}
-		}
+		from.record(trace.NetReset, to.name, "reset")
+		c.reset()
 	}
 	return reset
 }

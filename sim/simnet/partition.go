@@ -34,13 +34,14 @@ func Bridge(bridge string, hosts []string) Match {
 }
 
 // Ring matches packets between hosts that are not neighbours when hosts stand
-// in a ring: each sees a majority, and none sees the same one.
+// in a ring: each sees a majority, and no two see the same one. Of fewer than
+// four, all are neighbours.
 func Ring(hosts []string) Match {
 	at := map[string]int{}
 	for i, h := range hosts {
 		at[h] = i + 1
 	}
-	reach := max((len(hosts)-1)/4, 1)
+	reach := (len(hosts)/2 + 1) / 2 // on either side: with itself, more than half
 	return func(p *Packet) bool {
 		a, b := at[p.From], at[p.To]
 		if a == 0 || b == 0 {

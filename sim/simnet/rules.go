@@ -97,7 +97,7 @@ func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
 		}
 		a := l.rules[r]
 		if a == nil {
-			a = &applied{r.Start(), stream(n.seed, "rule "+r.Name+" "+l.from.name+">"+l.to.name)}
+			a = &applied{r.Start(), generator(n.seed, "rule "+r.Name+" "+l.from.name+">"+l.to.name)}
 			l.rules[r] = a
 		}
 		v := a.judge(p, now, a.draws)
@@ -173,13 +173,17 @@ func Reorder(name string, m Match, p float64, spread time.Duration) Rule {
 	})}
 }
 
-// Throttle limits each link direction to a bandwidth in bits per second.
+// Throttle limits each link direction to a bandwidth in bits per second. What
+// finds more than a second's worth of packets waiting is lost.
 func Throttle(name string, m Match, bandwidth int64) Rule {
 	return Rule{name, m, func() Judge {
-		var busy time.Duration
+		var w wire
 		return func(p *Packet, now time.Duration, _ *rand.Rand) Verdict {
-			busy = max(busy, now) + time.Duration(int64(p.Size)*8*int64(time.Second)/bandwidth)
-			return Delay(busy - now)
+			after, full := w.pass(p.Size, bandwidth, now, 0)
+			if full {
+				return Drop()
+			}
+			return Delay(after)
 		}
 	}}
 }

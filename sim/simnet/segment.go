@@ -1,7 +1,7 @@
 package simnet
 
 import (
-	"os"
+	"cmp"
 	"slices"
 	"syscall"
 	"time"
@@ -17,6 +17,10 @@ const (
 	maxRTO   = 120 * time.Second
 	retries  = 15
 )
+
+// leastSegment is what one Ethernet frame holds: what is sent again and again
+// becomes as small.
+const leastSegment = 1448
 
 // package net's default keepalive: a probe every 15 s on an idle stream, and the
 // end of it after nine without an answer.
@@ -52,26 +56,39 @@ func (c *conn) transmit() {
 		if left == 0 || sent >= o.window {
 			break
 		}
-		size := min(left, o.window-sent, segmentSize)
-		g := segment{seq: o.nxt, data: o.data[sent : sent+size]}
-		g.fin = o.fin && g.end() == o.finAt
-		c.sendSegment(g)
-		o.nxt = g.end()
+		c.sendNext(o.data[sent : sent+min(left, o.window-sent, segmentSize)])
 	}
 	if o.fin && o.nxt == o.finAt {
-		g := segment{seq: o.finAt, fin: true}
-		c.sendSegment(g)
-		o.nxt = g.end()
+		c.sendNext(nil)
 	}
 	c.arm()
+	c.expect()
+}
+
+// sendNext sends the next bytes of the stream for the first time.
+func (c *conn) sendNext(data []byte) {
+	o := &c.out
+	g := segment{seq: o.nxt, data: data}
+	g.fin = o.fin && g.end() == o.finAt
+	o.nxt = g.end()
+	if o.timed == 0 {
+		o.timed, o.timedAt = o.nxt, c.stack.net.sched.Now()
+	}
+	c.sendSegment(g)
+}
+
+// resend sends the first bytes again that are not acknowledged, at most so many.
+// Nothing that was sent twice is timed (Karn's algorithm, RFC 6298 section 3).
+func (c *conn) resend(most uint64) {
+	o := &c.out
+	o.timed = 0
+	g := segment{seq: o.una, data: o.data[:min(o.nxt-o.una, uint64(len(o.data)), most)]}
+	g.fin = o.fin && g.end() == o.finAt && o.nxt > o.finAt
+	c.sendSegment(g)
 }
 
 func (c *conn) sendSegment(g segment) {
-	n := c.stack.net
-	if c.out.timed == 0 {
-		c.out.timed, c.out.timedAt = g.end(), n.sched.Now()
-	}
-	c.packet(len(g.data), n.sums.of(g.data), func(at *conn) { at.receive(g) })
+	c.packet(len(g.data), c.stack.net.sums.of(g.data), func(at *conn) { at.receive(g) })
 }
 
 // packet sends a packet to the other end; arrive is called there, if that end
@@ -79,9 +96,9 @@ func (c *conn) sendSegment(g segment) {
 func (c *conn) packet(size int, sum uint64, arrive func(at *conn)) {
 	n := c.stack.net
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: size + tcpHeader}
-	n.send(c.stack, c.peer, p, sum, func() {
-		at := c.peer.conns[tuple{c.remote, c.local}]
-		if at == nil || at.state == connecting {
+	n.send(c.stack, c.peer, &p, sum, &c.out.flow, func() {
+		at := c.far
+		if at == nil || at.state == gone {
 			c.bounce()
 			return
 		}
@@ -94,7 +111,7 @@ func (c *conn) packet(size int, sum uint64, arrive func(at *conn)) {
 func (c *conn) bounce() {
 	n := c.stack.net
 	p := Packet{Protocol: TCP, FromPort: c.remote.Port(), ToPort: c.local.Port(), Size: tcpHeader}
-	n.send(c.peer, c.stack, p, 0, func() { c.reset() })
+	n.send(c.peer, c.stack, &p, 0, nil, func() { c.reset() })
 }
 
 // sendReset tells the other end that the stream is no more.
@@ -102,8 +119,8 @@ func (c *conn) sendReset() {
 	n := c.stack.net
 	c.stack.record(trace.NetReset, c.peer.name, "")
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
-	n.send(c.stack, c.peer, p, 0, func() {
-		if at := c.peer.conns[tuple{c.remote, c.local}]; at != nil {
+	n.send(c.stack, c.peer, &p, 0, &c.out.flow, func() {
+		if at := c.peer.conns[tuple{c.remote, c.local}]; at != nil && at.far == c {
 			at.reset()
 		}
 	})
@@ -111,18 +128,17 @@ func (c *conn) sendReset() {
 
 func (c *conn) reset() {
 	if c.state == connecting {
-		c.fail(os.NewSyscallError("connect", syscall.ECONNREFUSED))
+		c.fail(syscall.ECONNREFUSED)
 		return
 	}
-	c.fail(connReset())
+	c.fail(syscall.ECONNRESET)
 }
 
 // arm sets the timer that sends again what is not acknowledged, or looks
 // whether a closed window has opened.
 func (c *conn) arm() {
 	o := &c.out
-	waiting := o.nxt > o.una || len(o.data) > 0
-	if !waiting || o.timer != nil || c.state == gone {
+	if o.timer != nil || c.state != established || o.nxt == o.una && len(o.data) == 0 {
 		return
 	}
 	since := o.una
@@ -130,46 +146,40 @@ func (c *conn) arm() {
 		c.stack.net.mu.Lock()
 		defer c.stack.net.mu.Unlock()
 		o.timer = nil
-		if c.state == gone {
-			return
-		}
-		if o.una == since && (o.nxt > o.una || len(o.data) > 0) {
+		c.settle()
+		if c.state == established && o.una == since && (o.nxt > o.una || len(o.data) > 0) {
 			c.again()
 		}
 		c.arm()
+		c.expect()
 	})
 }
 
-// again retransmits the first segment; nothing that was sent at another time
-// may be timed then (Karn's algorithm, RFC 6298 section 3).
+// again is what happens when the timer has run out: the first bytes are sent
+// again, and the fewer the more often.
 func (c *conn) again() {
 	o := &c.out
 	o.tries++
 	if o.tries > retries {
-		c.fail(os.NewSyscallError("read", syscall.ETIMEDOUT))
+		c.fail(syscall.ETIMEDOUT)
 		return
 	}
 	o.rto = min(o.rto*2, maxRTO)
-	o.timed = 0
-	sent := o.nxt - o.una
-	if sent == 0 { // the window is closed: ask
+	if o.nxt == o.una { // the window is closed: ask
 		c.packet(0, 0, func(at *conn) { at.acknowledge() })
 		return
 	}
-	size := min(sent, uint64(len(o.data)), segmentSize)
-	g := segment{seq: o.una, data: o.data[:size]}
-	g.fin = o.fin && g.end() == o.finAt
-	c.sendSegment(g)
-	o.timed = 0
+	o.recover = o.nxt
+	c.resend(uint64(max(segmentSize>>(o.tries-1), leastSegment)))
 }
 
 // receive takes in a segment.
 func (c *conn) receive(g segment) {
 	if c.state == answered {
 		c.establish()
-		if c.state == gone {
-			return
-		}
+	}
+	if c.state != established {
+		return
 	}
 	if c.shutDown && g.end() > c.in.nxt && len(g.data) > 0 {
 		c.sendReset() // nobody will read it
@@ -180,18 +190,7 @@ func (c *conn) receive(g segment) {
 	switch {
 	case g.end() <= i.nxt: // a duplicate
 	case g.seq > i.nxt:
-		if len(i.ahead) < bufferSize/1024 {
-			at, _ := slices.BinarySearchFunc(i.ahead, g.seq, func(a segment, seq uint64) int {
-				switch {
-				case a.seq < seq:
-					return -1
-				case a.seq > seq:
-					return 1
-				}
-				return 0
-			})
-			i.ahead = slices.Insert(i.ahead, at, g)
-		}
+		c.keepAhead(g)
 	default:
 		c.take(g)
 		for len(i.ahead) > 0 && i.ahead[0].seq <= i.nxt {
@@ -207,65 +206,33 @@ func (c *conn) receive(g segment) {
 	c.linger()
 }
 
+// keepAhead keeps a segment until those before it arrive.
+func (c *conn) keepAhead(g segment) {
+	if g.end() > c.in.nxt+bufferSize {
+		return // beyond the window
+	}
+	at, there := slices.BinarySearchFunc(c.in.ahead, g.seq, func(a segment, seq uint64) int { return cmp.Compare(a.seq, seq) })
+	if there {
+		if g.end() > c.in.ahead[at].end() {
+			c.in.ahead[at] = g
+		}
+		return
+	}
+	c.in.ahead = slices.Insert(c.in.ahead, at, g)
+}
+
 func (c *conn) take(g segment) {
 	i := &c.in
 	fresh := g.data[min(i.nxt-g.seq, uint64(len(g.data))):]
-	if len(i.data)+len(fresh) > 2*bufferSize {
+	if i.size+len(fresh) > 2*bufferSize {
 		return // beyond the window: it will be sent again
 	}
-	if i.data == nil {
-		i.data = make([]byte, 0, len(fresh))
+	if len(fresh) > 0 {
+		i.chunks = append(i.chunks, fresh)
+		i.size += len(fresh)
 	}
-	i.data = append(i.data, fresh...)
 	i.nxt = g.end()
 	i.ended = i.ended || g.fin
-}
-
-// acknowledge tells the other end what has arrived and how much more there is
-// room for.
-func (c *conn) acknowledge() {
-	ack := c.in.nxt
-	c.in.offered = uint64(bufferSize - min(len(c.in.data), bufferSize))
-	window := c.in.offered
-	c.packet(0, ack, func(at *conn) { at.acknowledged(ack, window) })
-}
-
-// offerWindow tells the other end that there is room again, when it was told
-// that there is little.
-func (c *conn) offerWindow() {
-	if c.state == established && c.in.offered < bufferSize/2 && len(c.in.data) < bufferSize/4 {
-		c.acknowledge()
-	}
-}
-
-func (c *conn) acknowledged(ack, window uint64) {
-	if c.state == answered {
-		c.establish()
-	}
-	o := &c.out
-	if c.state == gone || ack < o.una || ack > o.nxt {
-		return
-	}
-	o.tries = 0 // somebody is there
-	if ack == o.una && window == o.window && o.nxt == o.una {
-		return
-	}
-	if o.timed != 0 && ack >= o.timed {
-		c.measure(c.stack.net.sched.Now() - o.timedAt)
-		o.timed = 0
-	}
-	if progress := ack - o.una; progress > 0 {
-		bytes := min(progress, uint64(len(o.data)))
-		if o.data = o.data[bytes:]; len(o.data) == 0 {
-			o.data = nil
-		}
-		o.una = ack
-		o.rto = max(leastRTO, 3*o.rtt)
-		c.writable.broadcast()
-	}
-	o.window = window
-	c.transmit()
-	c.linger()
 }
 
 // finWait is how long a kernel keeps a stream that its program closed while the
@@ -273,34 +240,29 @@ func (c *conn) acknowledged(ack, window uint64) {
 const finWait = time.Minute
 
 // linger forgets a closed stream once both ends have said all, or after a while.
+// There is no TIME-WAIT: an end is forgotten when the other has everything and
+// has ended too; a reset, should its last acknowledgement have been lost, tells
+// that one nothing that a program can see. Nor can packets of an old stream get
+// into a new one of the same ports, since they know the stream they are of.
 func (c *conn) linger() {
 	o := &c.out
-	if c.state == gone || !c.shutDown || !o.fin || o.una != o.nxt || len(o.data) > 0 {
+	if c.state != established || !c.shutDown || !o.fin || o.una <= o.finAt {
 		return
 	}
 	if c.in.ended {
 		c.forget()
 		return
 	}
-	if !o.waits {
-		o.waits = true
-		n := c.stack.net
-		n.sched.After(finWait, func() {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			c.forget()
-		})
-	}
-}
-
-// measure smooths the round trip (RFC 6298, without the variance, for which the
-// factor in the time-out makes up).
-func (c *conn) measure(rtt time.Duration) {
-	if c.out.rtt == 0 {
-		c.out.rtt = rtt
+	if o.waits {
 		return
 	}
-	c.out.rtt += (rtt - c.out.rtt) / 8
+	o.waits = true
+	n := c.stack.net
+	n.sched.After(finWait, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		c.forget()
+	})
 }
 
 // keep probes an idle stream, again and again until it is gone.
@@ -309,12 +271,13 @@ func (c *conn) keep() {
 	n.sched.After(keepalive, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if c.state == gone {
+		c.settle()
+		if c.state != established {
 			return
 		}
 		if n.sched.Now()-c.in.heard >= keepalive && c.out.nxt == c.out.una {
 			if c.in.probes++; c.in.probes > keepaliveProbes {
-				c.fail(os.NewSyscallError("read", syscall.ETIMEDOUT))
+				c.fail(syscall.ETIMEDOUT)
 				return
 			}
 			c.packet(0, 0, func(at *conn) { at.acknowledge() })

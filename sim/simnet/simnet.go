@@ -12,9 +12,11 @@
 //   - rules.go, partition.go: what faults are made of.
 //   - stack.go: a host's sockets; it is the host.Network of its programs.
 //   - udp.go: datagrams.
-//   - tcp.go, segment.go, handshake.go: streams (RFC 9293 in the small:
-//     sequence numbers, acknowledgements, windows, retransmission with a
-//     doubling timer, resets; no congestion control).
+//   - stream.go: what a program holds of a stream; tcp.go, handshake.go,
+//     segment.go, ack.go: what the kernel does for it (RFC 9293 in the small:
+//     sequence numbers, acknowledgements, windows, retransmission by a doubling
+//     timer or after three acknowledgements of one byte, keepalive, resets; no
+//     congestion control, no TIME-WAIT).
 //
 // All random choices are drawn from streams of their own, one for each link
 // direction and one for each rule on each link direction, so taking a rule away
@@ -46,8 +48,8 @@ func (s *signal) broadcast() {
 	}
 }
 
-// stream returns the generator of a purpose.
-func stream(seed uint64, purpose string) *rand.Rand {
+// generator returns the random numbers of a purpose.
+func generator(seed uint64, purpose string) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(purpose)) // never fails
 	return rand.New(rand.NewPCG(seed, h.Sum64()))

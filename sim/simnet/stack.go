@@ -63,7 +63,24 @@ func (s *Stack) Crash() {
 	for _, c := range s.sortedConns() {
 		c.vanish()
 	}
+	for _, port := range sortedPorts(s.listeners) {
+		for _, l := range s.listeners[port] {
+			l.closed = true
+			l.acceptable.broadcast()
+		}
+	}
+	s.closeDatagrams()
 	s.empty()
+}
+
+func (s *Stack) closeDatagrams() {
+	for _, port := range sortedPorts(s.datagrams) {
+		for _, c := range s.datagrams[port] {
+			c.closed = true
+			c.readable.broadcast()
+		}
+	}
+	s.datagrams = map[uint16][]*packetConn{}
 }
 
 // Reopen brings a crashed host back, without sockets: who believes to be
@@ -87,7 +104,7 @@ func (s *Stack) Kill() {
 	for _, c := range s.sortedConns() {
 		c.shut()
 	}
-	s.datagrams = map[uint16][]*packetConn{}
+	s.closeDatagrams()
 }
 
 func sortedPorts[V any](m map[uint16]V) []uint16 {
@@ -111,13 +128,19 @@ func (s *Stack) sortedConns() []*conn {
 }
 
 // route returns the host that an address is of, seen from this one, and the
-// address that this host sends from.
+// address that this host sends from. It is nil for an address that nobody has.
 func (s *Stack) route(to netip.Addr) (*Stack, netip.Addr) {
-	if to.IsLoopback() || to.IsUnspecified() {
-		return s, netip.MustParseAddr("127.0.0.1")
+	switch at := s.net.byAddr[to]; {
+	case to.IsUnspecified():
+		return s, localhost()
+	case to.IsLoopback() || at == s:
+		return s, to
+	default:
+		return at, s.addrs[0]
 	}
-	return s.net.byAddr[to], s.addrs[0]
 }
+
+func localhost() netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 0, 1}) }
 
 // ephemeral returns a free port.
 func (s *Stack) ephemeral(taken func(uint16) bool) uint16 {
@@ -132,12 +155,8 @@ func (s *Stack) ephemeral(taken func(uint16) bool) uint16 {
 	}
 }
 
-// bind parses a local address and gives it a port.
-func (s *Stack) bind(ctx context.Context, address string, taken func(netip.AddrPort) bool) (netip.AddrPort, error) {
-	a, err := s.resolve(ctx, address)
-	if err != nil {
-		return a, err
-	}
+// bind checks a local address and gives it a port.
+func (s *Stack) bind(a netip.AddrPort, taken func(netip.AddrPort) bool) (netip.AddrPort, error) {
 	if !a.Addr().IsUnspecified() && !a.Addr().IsLoopback() && !slices.Contains(s.addrs, a.Addr()) {
 		return a, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	}
@@ -187,7 +206,7 @@ func (s *Stack) lookup(name string) ([]netip.Addr, error) {
 		return []netip.Addr{a.Unmap()}, nil
 	}
 	if name == "localhost" {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+		return []netip.Addr{localhost()}, nil
 	}
 	if h := s.net.hosts[name]; h != nil {
 		return h.addrs, nil
@@ -218,8 +237,6 @@ func (s *Stack) Addrs() ([]netip.Addr, error) { return slices.Clone(s.addrs), ni
 func (s *Stack) record(kind trace.Kind, peer, text string) {
 	s.net.rec.Record(trace.Event{At: s.net.sched.Now(), Node: s.name, Kind: kind, Peer: peer, Text: text})
 }
-
-func connReset() error { return os.NewSyscallError("read", syscall.ECONNRESET) }
 
 // opError makes an error as package net does.
 func opError(op, network string, local, remote net.Addr, err error) error {

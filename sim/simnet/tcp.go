@@ -1,7 +1,6 @@
 package simnet
 
 import (
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -28,7 +27,8 @@ const (
 	tcpHeader   = 40
 )
 
-// conn is one end of a TCP stream.
+// conn is one end of a TCP stream, as the kernel keeps it. A program holds a
+// stream.
 type conn struct {
 	stack         *Stack
 	peer          *Stack
@@ -37,154 +37,79 @@ type conn struct {
 
 	// All below is guarded by stack.net.mu.
 	state    state
+	far      *conn     // the other end, as this one believes; nil before it has answered
 	owner    *listener // that accepts the stream; nil for one that was dialled
 	out      sender
 	in       receiver
-	failure  error // what reads and writes return once the stream has broken
-	shutDown bool  // closed by the program, or its process is gone
+	failure  error // of a stream that broke; the first call that meets it takes it away
+	broken   bool
+	shutDown bool // closed by the program, or its process is gone
 	readable signal
 	writable signal
-
-	readDeadline, writeDeadline deadline
 }
 
 // sender is the sending half.
 type sender struct {
-	data    []byte // not yet acknowledged, from una on
+	data    []byte // not yet acknowledged, from una on; bytes in it never change
 	una     uint64 // first byte not acknowledged
 	nxt     uint64 // first byte not sent
 	window  uint64 // bytes beyond una that the other end takes
 	fin     bool   // the stream ends
 	finAt   uint64 // with the byte after the last one, whose number this is
 	waits   bool   // closed, and the other end has not: see linger
-	rto     time.Duration
-	tries   int // retransmissions without an answer
+	flow    time.Duration
 	timer   *event.Event
+	rto     time.Duration
+	tries   int           // retransmissions without an answer
+	dups    int           // acknowledgements of the same byte in a row
+	recover uint64        // what had been sent when the last loss was noticed
 	rtt     time.Duration // smoothed round trip
 	timed   uint64        // sequence number whose acknowledgement is timed; 0: none
 	timedAt time.Duration
+	acks    inbox
 }
 
 // receiver is the receiving half.
 type receiver struct {
-	data    []byte // in order, not yet read
-	nxt     uint64 // next byte expected
+	chunks  [][]byte // in order, not yet read
+	size    int      // bytes in them
+	nxt     uint64   // next byte expected
 	ahead   []segment
-	ended   bool // the end of the stream was received
-	offered uint64
+	ended   bool          // the end of the stream was received
+	offered uint64        // window, as the other end was last told
+	acked   uint64        // nxt, as the other end was last told
+	stamp   uint64        // counts acknowledgements
 	heard   time.Duration // when the other end last sent something
 	probes  int           // keepalive probes without an answer
 }
-
-var _ net.Conn = (*conn)(nil)
 
 func newConn(s, peer *Stack, local, remote netip.AddrPort) *conn {
 	c := &conn{
 		stack: s, peer: peer, local: local, remote: remote,
 		laddr: net.TCPAddrFromAddrPort(local), raddr: net.TCPAddrFromAddrPort(remote),
 	}
-	c.out.una, c.out.nxt, c.in.nxt = 1, 1, 1
+	c.out.una, c.out.nxt, c.in.nxt, c.in.acked = 1, 1, 1, 1
 	c.out.window, c.in.offered = bufferSize, bufferSize
 	c.out.rto = firstRTO
 	s.conns[tuple{local, remote}] = c
 	return c
 }
 
-func (c *conn) Read(b []byte) (int, error) {
-	n := c.stack.net
-	for {
-		n.mu.Lock()
-		switch {
-		case c.shutDown:
-			n.mu.Unlock()
-			return 0, c.err("read", net.ErrClosed)
-		case isOver(c.readDeadline.wait()):
-			n.mu.Unlock()
-			return 0, c.err("read", os.ErrDeadlineExceeded)
-		case len(b) == 0:
-			n.mu.Unlock()
-			return 0, nil
-		case len(c.in.data) > 0:
-			got := copy(b, c.in.data)
-			if c.in.data = c.in.data[got:]; len(c.in.data) == 0 {
-				c.in.data = nil
-			}
-			c.offerWindow()
-			n.mu.Unlock()
-			return got, nil
-		case c.failure != nil:
-			err := c.failure
-			n.mu.Unlock()
-			return 0, c.err("read", err)
-		case c.in.ended:
-			n.mu.Unlock()
-			return 0, io.EOF
-		}
-		wait := c.readable.wait()
-		n.mu.Unlock()
-		select {
-		case <-wait:
-		case <-c.readDeadline.wait():
+func (i *receiver) read(b []byte) int {
+	n, used := 0, 0
+	for n < len(b) && used < len(i.chunks) {
+		got := copy(b[n:], i.chunks[used])
+		n += got
+		if i.chunks[used] = i.chunks[used][got:]; len(i.chunks[used]) == 0 {
+			i.chunks[used] = nil
+			used++
 		}
 	}
-}
-
-func (c *conn) Write(b []byte) (int, error) {
-	n := c.stack.net
-	done := 0
-	for {
-		n.mu.Lock()
-		switch {
-		case c.shutDown || c.out.fin:
-			n.mu.Unlock()
-			return done, c.err("write", net.ErrClosed)
-		case isOver(c.writeDeadline.wait()):
-			n.mu.Unlock()
-			return done, c.err("write", os.ErrDeadlineExceeded)
-		case c.failure != nil:
-			n.mu.Unlock()
-			return done, c.err("write", os.NewSyscallError("write", syscall.EPIPE))
-		}
-		if room := bufferSize - len(c.out.data); room > 0 {
-			take := min(room, len(b)-done)
-			c.out.data = append(c.out.data, b[done:done+take]...)
-			done += take
-			c.transmit()
-		}
-		if done == len(b) {
-			n.mu.Unlock()
-			return done, nil
-		}
-		wait := c.writable.wait()
-		n.mu.Unlock()
-		select {
-		case <-wait:
-		case <-c.writeDeadline.wait():
-		}
+	i.size -= n
+	if i.chunks = i.chunks[used:]; len(i.chunks) == 0 {
+		i.chunks = nil
 	}
-}
-
-// Close closes the stream for the program; the kernel goes on sending what was
-// written.
-func (c *conn) Close() error {
-	c.stack.net.mu.Lock()
-	defer c.stack.net.mu.Unlock()
-	if c.shutDown {
-		return c.err("close", net.ErrClosed)
-	}
-	c.shut()
-	return nil
-}
-
-// CloseWrite ends the sending half: the other end reads io.EOF after the data.
-func (c *conn) CloseWrite() error {
-	c.stack.net.mu.Lock()
-	defer c.stack.net.mu.Unlock()
-	if c.shutDown || c.failure != nil {
-		return c.err("close", net.ErrClosed)
-	}
-	c.finish()
-	return nil
+	return n
 }
 
 // shut is what the kernel does when nobody holds the socket any more. Bytes
@@ -197,14 +122,14 @@ func (c *conn) shut() {
 	c.readable.broadcast()
 	c.writable.broadcast()
 	switch {
-	case c.failure != nil || c.state == gone:
-		c.forget()
-	case c.state == connecting || c.state == answered || len(c.in.data) > 0:
+	case c.state == gone:
+	case c.state == connecting || c.state == answered || c.in.size > 0:
 		c.sendReset()
 		c.forget()
 	default:
 		c.stack.record(trace.NetClose, c.peer.name, "")
 		c.finish()
+		c.linger()
 	}
 }
 
@@ -212,20 +137,28 @@ func (c *conn) finish() {
 	if !c.out.fin {
 		c.out.fin, c.out.finAt = true, c.out.una+uint64(len(c.out.data))
 		c.transmit()
-		c.linger()
 	}
 }
 
-// fail breaks the stream at this end.
-func (c *conn) fail(err error) {
+// fail breaks the stream at this end. What has arrived can still be read.
+func (c *conn) fail(err syscall.Errno) {
 	if c.state == gone {
 		return
 	}
-	c.failure = err
-	c.in.data = nil
+	if c.in.ended && err == syscall.ECONNRESET {
+		err = syscall.EPIPE // as Linux has it: all that was to come has come
+	}
+	c.failure, c.broken = err, true
 	c.forget()
 	c.readable.broadcast()
 	c.writable.broadcast()
+}
+
+// takeFailure tells the program, once, why the stream broke.
+func (c *conn) takeFailure(call string) error {
+	err := c.failure
+	c.failure = nil
+	return c.err(call, os.NewSyscallError(call, err))
 }
 
 // forget takes the stream out of the kernel's table.
@@ -233,35 +166,23 @@ func (c *conn) forget() {
 	if c.state == gone {
 		return
 	}
+	c.leaveHandshake()
 	c.state = gone
-	c.out.data = nil
+	delete(c.stack.conns, tuple{c.local, c.remote})
+	c.out.data, c.in.ahead = nil, nil
 	if c.out.timer != nil {
 		c.out.timer.Cancel()
+		c.out.timer = nil
 	}
-	delete(c.stack.conns, tuple{c.local, c.remote})
+	c.out.acks.drop()
 }
 
 // vanish is forget for a host that lost its power.
-func (c *conn) vanish() { c.forget() }
+func (c *conn) vanish() {
+	c.forget()
+	c.shutDown = true
+	c.readable.broadcast()
+	c.writable.broadcast()
+}
 
 func (c *conn) err(op string, err error) error { return opError(op, "tcp", c.laddr, c.raddr, err) }
-
-func (c *conn) LocalAddr() net.Addr { return c.laddr }
-
-func (c *conn) RemoteAddr() net.Addr { return c.raddr }
-
-func (c *conn) SetDeadline(t time.Time) error {
-	c.readDeadline.set(t)
-	c.writeDeadline.set(t)
-	return nil
-}
-
-func (c *conn) SetReadDeadline(t time.Time) error {
-	c.readDeadline.set(t)
-	return nil
-}
-
-func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.writeDeadline.set(t)
-	return nil
-}
