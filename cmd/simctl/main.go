@@ -104,11 +104,14 @@ failed, 2 bad input.
 func flags(name, usage, text string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.Usage = func() {
+	f.Usage = func() {} // the flag package shows it for every mistake too
+	f.BoolFunc("h", "explain the command", func(string) error {
 		f.SetOutput(os.Stdout)
 		fmt.Printf("Usage: simctl %s %s\n\n%s\n\nOptions:\n", name, usage, text)
 		f.PrintDefaults()
-	}
+		f.SetOutput(io.Discard)
+		return flag.ErrHelp
+	})
 	return f
 }
 
@@ -118,8 +121,8 @@ func parse(f *flag.FlagSet, args []string) ([]string, error) {
 	var rest []string
 	for {
 		if err := f.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, err
+			if errors.Is(err, flag.ErrHelp) || strings.HasSuffix(err.Error(), flag.ErrHelp.Error()) {
+				return nil, flag.ErrHelp
 			}
 			return nil, fmt.Errorf("%w: %w", errInput, err)
 		}

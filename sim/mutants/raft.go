@@ -33,8 +33,8 @@ func earlyAck() Mutant {
 	return Mutant{
 		Name:     "early-ack",
 		Bug:      "a follower acknowledges entries before it has stored them",
-		Scenario: "torn-writes.yaml",
-		MaxSeeds: 60,
+		Scenario: "power-cut.yaml",
+		MaxSeeds: 20,
 		Patches: []overlay.Patch{{
 			Name: "early-ack",
 			Why:  "an entry that a majority acknowledged but did not store is committed and then gone",
