@@ -19,10 +19,10 @@ import (
 	"tribune/sim/simnet"
 )
 
-// A story is a stream from b to a with all that happens to it, drawn before it
+// A tale is a stream from b to a with all that happens to it, drawn before it
 // begins. The model of a stream is the string of bytes that Write took: what is
 // read is a prefix of it, and all of it when the reader sees the end.
-type story struct {
+type tale struct {
 	seed   uint64
 	link   netmodel.Link
 	faults []fault
@@ -45,11 +45,11 @@ type fault struct {
 	last time.Duration
 }
 
-func drawStory(t *rapid.T) story {
+func drawTale(t *rapid.T) tale {
 	ms := func(low, high int, what string) time.Duration {
 		return time.Duration(rapid.IntRange(low, high).Draw(t, what)) * time.Millisecond
 	}
-	s := story{seed: rapid.Uint64().Draw(t, "seed")}
+	s := tale{seed: rapid.Uint64().Draw(t, "seed")}
 	s.link = rapid.SampledFrom([]netmodel.Link{
 		netmodel.LAN().Link("", ""), netmodel.WAN().Link("", ""),
 		{Latency: netmodel.Pareto(time.Millisecond, 1.2), Loss: netmodel.GilbertElliott{ToBad: 0.02, ToGood: 0.2, LossBad: 0.5}},
@@ -99,7 +99,7 @@ func (f fault) rule(i int) simnet.Rule {
 	return simnet.Throttle(name, nil, 1_000_000)
 }
 
-// outcome is what the two ends of a story saw.
+// outcome is what the two ends of a tale saw.
 
 type outcome struct {
 	sent, got         []byte
@@ -115,7 +115,7 @@ func pattern(size, from int) []byte {
 	return b
 }
 
-func (s story) tell(t *testing.T) (o outcome) {
+func (s tale) tell(t *testing.T) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		loop := event.New(time.Now)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -158,7 +158,7 @@ func (s story) tell(t *testing.T) (o outcome) {
 	return o
 }
 
-func (s story) strike(n *simnet.Network, loop *event.Loop, a, b *simnet.Stack) {
+func (s tale) strike(n *simnet.Network, loop *event.Loop, a, b *simnet.Stack) {
 	switch s.end.kind {
 	case "reset":
 		n.ResetConns("a", "b")
@@ -175,7 +175,7 @@ func (s story) strike(n *simnet.Network, loop *event.Loop, a, b *simnet.Stack) {
 	}
 }
 
-func (s story) write(ctx context.Context, b *simnet.Stack, o *outcome) {
+func (s tale) write(ctx context.Context, b *simnet.Stack, o *outcome) {
 	c, err := b.Dial(ctx, "tcp", "a:80")
 	if err != nil {
 		o.writeErr = err
@@ -203,7 +203,7 @@ func (s story) write(ctx context.Context, b *simnet.Stack, o *outcome) {
 	o.wroteAll = o.writeErr == nil
 }
 
-func (s story) read(l net.Listener, accepted func(), o *outcome) {
+func (s tale) read(l net.Listener, accepted func(), o *outcome) {
 	c, err := l.Accept()
 	if err != nil {
 		o.readErr = err
@@ -226,7 +226,7 @@ func (s story) read(l net.Listener, accepted func(), o *outcome) {
 
 func TestAStreamIsThePrefixOfWhatWasWrittenWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := drawStory(rt)
+		s := drawTale(rt)
 		o := s.tell(t)
 		if !bytes.HasPrefix(o.sent, o.got) {
 			rt.Fatalf("%d bytes were written, and the %d read are not the first of them", len(o.sent), len(o.got))
