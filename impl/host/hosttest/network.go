@@ -1,7 +1,10 @@
-// Package hosttest is a network for unit tests of the agent's parts: several
-// hosts in one process, joined by a wire without latency or loss that a test can
-// cut. It is made for bubbles of testing/synctest: everything that waits, waits
-// durably. The network with a price and with weather is the simulator's.
+// Package hosttest is a network and a disk for unit tests of the agent's parts.
+//
+// The network is several hosts in one process, joined by a wire without latency
+// or loss that a test can cut. The disk forgets in a power failure whatever it
+// may. They are made for bubbles of testing/synctest: everything that waits,
+// waits durably. The network with weather and the disk with a price are the
+// simulator's.
 package hosttest
 
 import (
