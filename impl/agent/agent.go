@@ -74,7 +74,7 @@ func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (
 
 func (a *Agent) open(ctx context.Context, h host.Host) error {
 	c := a.config
-	if err := h.FS().MkdirAll(c.DataDir, 0o700); err != nil {
+	if err := host.MakeDir(h.FS(), c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	var err error

@@ -4,7 +4,7 @@
 // A Node is one server's part in the raft group. What raft promises (Ongaro,
 // Ousterhout: In Search of an Understandable Consensus Algorithm, 2014) rests on
 // three things here: a log entry, a vote and a term are durable before the
-// server says so (meta.go, vfs.go); a snapshot is durable and whole before the
+// server says so (meta.go, segments.go); a snapshot is durable and whole before the
 // log before it is dropped (snapshots.go); and a server whose disk refuses any
 // of these stops taking part.
 //
@@ -13,6 +13,7 @@
 package consensus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/segment"
 
 	"tribune/impl/host"
 	"tribune/impl/logging"
@@ -52,6 +51,9 @@ type Config struct {
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
+	// SegmentSize is at how many bytes a new file of the log is begun. Zero
+	// means 16 MiB.
+	SegmentSize int
 }
 
 // Errors that callers decide on.
@@ -88,20 +90,17 @@ type Node struct {
 // that cannot be read is an error that names the file; nothing is changed then.
 func Open(c Config) (*Node, error) {
 	hc := logging.HCLog(c.Logger)
-	if err := c.FS.MkdirAll(path.Join(c.Dir, "wal"), 0o700); err != nil {
-		return nil, err
+	dir := path.Join(c.Dir, "wal")
+	for _, d := range []string{c.Dir, dir} {
+		if err := host.MakeDir(c.FS, d, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	snapshots, err := openSnapshots(c.FS, path.Join(c.Dir, "snapshots"), c.Logger)
 	if err != nil {
 		return nil, err
 	}
-	files := vfs{c.FS}
-	dir := path.Join(c.Dir, "wal")
-	log, err := wal.Open(dir,
-		wal.WithMetaStore(&metaStore{fs: c.FS}),
-		wal.WithSegmentFiler(filer{segment.NewFiler(dir, files)}),
-		wal.WithSegmentSize(segmentSize),
-		wal.WithLogger(hc.Named("wal")))
+	log, err := openLog(c.FS, dir, cmp.Or(c.SegmentSize, segmentSize), hc.Named("wal"))
 	if err != nil {
 		return nil, fmt.Errorf("the raft log in %s cannot be opened: %w", dir, err)
 	}
@@ -118,7 +117,14 @@ func (n *Node) start(c Config) error {
 		return err
 	}
 	n.entries = cache
-	if err := n.checkLog(c.Dir); err != nil {
+	first, last, err := n.checkLog(c.Dir)
+	if err != nil {
+		return err
+	}
+	if err := n.snapshots.check(first, last); err != nil {
+		return err
+	}
+	if err := n.undoBootstrap(); err != nil {
 		return err
 	}
 	n.hadState, err = raft.HasExistingState(n.log, n.log, n.snapshots)
@@ -185,26 +191,45 @@ func (n *Node) settings(c Config) *raft.Config {
 }
 
 // checkLog reads the log once from end to end, so that a damaged segment is
-// found when the server starts and not when raft first needs the entry.
-func (n *Node) checkLog(dir string) error {
-	first, err := n.log.FirstIndex()
-	if err != nil {
-		return fmt.Errorf("the raft log in %s cannot be read: %w", dir, err)
+// found when the server starts and not when raft first needs the entry. It
+// returns the first and the last index, 0 and 0 of an empty log.
+func (n *Node) checkLog(dir string) (first, last uint64, err error) {
+	if first, err = n.log.FirstIndex(); err != nil {
+		return 0, 0, fmt.Errorf("the raft log in %s cannot be read: %w", dir, err)
 	}
-	last, err := n.log.LastIndex()
-	if err != nil {
-		return fmt.Errorf("the raft log in %s cannot be read: %w", dir, err)
+	if last, err = n.log.LastIndex(); err != nil {
+		return 0, 0, fmt.Errorf("the raft log in %s cannot be read: %w", dir, err)
 	}
 	for i := first; i <= last && i > 0; i++ {
 		var entry raft.Log
 		if err := n.log.GetLog(i, &entry); err != nil {
-			return fmt.Errorf("the raft log in %s is corrupt at entry %d (of %d to %d): %w", dir, i, first, last, err)
+			return 0, 0, fmt.Errorf("the raft log in %s is corrupt at entry %d (of %d to %d): %w", dir, i, first, last, err)
 		}
 		if entry.Index != i {
-			return fmt.Errorf("the raft log in %s is corrupt at entry %d (of %d to %d): it holds entry %d", dir, i, first, last, entry.Index)
+			return 0, 0, fmt.Errorf("the raft log in %s is corrupt at entry %d (of %d to %d): it holds entry %d", dir, i, first, last, entry.Index)
 		}
 	}
-	return nil
+	return first, last, nil
+}
+
+// undoBootstrap forgets a bootstrap that a crash interrupted. raft writes term 1
+// first and then, as the first entry, the group; a server with the one and
+// without the other would refuse to be bootstrapped again and never be in a
+// group. Elections begin with term 2, so nobody was told of term 1.
+func (n *Node) undoBootstrap() error {
+	last, err := n.log.LastIndex()
+	if err != nil {
+		return err
+	}
+	term, err := n.log.GetUint64([]byte("CurrentTerm"))
+	if err != nil {
+		return err
+	}
+	snapshots, err := n.snapshots.names(snapshotSuffix)
+	if err != nil || term != 1 || last > 0 || len(snapshots) > 0 {
+		return err
+	}
+	return n.log.SetUint64([]byte("CurrentTerm"), 0)
 }
 
 // HadState reports whether the disk held a log, a vote or a snapshot when the

@@ -1,21 +1,23 @@
 package consensus
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/segment"
-	"github.com/hashicorp/raft-wal/types"
 )
 
 // guard stands between raft and its log. A log that could not be written is not
 // used again: after a failed fsync nobody knows what is on the disk, and
 // raft-wal's idea of its last entry is wrong after a failed write. So the first
 // failure is told to the owner of the Node, who is to close it; started again,
-// it reads what there is.
+// it reads what there is. And what it reads is what was written.
 type guard struct {
 	*wal.WAL
 	dir     string
@@ -66,7 +68,40 @@ func (g *guard) StoreLogs(logs []*raft.Log) error {
 	if err := g.before(); err != nil {
 		return err
 	}
-	return g.after(g.WAL.StoreLogs(logs))
+	checked := make([]*raft.Log, len(logs))
+	for i, l := range logs {
+		c := *l
+		c.Extensions = binary.BigEndian.AppendUint32(slices.Clone(l.Extensions), checksum(l))
+		checked[i] = &c
+	}
+	return g.after(g.WAL.StoreLogs(checked))
+}
+
+// GetLog implements raft.LogStore.
+func (g *guard) GetLog(index uint64, l *raft.Log) error {
+	if err := g.WAL.GetLog(index, l); err != nil {
+		return err
+	}
+	end := len(l.Extensions) - crc32.Size
+	if end < 0 {
+		return errors.New("it has no checksum")
+	}
+	sum := binary.BigEndian.Uint32(l.Extensions[end:])
+	if l.Extensions = l.Extensions[:end]; checksum(l) != sum {
+		return errors.New("its checksum does not match")
+	}
+	return nil
+}
+
+// checksum is the CRC-32C of what an entry means. It lies behind the entry's
+// extensions, since raft-wal does not check entries once they are written, and
+// what a leader reads it sends to the others.
+func checksum(l *raft.Log) uint32 {
+	head := binary.BigEndian.AppendUint64(nil, l.Index)
+	head = binary.BigEndian.AppendUint64(head, l.Term)
+	head = binary.BigEndian.AppendUint64(head, uint64(len(l.Data)))
+	sum := crc32.Checksum(append(head, byte(l.Type)), castagnoli())
+	return crc32.Update(crc32.Update(sum, castagnoli(), l.Data), castagnoli(), l.Extensions)
 }
 
 // DeleteRange implements raft.LogStore.
@@ -74,7 +109,25 @@ func (g *guard) DeleteRange(first, last uint64) error {
 	if err := g.before(); err != nil {
 		return err
 	}
+	if err := g.settle(); err != nil {
+		return err
+	}
 	return g.after(g.WAL.DeleteRange(first, last))
+}
+
+// settle waits until raft-wal has begun its next segment, if it is about to: it
+// does so beside its caller, and takes the wrong segment for the full one when
+// the log is cut meanwhile. Only StoreLogs waits for that. An entry with index 0
+// it then refuses, unless the log is empty; but then no segment is full.
+func (g *guard) settle() error {
+	last, err := g.LastIndex()
+	if err != nil {
+		return err
+	}
+	if last > 0 {
+		_ = g.WAL.StoreLogs([]*raft.Log{{}}) // always an error
+	}
+	return nil
 }
 
 // Set implements raft.StableStore.
@@ -103,17 +156,4 @@ func (g *guard) stable(write func() error) error {
 		<-g.closing
 	}
 	return nil
-}
-
-// filer opens sealed segments that lack an index, which raft-wal leaves when it
-// cuts off the end of its last segment: it seals that without writing an index,
-// and refuses it at the next start. Such a segment is read as one that was not
-// sealed, entry by entry.
-type filer struct{ *segment.Filer }
-
-func (f filer) Open(info types.SegmentInfo) (types.SegmentReader, error) {
-	if info.IndexStart == 0 {
-		return f.RecoverTail(info)
-	}
-	return f.Filer.Open(info)
 }

@@ -9,8 +9,11 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 
 	"tribune/impl/host"
@@ -45,10 +48,14 @@ func (m *metaStore) Load(dir string) (types.PersistentState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.file = path.Join(dir, metaFile)
+	// Its name may not be durable: the process may have ended because that failed.
+	if err := m.fs.SyncDir(dir); err != nil {
+		return types.PersistentState{}, err
+	}
 	b, err := host.ReadFile(m.fs, m.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		m.meta = meta{Stable: map[string][]byte{}}
-		return m.meta.Log, nil
+		return m.meta.Log, m.unused(dir)
 	}
 	if err != nil {
 		return types.PersistentState{}, err
@@ -56,7 +63,59 @@ func (m *metaStore) Load(dir string) (types.PersistentState, error) {
 	if m.meta, err = decodeMeta(b); err != nil {
 		return types.PersistentState{}, fmt.Errorf("%s is corrupt: %w", m.file, err)
 	}
+	if err := m.recoverTail(dir); err != nil {
+		return types.PersistentState{}, err
+	}
 	return m.meta.Log, nil
+}
+
+// unused returns an error if a directory without a meta file holds segments:
+// raft-wal would delete them.
+func (m *metaStore) unused(dir string) error {
+	entries, err := m.fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if path.Ext(e.Name()) == ".wal" {
+			return fmt.Errorf("%s is missing, though there is %s", m.file, e.Name())
+		}
+	}
+	return nil
+}
+
+// recoverTail repairs the segment that was being written. If it is full it does
+// what raft-wal had begun when the process ended: that makes the segment full on
+// disk first, and then writes here that it is and that another one follows. A
+// segment that is full only on disk it would open for writing, and refuse every
+// write.
+func (m *metaStore) recoverTail(dir string) error {
+	s := m.meta.Log
+	if len(s.Segments) == 0 {
+		return nil
+	}
+	s.Segments = slices.Clone(s.Segments)
+	tail := &s.Segments[len(s.Segments)-1]
+	if !tail.SealTime.IsZero() {
+		return nil
+	}
+	found, err := repair(m.fs, path.Join(dir, segment.FileName(*tail)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its creation is what was not finished
+	}
+	if err != nil {
+		return err
+	}
+	if found.index == 0 {
+		return nil
+	}
+	tail.SealTime, tail.IndexStart, tail.MaxIndex = time.Now(), found.index, tail.BaseIndex+found.entries-1
+	s.Segments = append(s.Segments, types.SegmentInfo{
+		ID: s.NextSegmentID, BaseIndex: tail.MaxIndex + 1, MinIndex: tail.MaxIndex + 1,
+		SizeLimit: tail.SizeLimit, Codec: tail.Codec, CreateTime: time.Now(),
+	})
+	s.NextSegmentID++
+	return m.replace(meta{Log: s, Stable: m.meta.Stable})
 }
 
 func decodeMeta(b []byte) (meta, error) {

@@ -44,7 +44,7 @@ type snapshotStore struct {
 const keptSnapshots = 2
 
 func openSnapshots(fsys host.FS, dir string, log *slog.Logger) (*snapshotStore, error) {
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+	if err := host.MakeDir(fsys, dir, 0o700); err != nil {
 		return nil, err
 	}
 	s := &snapshotStore{fsys, dir, log}
@@ -57,7 +57,8 @@ func openSnapshots(fsys host.FS, dir string, log *slog.Logger) (*snapshotStore, 
 			return nil, fmt.Errorf("removing what a crash left of a snapshot: %w", err)
 		}
 	}
-	return s, nil
+	// The newest may have its name only since a sync failed.
+	return s, fsys.SyncDir(dir)
 }
 
 // names lists the files with a suffix, newest first.
@@ -194,6 +195,41 @@ func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
 		_ = r.Close() // only read
 	}
 	return list, nil
+}
+
+// check returns an error if the snapshots and the log, which holds the entries
+// first to last, do not make up a state together. raft can do without a snapshot
+// that is corrupt if the log leads from an older one, or from the start, beyond
+// it.
+func (s *snapshotStore) check(first, last uint64) error {
+	names, err := s.names(snapshotSuffix)
+	if err != nil {
+		return err
+	}
+	var whole, lost uint64 // up to which entries snapshots are whole, and corrupt
+	var corrupt error
+	for _, name := range names {
+		meta, r, err := s.Open(strings.TrimSuffix(name, snapshotSuffix))
+		if err == nil {
+			_ = r.Close() // only read
+			whole = meta.Index
+			break
+		}
+		if corrupt != nil {
+			continue
+		}
+		corrupt = err
+		if _, err := fmt.Sscanf(name, "%x-%x", new(uint64), &lost); err != nil {
+			return fmt.Errorf("%s is no name of a snapshot", path.Join(s.dir, name))
+		}
+	}
+	switch {
+	case corrupt != nil && (first == 0 || first > whole+1 || last < lost):
+		return corrupt
+	case first > whole+1:
+		return fmt.Errorf("%s holds no snapshot up to entry %d, where the log begins", s.dir, first)
+	}
+	return nil
 }
 
 // Open implements raft.SnapshotStore. It checks the whole file before the first

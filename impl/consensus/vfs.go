@@ -1,9 +1,6 @@
 package consensus
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"os"
 	"path"
 	"sync"
@@ -56,39 +53,7 @@ func (v vfs) OpenReader(dir, name string) (types.ReadableFile, error) {
 }
 
 func (v vfs) OpenWriter(dir, name string) (types.WritableFile, error) {
-	f, err := v.fs.OpenFile(path.Join(dir, name), os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := harden(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// harden writes a file's bytes once more and syncs them. It is for the segment
-// that was being written when the server last stopped, perhaps because a sync
-// had failed: then what is read may lie in the page cache only, which takes it
-// for clean, so a sync alone would not bring it to the disk (Rebello et al., Can
-// Applications Recover from fsync Failures?, 2020). Parts that are zero were
-// never written, or lose nothing.
-func harden(f host.File) error {
-	buffer, zero := make([]byte, 64<<10), make([]byte, 64<<10)
-	for at := int64(0); ; {
-		n, err := f.ReadAt(buffer, at)
-		if n > 0 && !bytes.Equal(buffer[:n], zero[:n]) {
-			if _, err := f.WriteAt(buffer[:n], at); err != nil {
-				return err
-			}
-		}
-		at += int64(n)
-		if errors.Is(err, io.EOF) {
-			return f.Sync()
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return v.fs.OpenFile(path.Join(dir, name), os.O_RDWR, 0)
 }
 
 // segmentFile is a new file of the log, whose name becomes durable with its first

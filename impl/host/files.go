@@ -1,11 +1,31 @@
 package host
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path"
 )
+
+// MakeDir creates a directory and its missing parents, durably.
+func MakeDir(fsys FS, name string, perm fs.FileMode) error {
+	parent := path.Dir(name)
+	if _, err := fsys.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := MakeDir(fsys, parent, perm); err != nil {
+			return err
+		}
+	}
+	if err := fsys.MkdirAll(name, perm); err != nil {
+		return err
+	}
+	// Also when it was there: a process that was killed may not have come to this.
+	if err := fsys.SyncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("creating %s: %w", name, err)
+	}
+	return nil
+}
 
 // ReadFile returns the content of a file.
 func ReadFile(fsys FS, name string) ([]byte, error) {
@@ -13,7 +33,7 @@ func ReadFile(fsys FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(f)
+	b, err := readAll(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -21,6 +41,17 @@ func ReadFile(fsys FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	return b, nil
+}
+
+func readAll(f File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead)
+	_, err = b.ReadFrom(f)
+	return b.Bytes(), err
 }
 
 // ReplaceFile gives the file name the content data, durably and all at once: a

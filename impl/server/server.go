@@ -127,7 +127,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.rpc = rpc.Serve(s.port, s.endpoints()...)
-	if err := c.Host.FS().MkdirAll(path.Join(c.DataDir, "serf"), 0o700); err != nil {
+	if err := host.MakeDir(c.Host.FS(), path.Join(c.DataDir, "serf"), 0o700); err != nil {
 		return err
 	}
 	s.pool, err = gossip.Start(ctx, gossip.Config{
