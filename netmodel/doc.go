@@ -36,6 +36,15 @@ func (u Uniform) Name() string { return u.Called }
 // Link implements Model.
 func (u Uniform) Link(string, string) Link { return u.Each }
 
+// Altered is a model whose links are changed.
+type Altered struct {
+	Model
+	Change func(Link) Link
+}
+
+// Link implements Model.
+func (a Altered) Link(from, to string) Link { return a.Change(a.Model.Link(from, to)) }
+
 // LAN is a datacenter's network: a quarter of a millisecond one way in the
 // median, with a tail that now and then reaches a few milliseconds.
 func LAN() Model {

@@ -18,6 +18,15 @@ func (p Plan) Explain() string {
 	}
 	fmt.Fprintf(&b, "\n\n%d servers and %d clients on the network %q, raft multiplier %d.\n",
 		s.Topology.Servers, s.Topology.Clients, s.Network.Model, s.Agent.RaftMultiplier)
+	if s.Network.Latency.Duration > 0 {
+		fmt.Fprintf(&b, "A packet takes %v in the median, one way.\n", s.Network.Latency)
+	}
+	if s.Network.Loss > 0 {
+		fmt.Fprintf(&b, "%.2f %% of packets are lost.\n", 100*s.Network.Loss)
+	}
+	if s.Network.Bandwidth > 0 {
+		fmt.Fprintf(&b, "Each link carries %d bits per second.\n", s.Network.Bandwidth)
+	}
 	if s.Agent.SnapshotThreshold > 0 {
 		fmt.Fprintf(&b, "A snapshot is due after %d entries, of which %d stay in the log.\n", s.Agent.SnapshotThreshold, s.Agent.TrailingLogs)
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,14 +90,24 @@ func lineOf(text []byte, word string) int {
 	return 1
 }
 
+// knownKeys lists all keys that a file may have, at any depth.
 func knownKeys() []string {
-	return []string{
-		"name", "about", "storm", "topology", "network", "agent", "disk", "clocks", "workload", "faults", "duration",
-		"recovery", "checks", "seeds", "servers", "clients", "model", "raft_multiplier", "raft_snapshot_threshold",
-		"raft_trailing_logs", "sync", "write", "skew", "rates", "rate", "keys", "reads", "mix", "stick", "timeout", "kind", "at", "for",
-		"every", "jitter", "target", "shape", "duplicate", "reorder", "by", "period", "size", "protocol", "file", "leader",
-		"converge", "linearizable", "invariants",
+	var keys []string
+	var walk func(t reflect.Type)
+	walk = func(t reflect.Type) {
+		if t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct || t == reflect.TypeFor[Duration]() {
+			return
+		}
+		for f := range t.Fields() {
+			keys = append(keys, f.Tag.Get("yaml"))
+			walk(f.Type)
+		}
 	}
+	walk(reflect.TypeFor[Scenario]())
+	return keys
 }
 
 // meant suggests the known word that is nearest to one that is not known.
@@ -178,6 +189,10 @@ func (v *validator) check() {
 	if _, err := netmodel.Named(s.Network.Model); err != nil {
 		v.fail("$.network.model", "network.model: %v", err)
 	}
+	v.probability("$.network.loss", "network.loss", s.Network.Loss)
+	if s.Network.Latency.Duration < 0 || s.Network.Bandwidth < 0 {
+		v.fail("$.network", "network: latency and bandwidth cannot be negative")
+	}
 	v.between("$.agent.raft_multiplier", "agent.raft_multiplier", s.Agent.RaftMultiplier, 1, 10)
 	v.between("$.workload.keys", "workload.keys", s.Workload.Keys, 1, 10000)
 	v.between("$.seeds", "seeds", s.Seeds, 1, 1000)
@@ -201,9 +216,10 @@ func (v *validator) check() {
 		v.fail("$.duration", "duration: must be more than zero")
 	}
 	v.clocks()
-	for place, word := range map[string]string{"linearizable": s.Checks.Linearizable, "invariants": s.Checks.Invariants, "recovery": s.Checks.Recovery} {
-		v.oneOf("$.checks."+place, "checks."+place, word, []string{"holds", "violated"})
-	}
+	expectations := []string{"holds", "violated"}
+	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
+	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
+	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
 	for i, f := range s.Faults {
 		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
 	}
@@ -248,16 +264,40 @@ func (v *validator) fault(place string, f Fault) {
 	if f.Protocol != "" {
 		v.oneOf(place+".protocol", "protocol", f.Protocol, []string{"tcp", "udp"})
 	}
-	for name, p := range map[string]float64{"duplicate": f.Duplicate, "reorder": f.Reorder} {
-		if p < 0 || p > 1 {
-			v.fail(place+"."+name, "%s: %v is not a probability between 0 and 1", name, p)
-		}
-	}
+	v.amounts(place, f)
 	if f.At.Duration > v.scenario.Duration.Duration {
 		v.fail(place+".at", "at: %v is after the end of the phase with faults, %v", f.At.Duration, v.scenario.Duration.Duration)
 	}
 	if f.Every.Duration < 0 || f.For.Duration < 0 || f.At.Duration < 0 {
 		v.fail(place, "times cannot be negative")
+	}
+}
+
+func (v *validator) probability(place, what string, p float64) {
+	if p < 0 || p > 1 {
+		v.fail(place, "%s: %v is not a probability between 0 and 1", what, p)
+	}
+}
+
+// amounts checks how hard a fault is.
+func (v *validator) amounts(place string, f Fault) {
+	v.probability(place+".duplicate", "duplicate", f.Duplicate)
+	v.probability(place+".reorder", "reorder", f.Reorder)
+	switch {
+	case f.Kind == "clock-drift" && (f.Rate < 0.1 || f.Rate > 10):
+		v.fail(place+".rate", "rate: %v of true time is not between 0.1 and 10", f.Rate)
+	case f.Kind != "clock-drift":
+		v.probability(place+".rate", "rate", f.Rate)
+	}
+	switch {
+	case f.Kind == "loss" && f.Rate == 0 && f.Duplicate == 0 && f.Reorder == 0:
+		v.fail(place, "a fault of kind %q needs rate, duplicate or reorder", f.Kind)
+	case f.Kind != "clock-jump" && f.By.Duration < 0:
+		v.fail(place+".by", "by: %v is less than nothing; only a clock jumps back", f.By)
+	case f.Kind == "flap" && f.By.Duration >= f.Period.Duration:
+		v.fail(place+".by", "by: links that are down for %v of every %v are never up", f.By, f.Period)
+	case f.Size < 0:
+		v.fail(place+".size", "size: %d bytes are less than none", f.Size)
 	}
 }
 

@@ -1,9 +1,12 @@
 package scenarios
 
 import (
+	"cmp"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,7 +37,7 @@ type Strike struct {
 	Begin time.Duration
 	For   time.Duration
 	Hits  []string // servers; ["leader"] is found out when it strikes
-	Index int      // of the fault in the scenario, for its streams
+	ID    string   // of the fault in the scenario, for its streams
 	Turn  int      // counts the strikes of one fault
 }
 
@@ -63,28 +66,34 @@ func NewPlan(s Scenario, seed uint64) Plan {
 		}
 		p.Servers = append(p.Servers, sp)
 	}
-	for i, f := range s.Faults {
-		p.Strikes = append(p.Strikes, p.strikes(i, f)...)
+	for i, id := range identities(s.Faults) {
+		p.Strikes = append(p.Strikes, p.strikes(id, s.Faults[i])...)
 	}
-	slices.SortStableFunc(p.Strikes, func(a, b Strike) int { return int(a.Begin - b.Begin) })
+	slices.SortStableFunc(p.Strikes, func(a, b Strike) int { return cmp.Compare(a.Begin, b.Begin) })
 	return p
+}
+
+// identities names faults by what they are and not by their place in the list, so
+// that taking one away leaves the draws of the others as they were. Only those
+// that are alike are numbered.
+func identities(faults []Fault) []string {
+	seen := map[string]int{}
+	ids := make([]string, len(faults))
+	for i, f := range faults {
+		id := strings.Join([]string{f.Kind, f.Shape, f.Target, f.Protocol, f.File, f.At.String()}, " ")
+		seen[id]++
+		ids[i] = fmt.Sprintf("%s #%d", id, seen[id])
+	}
+	return ids
 }
 
 func (p Plan) names() []string { return serverNames(p.Scenario.Topology.Servers) }
 
-func (p Plan) strikes(index int, f Fault) []Strike {
-	// The name of the fault's kind and how many of that kind come before it,
-	// not its place in the list: removing another fault must not change it.
-	same := 0
-	for _, other := range p.Scenario.Faults[:index] {
-		if other.Kind == f.Kind {
-			same++
-		}
-	}
-	r := stream(p.Seed, "planner "+f.Kind+" "+string(rune('0'+same)))
+func (p Plan) strikes(id string, f Fault) []Strike {
+	r := stream(p.Seed, "planner "+id)
 	var all []Strike
 	for at := f.At.Duration; at <= p.Scenario.Duration.Duration; at += f.Every.Duration {
-		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: p.hits(f, r), Index: index, Turn: len(all)}
+		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: p.hits(f, r), ID: id, Turn: len(all)}
 		if f.Jitter.Duration > 0 {
 			st.Begin += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
 		}

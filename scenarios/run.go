@@ -40,7 +40,7 @@ type run struct {
 // execute carries out a plan and writes messages and the result to to.
 func execute(o Order, to io.Writer) error {
 	plan := NewPlan(o.Scenario, o.Seed)
-	model, err := netmodel.Named(plan.Scenario.Network.Model)
+	model, err := plan.Scenario.Network.build()
 	if err != nil {
 		return err
 	}

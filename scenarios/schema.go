@@ -1,6 +1,10 @@
 package scenarios
 
-import "time"
+import (
+	"time"
+
+	"tribune/netmodel"
+)
 
 // Scenario is what a file says.
 type Scenario struct {
@@ -26,9 +30,32 @@ type Topology struct {
 	Clients int `yaml:"clients"`
 }
 
-// Network names a model of package netmodel.
+// Network names a model of package netmodel, and what is to be otherwise in it.
 type Network struct {
-	Model string `yaml:"model"`
+	Model     string   `yaml:"model"`
+	Latency   Duration `yaml:"latency"`   // median one way; 0: the model's
+	Loss      float64  `yaml:"loss"`      // probability; 0: the model's
+	Bandwidth int64    `yaml:"bandwidth"` // bits per second; 0: the model's
+}
+
+// build returns the model.
+func (n Network) build() (netmodel.Model, error) {
+	base, err := netmodel.Named(n.Model)
+	if err != nil {
+		return nil, err
+	}
+	return netmodel.Altered{Model: base, Change: func(l netmodel.Link) netmodel.Link {
+		if n.Latency.Duration > 0 {
+			l.Latency = netmodel.LogNormal(n.Latency.Duration, 0.3)
+		}
+		if n.Loss > 0 {
+			l.Loss = netmodel.Bernoulli(n.Loss)
+		}
+		if n.Bandwidth > 0 {
+			l.Bandwidth = n.Bandwidth
+		}
+		return l
+	}}, nil
 }
 
 // Agent are settings of the agents.

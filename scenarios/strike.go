@@ -118,7 +118,7 @@ func all(nodes []*sim.Node, begin func(*sim.Node) func()) func() {
 }
 
 // name of a rule, for its streams of draws.
-func (s Strike) name() string { return fmt.Sprintf("%s %d/%d", s.Kind, s.Index, s.Turn) }
+func (s Strike) name() string { return fmt.Sprintf("%s/%d", s.ID, s.Turn) }
 
 func (n *nemesis) network(s Strike, hits []string) func() {
 	names := n.run.plan.names()

@@ -320,3 +320,68 @@ func TestDatagramsArriveOrAreLostWhole(t *testing.T) {
 		}
 	})
 }
+
+// arrivals returns when the datagrams that a and c send to b, one each every
+// millisecond, arrive there.
+func arrivals(t *testing.T, seed uint64, rules []simnet.Rule) map[string][]string {
+	got := map[string][]string{}
+	world(t, seed, netmodel.WAN(), func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
+		for _, r := range rules {
+			n.Add(r)
+		}
+		at, err := hosts["b"].ListenPacket(t.Context(), "udp", ":53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, from := range []string{"a", "c"} {
+			c, err := hosts[from].Dial(t.Context(), "udp", "b:53")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for i := range 50 {
+					_, _ = c.Write([]byte{from[0], byte(i)}) // what is lost is the point
+					time.Sleep(time.Millisecond)
+				}
+				_ = c.Close()
+			}()
+		}
+		start := time.Now()
+		_ = at.SetReadDeadline(start.Add(time.Minute))
+		for b := make([]byte, 10); ; {
+			if _, _, err := at.ReadFrom(b); err != nil {
+				break
+			}
+			got[string(b[:1])] = append(got[string(b[:1])], fmt.Sprint(b[1], time.Since(start)))
+		}
+		_ = at.Close()
+	})
+	return got
+}
+
+// TestWhatARuleDoesToOneLinkIsNothingToTheOthers adds rules that concern one link,
+// and rules that are taken away again before any packet.
+func TestWhatARuleDoesToOneLinkIsNothingToTheOthers(t *testing.T) {
+	onlyA := simnet.Between([]string{"a"}, []string{"b"})
+	everywhere := []simnet.Rule{
+		simnet.Lose("loss", nil, netmodel.Bernoulli(0.1)),
+		simnet.Reorder("reorder", nil, 0.3, 20*time.Millisecond),
+	}
+	for seed := range uint64(20) {
+		want := arrivals(t, seed, everywhere)
+		for _, r := range []simnet.Rule{
+			simnet.Block("cut", onlyA),
+			simnet.Lose("more loss", onlyA, netmodel.Bernoulli(0.5)),
+			simnet.Slow("slow", onlyA, netmodel.LogNormal(time.Second, 0.5)),
+			simnet.Duplicate("double", onlyA, 0.5, time.Second),
+		} {
+			got := arrivals(t, seed, slices.Concat([]simnet.Rule{r}, everywhere))
+			if !slices.Equal(got["c"], want["c"]) {
+				t.Errorf("seed %d: with %q from a to b, from c to b\n%v\nwant\n%v", seed, r.Name, got["c"], want["c"])
+			}
+			if slices.Equal(got["a"], want["a"]) {
+				t.Errorf("seed %d: %q does nothing", seed, r.Name)
+			}
+		}
+	}
+}
