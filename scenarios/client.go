@@ -246,10 +246,11 @@ func (r *run) readAll(done chan<- error) sim.Program {
 				time.Sleep(500 * time.Millisecond)
 			}
 			if o.Outcome != linearizability.OK {
-				err = errors.Join(err, fmt.Errorf("%s cannot be read: %s", key, o.Error))
+				done <- fmt.Errorf("%s cannot be read: %s", key, o.Error)
+				return nil
 			}
 		}
-		done <- err
+		done <- nil
 		return nil
 	}
 }

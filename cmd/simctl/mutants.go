@@ -73,9 +73,10 @@ func hunt(ctx context.Context, m mutants.Mutant, dir string) (bool, error) {
 		if r.OK() {
 			continue
 		}
+		fmt.Printf("  caught by %s, seed %d, after %v of virtual time\n", m.Scenario, seed, virtual.Round(time.Second))
 		for _, v := range r.Verdicts {
 			if !v.OK {
-				fmt.Printf("  caught by %s after %d seeds and %v of virtual time: %s %s\n", m.Scenario, seed, virtual.Round(time.Second), v.Check, v.Text)
+				fmt.Printf("    %s: %s\n", v.Check, v.Text)
 			}
 		}
 		return innocent(ctx, *all[0], seed)

@@ -39,7 +39,11 @@ type Config struct {
 	FSM raft.FSM
 	// Stream carries raft's connections to and from other servers.
 	Stream raft.StreamLayer
-	Logger *slog.Logger
+	// Address returns where another server is now, and "" if that is not known.
+	// Then, and without it, the address in the raft group is taken, which is old
+	// while servers that moved have no leader to write down the new one.
+	Address func(id string) string
+	Logger  *slog.Logger
 
 	// Multiplier scales raft's timing: 1 is a heartbeat timeout of one second,
 	// an election timeout of one second and a leader lease of half a second.
@@ -137,13 +141,29 @@ func (n *Node) start(c Config) error {
 		// No pipeline: in raft 1.8 a sender that waits for its turn in one waits
 		// for ever when the reader of the answers has given the pipeline up, and
 		// then that follower gets no entries, and the server cannot stop.
-		MaxRPCsInFlight: 1,
+		MaxRPCsInFlight:       1,
+		ServerAddressProvider: whereabouts{c.Address},
 	})
 	if err := n.startRaft(c); err != nil {
 		return errors.Join(err, n.transport.Close())
 	}
 	return nil
 }
+
+// whereabouts implements raft.ServerAddressProvider.
+type whereabouts struct{ address func(id string) string }
+
+// ServerAddr implements raft.ServerAddressProvider.
+func (w whereabouts) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if w.address != nil {
+		if a := w.address(string(id)); a != "" {
+			return raft.ServerAddress(a), nil
+		}
+	}
+	return "", errUnknownAddress
+}
+
+var errUnknownAddress = errors.New("where the server is is not known")
 
 // startRaft starts raft. It panics when it cannot write its term.
 func (n *Node) startRaft(c Config) (err error) {

@@ -224,6 +224,35 @@ func TestAServerThatMovedIsFoundUnderItsNewAddress(t *testing.T) {
 	})
 }
 
+// TestServersThatAllMovedFindEachOther restarts a whole cluster under other
+// addresses, as containers get them: none of those in the raft group is right,
+// and there is no leader to change them.
+func TestServersThatAllMovedFindEachOther(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.cluster(3)
+		w.mustPut(1, "key", "v")
+		for i := 1; i <= 3; i++ {
+			w.close(i)
+		}
+		for i := 1; i <= 3; i++ {
+			moved := w.config(i + 3)
+			w.start(i, func(c *server.Config) {
+				c.Host, c.RPCBind, c.RPCAdvertise, c.LANBind, c.LANAdvertise = moved.Host, moved.RPCBind, moved.RPCAdvertise, moved.LANBind, moved.LANAdvertise
+			})
+		}
+		for i := 2; i <= 3; i++ {
+			if _, err := w.servers[i].Join(w.Context(), []string{addr(4).String()}); err != nil {
+				w.Fatal(err)
+			}
+		}
+		w.wantGet(w.leader(), "key", consistent(), "v")
+		w.within(time.Minute, "the new addresses", func() bool {
+			peers, err := w.servers[w.leader()].RaftPeers(w.Context(), api.QueryOptions{})
+			return err == nil && slices.Equal(peers, []string{"10.0.0.4:8300", "10.0.0.5:8300", "10.0.0.6:8300"})
+		})
+	})
+}
+
 func TestTwoClustersThatMeetStayTwo(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.start(1)

@@ -80,6 +80,7 @@ type Server struct {
 
 	tenure  tenure
 	quorum  quorum
+	book    addressBook
 	members chan struct{} // they changed: the leader looks again
 
 	ctx  context.Context // ends when the server closes
@@ -120,7 +121,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.client = rpc.NewClient(s.port)
 	s.raft, err = consensus.Open(consensus.Config{
 		ID: c.NodeID, FS: c.Host.FS(), Dir: path.Join(c.DataDir, "raft"), FSM: s.fsm, Stream: s.port.Raft(),
-		Logger: s.log, Multiplier: c.Raft.Multiplier, SnapshotThreshold: c.Raft.SnapshotThreshold,
+		Address: s.book.find, Logger: s.log, Multiplier: c.Raft.Multiplier, SnapshotThreshold: c.Raft.SnapshotThreshold,
 		SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: c.Raft.TrailingLogs,
 	})
 	if err != nil {
@@ -164,6 +165,7 @@ func (s *Server) tags() map[string]string {
 // watchMembers acts on every change of membership: bootstrap, the connections
 // to other servers, and the leader's reconciliation.
 func (s *Server) watchMembers() {
+	s.book.write(s.peers())
 	done := s.bootstrap()
 	for {
 		var again <-chan time.Time
@@ -175,6 +177,7 @@ func (s *Server) watchMembers() {
 			return
 		case <-again:
 		case <-s.pool.Changed():
+			s.book.write(s.peers())
 			select {
 			case s.members <- struct{}{}:
 			default:
