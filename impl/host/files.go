@@ -65,6 +65,7 @@ func ReplaceFile(fsys FS, name string, data []byte) error {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	if err := fsys.Rename(temp, name); err != nil {
+		_ = fsys.Remove(temp)
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	if err := fsys.SyncDir(path.Dir(name)); err != nil {

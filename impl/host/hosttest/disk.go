@@ -26,7 +26,7 @@ type Disk struct {
 	mu    sync.Mutex
 	live  map[string]*inode // what programs see, by clean path
 	kept  map[string]*inode // what a power failure leaves
-	locks map[string]bool
+	locks map[string]*lock
 	boot  int // counts power failures: open files do not outlive one
 	fault func(op, name string) error
 }
@@ -47,7 +47,7 @@ var errDown = errors.New("the disk was without power since this was opened")
 // NewDisk returns an empty disk.
 func NewDisk() *Disk {
 	root := &inode{dir: true}
-	return &Disk{live: map[string]*inode{"/": root}, kept: map[string]*inode{"/": root}, locks: map[string]bool{}}
+	return &Disk{live: map[string]*inode{"/": root}, kept: map[string]*inode{"/": root}, locks: map[string]*lock{}}
 }
 
 // Fail asks fault before every operation that changes something or syncs
@@ -76,7 +76,7 @@ func (d *Disk) PowerFailure(r *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.boot++
-	d.locks = map[string]bool{}
+	d.locks = map[string]*lock{}
 	names := maps.Clone(d.live)
 	maps.Copy(names, d.kept)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -152,6 +152,22 @@ func (n *inode) sync() {
 	n.kept = kept
 }
 
+// place returns why nothing can be at a name: its directory is missing, or is a
+// file. The caller holds mu.
+func (d *Disk) place(op, name string) error {
+	at := path.Dir(clean(name))
+	if n := d.live[at]; n != nil && n.dir {
+		return nil
+	}
+	for d.live[at] == nil {
+		at = path.Dir(at)
+	}
+	if d.live[at].dir {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return &fs.PathError{Op: op, Path: name, Err: syscall.ENOTDIR}
+}
+
 func clean(name string) string { return path.Clean("/" + name) }
 
 // OpenFile implements host.FS.
@@ -159,11 +175,16 @@ func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := clean(name)
-	n := d.live[p]
+	if err := d.place("open", name); err != nil {
+		return nil, err
+	}
+	n, writes := d.live[p], flag&(os.O_WRONLY|os.O_RDWR) != 0
 	switch {
 	case n != nil && flag&os.O_EXCL != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
-	case n == nil && flag&os.O_CREATE == 0, d.live[path.Dir(p)] == nil:
+	case n != nil && n.dir && (writes || flag&os.O_CREATE != 0):
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	case n == nil && flag&os.O_CREATE == 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	case n == nil:
 		if err := d.failing("create", name); err != nil {
@@ -178,7 +199,10 @@ func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error)
 		}
 		n.resize(0)
 	}
-	return &file{disk: d, boot: d.boot, name: name, node: n, append: flag&os.O_APPEND != 0}, nil
+	return &file{
+		disk: d, boot: d.boot, name: name, node: n,
+		reads: flag&os.O_WRONLY == 0, writes: writes, append: flag&os.O_APPEND != 0,
+	}, nil
 }
 
 // MkdirAll implements host.FS.
@@ -206,8 +230,8 @@ func (d *Disk) ReadDir(name string) ([]fs.DirEntry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dir := clean(name)
-	if n := d.live[dir]; n == nil || !n.dir {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	if err := d.place("open", path.Join(dir, "entry")); err != nil {
+		return nil, err
 	}
 	var found []fs.DirEntry
 	for p, n := range d.live {
@@ -224,25 +248,42 @@ func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.live[clean(name)]
+	if err := d.place("stat", name); n == nil && err != nil {
+		return nil, err
+	}
 	if n == nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
 	return info{path.Base(name), int64(len(n.live)), n.dir}, nil
 }
 
-// Rename implements host.FS, for files.
+// Rename implements host.FS, for files; of a directory it is
+// errors.ErrUnsupported.
 func (d *Disk) Rename(oldName, newName string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	from, to := clean(oldName), clean(newName)
-	if d.live[from] == nil || d.live[path.Dir(to)] == nil {
-		return &fs.PathError{Op: "rename", Path: oldName, Err: fs.ErrNotExist}
+	if err := cmp.Or(d.place("rename", oldName), d.place("rename", newName)); err != nil {
+		return err
+	}
+	var why error
+	switch old, replaced := d.live[from], d.live[to]; {
+	case old == nil:
+		why = fs.ErrNotExist
+	case replaced != nil && replaced.dir:
+		why = fs.ErrExist
+	case old.dir:
+		why = errors.ErrUnsupported
+	}
+	if why != nil {
+		return &fs.PathError{Op: "rename", Path: oldName, Err: why}
 	}
 	if err := d.failing("rename", newName); err != nil {
 		return err
 	}
-	d.live[to] = d.live[from]
+	moved := d.live[from]
 	delete(d.live, from)
+	d.live[to] = moved
 	return nil
 }
 
@@ -250,13 +291,19 @@ func (d *Disk) Rename(oldName, newName string) error {
 func (d *Disk) Remove(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.live[clean(name)] == nil {
+	p := clean(name)
+	if d.live[p] == nil {
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
+	}
+	for other := range d.live {
+		if path.Dir(other) == p && other != p {
+			return &fs.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY}
+		}
 	}
 	if err := d.failing("remove", name); err != nil {
 		return err
 	}
-	delete(d.live, clean(name))
+	delete(d.live, p)
 	return nil
 }
 
@@ -297,21 +344,41 @@ func (d *Disk) SyncDir(name string) error {
 func (d *Disk) Lock(name string) (io.Closer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.locks[clean(name)] {
+	p := clean(name)
+	if err := d.place("lock", name); err != nil {
+		return nil, err
+	}
+	if d.locks[p] != nil {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: syscall.EWOULDBLOCK}
 	}
-	d.locks[clean(name)] = true
-	return unlocker(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.locks, clean(name))
-	}), nil
+	if d.live[p] == nil {
+		if err := d.failing("create", name); err != nil {
+			return nil, err
+		}
+		d.live[p] = &inode{}
+	}
+	l := &lock{disk: d, name: name}
+	d.locks[p] = l
+	return l, nil
 }
 
-type unlocker func()
+// lock is a lock that somebody took. Its fields belong to Disk.mu.
+type lock struct {
+	disk   *Disk
+	name   string
+	closed bool
+}
 
-func (u unlocker) Close() error {
-	u()
+func (l *lock) Close() error {
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	if l.closed {
+		return &fs.PathError{Op: "close", Path: l.name, Err: fs.ErrClosed}
+	}
+	l.closed = true
+	if p := clean(l.name); l.disk.locks[p] == l { // else a power failure took it
+		delete(l.disk.locks, p)
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"syscall"
 )
 
 // file is an open file. Its fields belong to Disk.mu.
@@ -12,6 +13,8 @@ type file struct {
 	boot   int
 	name   string
 	node   *inode
+	reads  bool // it was opened for that
+	writes bool
 	append bool
 	offset int64
 	closed bool
@@ -44,8 +47,24 @@ func (f *file) Stat() (fs.FileInfo, error) {
 	return info{path.Base(f.name), int64(len(f.node.live)), f.node.dir}, nil
 }
 
+// refuse returns why a place in the file cannot be read or written.
+func (f *file) refuse(op string, allowed bool, at int64) error {
+	switch {
+	case !allowed:
+		return &fs.PathError{Op: op, Path: f.name, Err: syscall.EBADF}
+	case f.node.dir:
+		return &fs.PathError{Op: op, Path: f.name, Err: syscall.EISDIR}
+	case at < 0:
+		return &fs.PathError{Op: op, Path: f.name, Err: syscall.EINVAL}
+	}
+	return nil
+}
+
 // readAt needs the lock.
 func (f *file) readAt(b []byte, at int64) (int, error) {
+	if err := f.refuse("read", f.reads, at); err != nil {
+		return 0, err
+	}
 	if err := f.disk.failing("read", f.name); err != nil {
 		return 0, err
 	}
@@ -84,6 +103,9 @@ func (f *file) Read(b []byte) (int, error) {
 
 // writeAt needs the lock.
 func (f *file) writeAt(b []byte, at int64) (int, error) {
+	if err := f.refuse("write", f.writes, at); err != nil {
+		return 0, err
+	}
 	err := f.disk.failing("write", f.name)
 	if err != nil {
 		b = b[:len(b)/2]
@@ -103,6 +125,9 @@ func (f *file) WriteAt(b []byte, at int64) (int, error) {
 		return 0, err
 	}
 	defer leave()
+	if f.append {
+		return 0, &fs.PathError{Op: "write", Path: f.name, Err: syscall.EINVAL}
+	}
 	return f.writeAt(b, at)
 }
 
@@ -132,6 +157,9 @@ func (f *file) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekEnd:
 		offset += int64(len(f.node.live))
 	}
+	if offset < 0 {
+		return 0, &fs.PathError{Op: "seek", Path: f.name, Err: syscall.EINVAL}
+	}
 	f.offset = offset
 	return offset, nil
 }
@@ -142,6 +170,9 @@ func (f *file) Truncate(size int64) error {
 		return err
 	}
 	defer leave()
+	if !f.writes || size < 0 {
+		return &fs.PathError{Op: "truncate", Path: f.name, Err: syscall.EINVAL}
+	}
 	if err := f.disk.failing("truncate", f.name); err != nil {
 		return err
 	}
