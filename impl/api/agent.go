@@ -19,9 +19,19 @@ type Member struct {
 type AgentSelf struct {
 	Config      AgentConfig
 	DebugConfig map[string]any
+	Coord       *Coordinate // in the gossip pool; null while none is kept
 	Member      Member
 	Stats       map[string]map[string]string
 	Meta        map[string]string
+}
+
+// Coordinate is where an agent lies in a space in which distance is round trip
+// time (Consul API: Network Coordinates; Vivaldi with height).
+type Coordinate struct {
+	Vec        []float64 // seconds
+	Error      float64   // confidence, without unit
+	Adjustment float64   // seconds
+	Height     float64   // seconds
 }
 
 // AgentConfig is the part of an agent's configuration that others rely on.

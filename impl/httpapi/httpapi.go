@@ -3,19 +3,30 @@
 // headers, status codes and error texts.
 //
 // The handlers know the agent only through the small interfaces declared here.
-// Paths are dispatched by hand and not by http.ServeMux, which would rewrite
-// "//" and ".." within the keys of the KV store.
+//
+// Where it differs from Consul, on purpose:
+//
+//   - Paths are dispatched by hand and not by http.ServeMux, which would redirect
+//     "//" and ".." within the keys of the KV store: a key is what the client
+//     wrote, and a PUT does not end as the GET that clients make of a redirect.
+//   - Answers are not compressed; a client must not expect it (RFC 9110, 12.5.3).
+//   - Errors carry "X-Content-Type-Options: nosniff", since they repeat what was
+//     asked.
 package httpapi
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
-	"sort"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
@@ -104,27 +115,26 @@ func (s *server) find(path string) (endpoint, bool) {
 
 // ServeHTTP implements http.Handler.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.ContainsFunc(r.URL.Path, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	e, ok := s.find(r.URL.Path)
 	if !ok {
-		http.Error(w, fmt.Sprintf("Invalid URL path: not a recognized HTTP API endpoint: %s", r.URL.Path), http.StatusNotFound)
+		s.stray(w, r)
 		return
 	}
 	h := w.Header()
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("X-Consul-Default-Acl-Policy", "allow")
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet // net/http leaves the body out
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		s.fail(w, r, fmt.Errorf("the query cannot be decoded: %w", err))
+		return
 	}
-	allowed := false
-	for _, m := range e.methods {
-		allowed = allowed || m == method
-	}
-	if !allowed {
-		allow := append([]string{"OPTIONS"}, e.methods...)
-		h.Set("Allow", strings.Join(allow, ","))
-		if method != http.MethodOptions {
-			http.Error(w, fmt.Sprintf("method %s not allowed", r.Method), http.StatusMethodNotAllowed)
+	if !slices.Contains(e.methods, r.Method) {
+		h.Set("Allow", strings.Join(append([]string{http.MethodOptions}, e.methods...), ","))
+		if r.Method != http.MethodOptions {
+			s.answer(w, http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", r.Method))
 		}
 		return
 	}
@@ -138,25 +148,60 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// The texts for paths that are not served. Clients match on the first to find
+// out what an agent supports (Terraform's provider, for one).
+const (
+	textNoEndpoint = "Invalid URL path: not a recognized HTTP API endpoint\n"
+	textNoVersion  = "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"
+	textIndex      = "Consul Agent: this is Tribune, which has no UI"
+)
+
+// stray answers requests for paths that are no endpoint.
+func (s *server) stray(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if _, ok := s.find(path + "/"); ok {
+		to := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, to.String(), http.StatusTemporaryRedirect)
+		return
+	}
+	switch {
+	case path == "/":
+		s.answer(w, http.StatusOK, textIndex)
+	case strings.Contains(path, "/v1/"):
+		s.answer(w, http.StatusNotFound, textNoEndpoint)
+	default:
+		s.answer(w, http.StatusNotFound, textNoVersion)
+	}
+}
+
+// answer sends a text.
+func (s *server) answer(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, text) // the client went away, if it cannot be told
+}
+
+// fail sends an error with the status that belongs to its kind.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code := http.StatusInternalServerError
-	switch fault.Of(err) {
-	case fault.Invalid:
+	switch kind := fault.Of(err); {
+	case err.Error() == fault.TextNoPath:
+		// Consul's status for a datacenter that it does not know, since it may
+		// come to know it.
+	case kind == fault.Invalid:
 		code = http.StatusBadRequest
-	case fault.NotFound:
+	case kind == fault.NotFound:
 		code = http.StatusNotFound
-	case fault.Denied:
+	case kind == fault.Denied:
 		code = http.StatusForbidden
-	case fault.TooLarge:
+	case kind == fault.TooLarge:
 		code = http.StatusRequestEntityTooLarge
 	}
 	if r.Context().Err() == nil {
 		s.Logger.Warn("Request error", "method", r.Method, "url", r.URL.Path, "from", r.RemoteAddr, "error", err)
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(code)
-	_, _ = fmt.Fprint(w, err.Error()) // the client went away, if it cannot be told
+	s.answer(w, code, err.Error())
 }
 
 func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
@@ -191,25 +236,39 @@ func (s *server) statusPeers(_ http.ResponseWriter, r *http.Request) (any, error
 		return nil, err
 	}
 	peers, err := s.Status.RaftPeers(r.Context(), o)
-	sort.Strings(peers)
-	return peers, err
+	slices.Sort(peers)
+	return append([]string{}, peers...), err // none are an empty list and not null
 }
 
 func (s *server) agentSelf(http.ResponseWriter, *http.Request) (any, error) {
 	return s.Agent.Self(), nil
 }
 
+// allSegments is what Consul's command line asks for.
+const allSegments = "_all"
+
 func (s *server) agentMembers(_ http.ResponseWriter, r *http.Request) (any, error) {
-	if wan := r.URL.Query().Get("wan"); wan != "" && wan != "0" && wan != "false" {
+	q := r.URL.Query()
+	wan := q.Get("wan") != ""
+	if segment := q.Get("segment"); segment != "" && segment != allSegments {
+		if wan {
+			return nil, fault.New(fault.Invalid, "Cannot provide a segment with wan=true")
+		}
+		return nil, errNoSegments
+	}
+	if wan {
 		return []api.Member{}, nil // this datacenter is federated with no other
 	}
-	return s.Agent.Members(), nil
+	return append([]api.Member{}, s.Agent.Members()...), nil
 }
 
 func (s *server) agentJoin(w http.ResponseWriter, r *http.Request) (any, error) {
 	address := strings.TrimPrefix(r.URL.Path, "/v1/agent/join/")
 	if address == "" {
 		return nil, fault.New(fault.Invalid, "Missing address to join")
+	}
+	if r.URL.Query().Get("wan") != "" {
+		return nil, errNoWAN
 	}
 	if err := s.Agent.Join(r.Context(), address); err != nil {
 		return nil, err
@@ -223,7 +282,11 @@ func (s *server) agentForceLeave(w http.ResponseWriter, r *http.Request) (any, e
 	if name == "" {
 		return nil, fault.New(fault.Invalid, "Missing node name")
 	}
-	_, prune := r.URL.Query()["prune"]
+	q := r.URL.Query()
+	prune := q.Has("prune")
+	if q.Has("wan") {
+		return nil, errNoWAN
+	}
 	if err := s.Agent.ForceLeave(name, prune); err != nil {
 		return nil, err
 	}
@@ -239,10 +302,21 @@ func (s *server) agentLeave(w http.ResponseWriter, r *http.Request) (any, error)
 	return nil, nil
 }
 
+// What this version has no notion of.
+var (
+	errNoWAN      = errors.New("WAN federation is not supported in this version of Tribune")
+	errNoSegments = errors.New("network segments are not supported in this version of Tribune")
+)
+
+// writeMeta tells about a read. An index of zero is never told: a client that
+// waited on it would not wait at all, and ask again and again.
 func writeMeta(w http.ResponseWriter, m api.QueryMeta) {
 	h := w.Header()
-	h.Set("X-Consul-Index", strconv.FormatUint(m.Index, 10))
-	h.Set("X-Consul-KnownLeader", strconv.FormatBool(m.KnownLeader))
-	h.Set("X-Consul-LastContact", strconv.FormatInt(m.LastContact.Milliseconds(), 10))
-	h.Set("X-Consul-Effective-Consistency", m.ConsistencyLevel)
+	h.Set("X-Consul-Index", strconv.FormatUint(max(m.Index, 1), 10))
+	h.Set("X-Consul-Knownleader", strconv.FormatBool(m.KnownLeader))
+	h.Set("X-Consul-Lastcontact", strconv.FormatInt(max(m.LastContact, 0).Milliseconds(), 10))
+	h.Set("X-Consul-Query-Backend", "blocking-query")
+	if m.ConsistencyLevel != "" {
+		h.Set("X-Consul-Effective-Consistency", m.ConsistencyLevel)
+	}
 }

@@ -22,6 +22,7 @@ type fake struct {
 	keys    api.KVKeysRequest
 	applied api.KVApplyRequest
 	entries []api.DirEntry
+	meta    *api.QueryMeta // nil: that of the package
 	err     error
 	refuse  bool
 }
@@ -30,7 +31,11 @@ var meta = api.QueryMeta{Index: 42, KnownLeader: true, LastContact: 15 * time.Mi
 
 func (f *fake) KVGet(_ context.Context, r api.KVRequest) (api.KVResponse, error) {
 	f.get = r
-	return api.KVResponse{Entries: f.entries, QueryMeta: meta}, f.err
+	m := meta
+	if f.meta != nil {
+		m = *f.meta
+	}
+	return api.KVResponse{Entries: f.entries, QueryMeta: m}, f.err
 }
 
 func (f *fake) KVKeys(_ context.Context, r api.KVKeysRequest) (api.KVKeysResponse, error) {
@@ -93,20 +98,43 @@ func TestRequestsGetTheAnswersOfConsul(t *testing.T) {
 		{"keys", "GET", "/v1/kv/a?keys", "", fake{entries: []api.DirEntry{entry, empty}}, 200, `["a","b"]`},
 		{"absent", "GET", "/v1/kv/x", "", fake{}, 404, ""},
 		{"no keys", "GET", "/v1/kv/x?keys", "", fake{}, 404, ""},
+		{"no keys at all", "GET", "/v1/kv/?keys", "", fake{}, 200, "[]"},
+		{"nothing at all", "GET", "/v1/kv/?recurse", "", fake{}, 404, ""},
+		{"raw of an absent key", "GET", "/v1/kv/x?raw", "", fake{}, 404, ""},
+		{"raw says nothing about many", "GET", "/v1/kv/a?raw&recurse", "", fake{entries: []api.DirEntry{entry}}, 200, `[{"LockIndex":0,`},
 		{"no key name", "GET", "/v1/kv/", "", fake{}, 400, "Missing key name"},
 		{"two modes", "GET", "/v1/kv/a?stale&consistent", "", fake{}, 400, "Cannot specify ?stale with ?consistent, conflicting semantics."},
 		{"a bad index", "GET", "/v1/kv/a?index=x", "", fake{}, 400, "Invalid index"},
+		{"a negative index", "GET", "/v1/kv/a?index=-1", "", fake{}, 400, "Invalid index"},
 		{"a bad wait", "GET", "/v1/kv/a?wait=x", "", fake{}, 400, "Invalid wait time"},
+		{"a wait without a unit", "GET", "/v1/kv/a?wait=5", "", fake{}, 400, "Invalid wait time"},
+		{"a bad max_stale", "GET", "/v1/kv/a?max_stale=x", "", fake{}, 400, `Invalid max_stale value "x"`},
+		{"a max_stale that is consistent", "GET", "/v1/kv/a?max_stale=5s&consistent", "", fake{}, 400, "Cannot specify ?stale with ?consistent, conflicting semantics."},
+		{"a query that is none", "GET", "/v1/kv/a?%zz", "", fake{}, 500, "cannot be decoded"},
+		{"another datacenter", "GET", "/v1/kv/a?dc=x", "", fake{err: fault.New(fault.Invalid, fault.TextNoPath)}, 500, "No path to datacenter"},
 		{"no leader", "GET", "/v1/kv/a", "", fake{err: fault.New(fault.NoLeader, fault.TextNoLeader)}, 500, "No cluster leader"},
 		{"denied", "GET", "/v1/kv/a", "", fake{err: fault.New(fault.Denied, fault.TextPermissionDenied)}, 403, "Permission denied"},
 		{"put", "PUT", "/v1/kv/a", "v", fake{}, 200, "true"},
 		{"a CAS that is refused", "PUT", "/v1/kv/a?cas=3", "v", fake{refuse: true}, 200, "false"},
-		{"a bad CAS", "PUT", "/v1/kv/a?cas=x", "v", fake{}, 400, "not a number"},
-		{"flags that exclude each other", "PUT", "/v1/kv/a?cas=1&acquire=x", "v", fake{}, 400, "Conflicting flags: cas, acquire"},
-		{"too large", "PUT", "/v1/kv/a", "12345678901", fake{}, 413, "Request body(11 bytes) too large, max size: 10 bytes."},
+		{"a bad CAS", "PUT", "/v1/kv/a?cas=x", "v", fake{}, 500, `strconv.ParseUint: parsing "x": invalid syntax`},
+		{"a CAS without an index", "PUT", "/v1/kv/a?cas", "v", fake{}, 500, `strconv.ParseUint: parsing "": invalid syntax`},
+		{"a negative CAS", "PUT", "/v1/kv/a?cas=-1", "v", fake{}, 500, `strconv.ParseUint: parsing "-1": invalid syntax`},
+		{"bad flags", "PUT", "/v1/kv/a?flags=x", "v", fake{}, 500, `strconv.ParseUint: parsing "x": invalid syntax`},
+		{"flags that are too many", "PUT", "/v1/kv/a?flags=18446744073709551616", "v", fake{}, 500, "value out of range"},
+		{"flags that exclude each other", "PUT", "/v1/kv/a?cas=1&acquire=x", "v", fake{}, 400, "Conflicting flags: acquire=x&cas=1\n"},
+		{"locks that exclude each other", "PUT", "/v1/kv/a?release=y&acquire=x", "v", fake{}, 400, "Conflicting flags: acquire=x&release=y\n"},
+		{"a lock with a session that is not there", "PUT", "/v1/kv/a?acquire=x", "v", fake{}, 500, `invalid session "x"`},
+		{"a lock without a session", "PUT", "/v1/kv/a?acquire", "v", fake{}, 500, "missing session"},
+		{"a lock that nobody holds is not given up", "PUT", "/v1/kv/a?release=x", "v", fake{}, 200, "false"},
+		{"put nothing named", "PUT", "/v1/kv/", "v", fake{}, 400, "Missing key name"},
+		{"put with a bad index", "PUT", "/v1/kv/a?index=x", "v", fake{}, 400, "Invalid index"},
+		{"too large", "PUT", "/v1/kv/a", "12345678901", fake{}, 413, "Request body(11 bytes) too large, max size: 10 bytes. See https://"},
 		{"delete", "DELETE", "/v1/kv/a", "", fake{}, 200, "true"},
 		{"delete nothing named", "DELETE", "/v1/kv/", "", fake{}, 400, "Missing key name"},
-		{"delete in two ways", "DELETE", "/v1/kv/a?recurse&cas=1", "", fake{}, 400, "Conflicting flags"},
+		{"delete in two ways", "DELETE", "/v1/kv/a?recurse&cas=1", "", fake{}, 400, "Conflicting flags: cas=1&recurse=\n"},
+		{"delete with a bad CAS", "DELETE", "/v1/kv/a?cas=x", "", fake{}, 500, `strconv.ParseUint: parsing "x": invalid syntax`},
+		{"a delete by CAS that is refused", "DELETE", "/v1/kv/a?cas=3", "", fake{refuse: true}, 200, "false"},
+		{"delete everything", "DELETE", "/v1/kv/?recurse", "", fake{}, 200, "true"},
 		{"leader", "GET", "/v1/status/leader", "", fake{}, 200, `"10.0.0.1:8300"`},
 		{"peers", "GET", "/v1/status/peers", "", fake{}, 200, `["10.0.0.1:8300","10.0.0.2:8300"]`},
 		{"join", "PUT", "/v1/agent/join/10.0.0.9", "", fake{}, 200, ""},
@@ -114,7 +142,20 @@ func TestRequestsGetTheAnswersOfConsul(t *testing.T) {
 		{"leave", "PUT", "/v1/agent/leave", "", fake{}, 200, ""},
 		{"force-leave", "PUT", "/v1/agent/force-leave/s2", "", fake{}, 200, ""},
 		{"a method that is not allowed", "POST", "/v1/kv/a", "", fake{}, 405, "method POST not allowed"},
-		{"a path that is not known", "GET", "/v1/nothing", "", fake{}, 404, "Invalid URL path"},
+		{"members", "GET", "/v1/agent/members?segment=_all", "", fake{}, 200, `[{"Name":"s1"`},
+		{"members of other datacenters", "GET", "/v1/agent/members?wan=1", "", fake{}, 200, "[]"},
+		{"members of a segment", "GET", "/v1/agent/members?segment=x", "", fake{}, 500, "segments are not supported"},
+		{"members of a segment of other datacenters", "GET", "/v1/agent/members?segment=x&wan=1", "", fake{}, 400, "Cannot provide a segment with wan=true"},
+		{"join another datacenter", "PUT", "/v1/agent/join/10.0.0.9?wan=1", "", fake{}, 500, "WAN federation is not supported"},
+		{"force-leave from other datacenters", "PUT", "/v1/agent/force-leave/s2?wan", "", fake{}, 500, "WAN federation is not supported"},
+		{"force-leave of a stranger", "PUT", "/v1/agent/force-leave/x", "", fake{err: errors.New("agent: No node found with name 'x'")}, 500, "agent: No node found with name 'x'"},
+		{"a GET that would leave", "GET", "/v1/agent/leave", "", fake{}, 405, "method GET not allowed"},
+		{"a GET that would join", "GET", "/v1/agent/join/10.0.0.9", "", fake{}, 405, "method GET not allowed"},
+		{"a HEAD", "HEAD", "/v1/kv/a", "", fake{}, 405, "method HEAD not allowed"},
+		{"a path that is not known", "GET", "/v1/nothing", "", fake{}, 404, "Invalid URL path: not a recognized HTTP API endpoint\n"},
+		{"a path without a version", "GET", "/kv/a", "", fake{}, 404, "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"},
+		{"the root", "GET", "/", "", fake{}, 200, "Consul Agent"},
+		{"a key that cannot be printed", "GET", "/v1/kv/a%00b", "", fake{}, 400, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := do(&c.fake, c.method, c.target, c.body)
@@ -132,6 +173,7 @@ func TestReadsCarryTheHeadersOfConsul(t *testing.T) {
 		for name, want := range map[string]string{
 			"X-Consul-Index": "42", "X-Consul-KnownLeader": "true", "X-Consul-LastContact": "15",
 			"X-Consul-Effective-Consistency": "stale", "X-Consul-Default-ACL-Policy": "allow", "Vary": "Accept-Encoding",
+			"X-Consul-Query-Backend": "blocking-query",
 		} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
@@ -143,6 +185,7 @@ func TestReadsCarryTheHeadersOfConsul(t *testing.T) {
 func TestKeysKeepEverySlashAndDot(t *testing.T) {
 	for target, want := range map[string]string{
 		"/v1/kv/a//b": "a//b", "/v1/kv/a/../b": "a/../b", "/v1/kv//a": "/a", "/v1/kv/a%2Fb%20c": "a/b c", "/v1/kv/a/./b/": "a/./b/",
+		"/v1/kv/%2Fa": "/a", "/v1/kv/a%2F%2Fb": "a//b", "/v1/kv/a%252Fb": "a%2Fb", "/v1/kv/%C3%BCber/%E6%97%A5": "über/日", "/v1/kv/a+b": "a+b",
 	} {
 		var f fake
 		do(&f, "GET", target, "")

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,23 +15,22 @@ import (
 func (s *server) kv(w http.ResponseWriter, r *http.Request) (any, error) {
 	key := strings.TrimPrefix(r.URL.Path, "/v1/kv/")
 	q := r.URL.Query()
-	switch r.Method {
-	case http.MethodPut:
-		return s.kvPut(r, key, q)
-	case http.MethodDelete:
-		return s.kvDelete(r, key, q)
-	}
-	if q.Has("keys") {
-		return s.kvKeys(w, r, key, q)
-	}
-	return s.kvGet(w, r, key, q)
-}
-
-func (s *server) kvGet(w http.ResponseWriter, r *http.Request, key string, q url.Values) (any, error) {
 	o, err := options(r)
 	if err != nil {
-		return nil, err
+		return nil, err // of writes too, as in Consul
 	}
+	switch {
+	case r.Method == http.MethodPut:
+		return s.kvPut(r, key, q, o)
+	case r.Method == http.MethodDelete:
+		return s.kvDelete(r, key, q, o)
+	case q.Has("keys"):
+		return s.kvKeys(w, r, key, q, o)
+	}
+	return s.kvGet(w, r, key, q, o)
+}
+
+func (s *server) kvGet(w http.ResponseWriter, r *http.Request, key string, q url.Values, o api.QueryOptions) (any, error) {
 	recurse := q.Has("recurse")
 	if key == "" && !recurse {
 		return nil, fault.New(fault.Invalid, "Missing key name")
@@ -46,7 +46,7 @@ func (s *server) kvGet(w http.ResponseWriter, r *http.Request, key string, q url
 	}
 	if q.Has("raw") && !recurse {
 		h := w.Header()
-		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Type", "text/plain")
 		h.Set("Content-Security-Policy", "sandbox") // a browser must not run what somebody stored
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Length", fmt.Sprint(len(a.Entries[0].Value)))
@@ -61,61 +61,78 @@ func (s *server) kvGet(w http.ResponseWriter, r *http.Request, key string, q url
 	return a.Entries, nil
 }
 
-func (s *server) kvKeys(w http.ResponseWriter, r *http.Request, prefix string, q url.Values) (any, error) {
-	o, err := options(r)
-	if err != nil {
-		return nil, err
+func (s *server) kvKeys(w http.ResponseWriter, r *http.Request, prefix string, q url.Values, o api.QueryOptions) (any, error) {
+	separator := q.Get("seperator") // as Consul once spelt it
+	if q.Has("separator") {
+		separator = q.Get("separator")
 	}
-	a, err := s.KV.KVKeys(r.Context(), api.KVKeysRequest{Prefix: prefix, Separator: q.Get("separator"), QueryOptions: o})
+	a, err := s.KV.KVKeys(r.Context(), api.KVKeysRequest{Prefix: prefix, Separator: separator, QueryOptions: o})
 	if err != nil {
 		return nil, err
 	}
 	writeMeta(w, a.QueryMeta)
-	if len(a.Keys) == 0 {
+	if len(a.Keys) == 0 && prefix != "" {
 		w.WriteHeader(http.StatusNotFound)
 		return nil, nil
 	}
-	return a.Keys, nil
+	return append([]string{}, a.Keys...), nil // an empty store is an empty list and not null
 }
 
-func (s *server) kvPut(r *http.Request, key string, q url.Values) (any, error) {
+func (s *server) kvPut(r *http.Request, key string, q url.Values, o api.QueryOptions) (any, error) {
 	if key == "" {
 		return nil, fault.New(fault.Invalid, "Missing key name")
 	}
 	if err := exclusive(q, "cas", "acquire", "release"); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"acquire", "release"} {
-		if q.Has(name) {
-			return nil, fault.New(fault.Invalid, "invalid session %q: this version has no sessions", q.Get(name))
-		}
+	flags, _, err := number(q, "flags")
+	if err != nil {
+		return nil, err
 	}
-	flags, err := number(q, "flags")
+	cas, isCAS, err := number(q, "cas")
 	if err != nil {
 		return nil, err
 	}
 	request := api.KVApplyRequest{
 		Op:           api.KVSet,
 		Entry:        api.DirEntry{Key: key, Flags: flags},
-		WriteOptions: api.WriteOptions{Datacenter: q.Get("dc"), Token: token(r, q)},
+		WriteOptions: api.WriteOptions{Datacenter: o.Datacenter, Token: o.Token},
 	}
-	if q.Has("cas") {
-		request.Op = api.KVCAS
-		if request.Entry.ModifyIndex, err = number(q, "cas"); err != nil {
-			return nil, err
-		}
+	if isCAS {
+		request.Op, request.Entry.ModifyIndex = api.KVCAS, cas
 	}
 	if request.Entry.Value, err = s.value(r); err != nil {
 		return nil, err
 	}
+	for _, name := range []string{"acquire", "release"} {
+		if q.Has(name) {
+			return lock(name, q.Get(name))
+		}
+	}
 	return s.kvApply(r, request)
 }
+
+// lock answers who would take a lock or give it up, as Consul does for a session
+// that does not exist: none can, as long as this version has no sessions. A
+// lock that is not held cannot be given up either, which is no error.
+func lock(verb, session string) (any, error) {
+	switch {
+	case session == "":
+		return nil, errors.New("missing session")
+	case verb == "release":
+		return false, nil
+	}
+	return nil, fmt.Errorf("invalid session %q: this version of Tribune has no sessions", session)
+}
+
+// textLimit ends the error about a value that is too large.
+const textLimit = "See https://developer.hashicorp.com/docs/agent/config/config-files#kv_max_value_size."
 
 // value reads the body of a PUT. A length that the client announces is not
 // believed: no memory is taken for it before the bytes are there.
 func (s *server) value(r *http.Request) ([]byte, error) {
 	tooLarge := func(size string) error {
-		return fault.New(fault.TooLarge, "Request body(%s bytes) too large, max size: %d bytes.", size, s.MaxValueSize)
+		return fault.New(fault.TooLarge, "Request body(%s bytes) too large, max size: %d bytes. %s", size, s.MaxValueSize, textLimit)
 	}
 	if r.ContentLength > int64(s.MaxValueSize) {
 		return nil, tooLarge(fmt.Sprint(r.ContentLength))
@@ -130,26 +147,25 @@ func (s *server) value(r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-func (s *server) kvDelete(r *http.Request, key string, q url.Values) (any, error) {
+func (s *server) kvDelete(r *http.Request, key string, q url.Values, o api.QueryOptions) (any, error) {
 	if err := exclusive(q, "recurse", "cas"); err != nil {
 		return nil, err
 	}
 	request := api.KVApplyRequest{
 		Op:           api.KVDelete,
 		Entry:        api.DirEntry{Key: key},
-		WriteOptions: api.WriteOptions{Datacenter: q.Get("dc"), Token: token(r, q)},
+		WriteOptions: api.WriteOptions{Datacenter: o.Datacenter, Token: o.Token},
 	}
+	cas, isCAS, err := number(q, "cas")
 	switch {
 	case q.Has("recurse"):
 		request.Op = api.KVDeleteTree
 	case key == "":
 		return nil, fault.New(fault.Invalid, "Missing key name")
-	case q.Has("cas"):
-		request.Op = api.KVDeleteCAS
-		var err error
-		if request.Entry.ModifyIndex, err = number(q, "cas"); err != nil {
-			return nil, err
-		}
+	case err != nil:
+		return nil, err
+	case isCAS:
+		request.Op, request.Entry.ModifyIndex = api.KVDeleteCAS, cas
 	}
 	return s.kvApply(r, request)
 }
@@ -164,14 +180,14 @@ func (s *server) kvApply(r *http.Request, request api.KVApplyRequest) (any, erro
 
 // exclusive refuses parameters that contradict each other.
 func exclusive(q url.Values, names ...string) error {
-	var given []string
+	given := 0
 	for _, name := range names {
 		if q.Has(name) {
-			given = append(given, name)
+			given++
 		}
 	}
-	if len(given) > 1 {
-		return fault.New(fault.Invalid, "Conflicting flags: %s", strings.Join(given, ", "))
+	if given > 1 {
+		return fault.New(fault.Invalid, "Conflicting flags: %s\n", q.Encode())
 	}
 	return nil
 }

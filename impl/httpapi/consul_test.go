@@ -1,0 +1,184 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tribune/impl/api"
+	"tribune/impl/httpapi"
+)
+
+func TestABodyOfUnknownLengthIsNotReadBeyondTheLimit(t *testing.T) {
+	h := httpapi.New(httpapi.Config{KV: &fake{}, Logger: slog.New(slog.DiscardHandler), MaxValueSize: 10})
+	for size, want := range map[int]int{10: 200, 11: 413, 1000: 413} {
+		body := strings.NewReader(strings.Repeat("x", size))
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("PUT", "/v1/kv/a", io.NopCloser(body))
+		r.ContentLength = -1
+		h.ServeHTTP(w, r)
+		if w.Code != want || size-body.Len() > 11 {
+			t.Errorf("%d bytes: status %d, want %d; %d bytes were read", size, w.Code, want, size-body.Len())
+		}
+	}
+}
+
+func TestARefusedPutReachesNoStore(t *testing.T) {
+	for _, query := range []string{"?cas", "?cas=x", "?flags=", "?acquire=x", "?release=x", "?acquire=", "?cas=1&release=x", "?stale&consistent"} {
+		var f fake
+		do(&f, "PUT", "/v1/kv/a"+query, "v")
+		if f.applied.Op != "" {
+			t.Errorf("%s was applied as %+v", query, f.applied)
+		}
+	}
+}
+
+func TestTimesThatAreNotPositiveMeanTheDefault(t *testing.T) {
+	for query, want := range map[string]api.QueryOptions{
+		"?wait=-1s&index=5":  {MinQueryIndex: 5},
+		"?wait=0s":           {},
+		"?max_stale=0s":      {},
+		"?max_stale=-5s":     {},
+		"?max_stale=5s":      {AllowStale: true, MaxStaleDuration: 5 * time.Second},
+		"?stale&max_stale=0": {AllowStale: true},
+		"?index=&wait=":      {},
+		"?leader":            {},
+	} {
+		var f fake
+		do(&f, "GET", "/v1/kv/a"+query, "")
+		if f.get.Key != "a" || f.get.QueryOptions != want {
+			t.Errorf("%s asks %+v, want %+v", query, f.get.QueryOptions, want)
+		}
+	}
+}
+
+func TestBothSpellingsOfSeparatorAreHeard(t *testing.T) {
+	for query, want := range map[string]string{"?keys&seperator=a": "a", "?keys&separator=b": "b", "?keys&seperator=a&separator=b": "b"} {
+		var f fake
+		do(&f, "GET", "/v1/kv/p"+query, "")
+		if f.keys.Separator != want {
+			t.Errorf("%s: %q, want %q", query, f.keys.Separator, want)
+		}
+	}
+}
+
+func TestTheTokenIsTakenFromTheParameterThenTheHeaders(t *testing.T) {
+	ask := func(query string, headers ...string) string {
+		var f fake
+		h := httpapi.New(httpapi.Config{KV: &f, Logger: slog.New(slog.DiscardHandler)})
+		r := httptest.NewRequest("GET", "/v1/kv/a"+query, nil)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		return f.get.Token
+	}
+	for _, c := range []struct {
+		query   string
+		headers []string
+		want    string
+	}{
+		{"", nil, ""},
+		{"?token=a", []string{"X-Consul-Token", "b"}, "a"},
+		{"", []string{"X-Consul-Token", "b", "Authorization", "Bearer c"}, "b"},
+		{"", []string{"Authorization", "bearer  c d"}, "c"},
+		{"", []string{"Authorization", "Basic c"}, ""},
+		{"", []string{"Authorization", "Bearer"}, ""},
+	} {
+		if got := ask(c.query, c.headers...); got != c.want {
+			t.Errorf("%q %q: %q, want %q", c.query, c.headers, got, c.want)
+		}
+	}
+}
+
+func TestACacheControlThatIsNoNumberIsRefused(t *testing.T) {
+	for header, want := range map[string]int{"": 404, "max-age=30": 404, "no-cache, Max-Age=1, must-revalidate": 404, "max-age=x": 400, "stale-if-error=": 400} {
+		h := httpapi.New(httpapi.Config{KV: &fake{}, Logger: slog.New(slog.DiscardHandler)})
+		r := httptest.NewRequest("GET", "/v1/kv/a", nil)
+		r.Header.Set("Cache-Control", header)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%q: %d %s, want %d", header, w.Code, w.Body, want)
+		}
+	}
+}
+
+func TestEveryAnswerSaysWhatItIs(t *testing.T) {
+	entry := []api.DirEntry{{Key: "a", Value: []byte("<script>")}}
+	for _, c := range []struct{ method, target, want string }{
+		{"GET", "/v1/kv/a", "application/json"},
+		{"GET", "/v1/kv/a?raw", "text/plain"},
+		{"GET", "/v1/kv/?keys", "application/json"},
+		{"PUT", "/v1/kv/a", "application/json"},
+		{"GET", "/v1/status/leader", "application/json"},
+		{"GET", "/v1/kv/", "text/plain; charset=utf-8"},
+		{"POST", "/v1/kv/a", "text/plain; charset=utf-8"},
+		{"GET", "/v1/nothing", "text/plain; charset=utf-8"},
+	} {
+		h := do(&fake{entries: entry}, c.method, c.target, "").Header
+		if got := h.Get("Content-Type"); got != c.want {
+			t.Errorf("%s %s: %q, want %q", c.method, c.target, got, c.want)
+		}
+		if strings.HasPrefix(c.want, "text") && h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: a browser may guess what it is", c.method, c.target)
+		}
+	}
+}
+
+func TestTheIndexIsNeverZeroAndTheLastContactNeverNegative(t *testing.T) {
+	h := do(&fake{meta: &api.QueryMeta{LastContact: -time.Second}}, "GET", "/v1/kv/a", "").Header
+	if h.Get("X-Consul-Index") != "1" || h.Get("X-Consul-LastContact") != "0" || h.Values("X-Consul-Effective-Consistency") != nil {
+		t.Errorf("%v", h)
+	}
+}
+
+func TestAMissingSlashIsARedirectThatKeepsTheMethod(t *testing.T) {
+	r := do(&fake{}, "PUT", "/v1/kv?cas=3", "")
+	if got := r.Header.Get("Location"); r.StatusCode != http.StatusTemporaryRedirect || got != "/v1/kv/?cas=3" {
+		t.Errorf("%d to %q", r.StatusCode, got)
+	}
+}
+
+func TestAnUnknownMethodNamesThoseThatAreAllowed(t *testing.T) {
+	for target, want := range map[string]string{
+		"/v1/kv/a": "OPTIONS,GET,PUT,DELETE", "/v1/status/leader": "OPTIONS,GET", "/v1/agent/members": "OPTIONS,GET",
+		"/v1/agent/join/x": "OPTIONS,PUT", "/v1/agent/leave": "OPTIONS,PUT", "/v1/agent/force-leave/x": "OPTIONS,PUT",
+	} {
+		for method, status := range map[string]int{"PATCH": 405, "OPTIONS": 200} {
+			r := do(&fake{}, method, target, "")
+			if got := r.Header.Get("Allow"); got != want || r.StatusCode != status {
+				t.Errorf("%s %s: %d, %q, want %d, %q", method, target, r.StatusCode, got, status, want)
+			}
+		}
+	}
+}
+
+func TestSelfHasTheShapeThatClientsReadFrom(t *testing.T) {
+	var got map[string]map[string]any
+	if err := json.NewDecoder(do(&fake{}, "GET", "/v1/agent/self", "").Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	for section, want := range map[string]string{
+		"":       "Config Coord DebugConfig Member Meta Stats",
+		"Config": "BuildDate Datacenter NodeID NodeName PrimaryDatacenter Revision Server Version",
+		"Member": "Addr DelegateCur DelegateMax DelegateMin Name Port ProtocolCur ProtocolMax ProtocolMin Status Tags",
+	} {
+		var keys []string
+		if section == "" {
+			keys = slices.Sorted(maps.Keys(got))
+		} else {
+			keys = slices.Sorted(maps.Keys(got[section]))
+		}
+		if have := strings.Join(keys, " "); have != want {
+			t.Errorf("%s has %s, want %s", section, have, want)
+		}
+	}
+}
