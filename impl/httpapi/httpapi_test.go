@@ -83,15 +83,31 @@ func do(f *fake, method, target, body string) *http.Response {
 	return w.Result()
 }
 
-func TestRequestsGetTheAnswersOfConsul(t *testing.T) {
+// exchange is a request and the answer that Consul gives: a status, and what the
+// body holds; nothing means an empty body.
+type exchange struct {
+	name, method, target, body string
+	fake                       fake
+	status                     int
+	want                       string
+}
+
+func answers(t *testing.T, exchanges ...exchange) {
+	for _, c := range exchanges {
+		t.Run(c.name, func(t *testing.T) {
+			r := do(&c.fake, c.method, c.target, c.body)
+			b, _ := io.ReadAll(r.Body)
+			if r.StatusCode != c.status || !strings.Contains(string(b), c.want) || c.want == "" && len(b) > 0 {
+				t.Errorf("%d %q, want %d %q", r.StatusCode, b, c.status, c.want)
+			}
+		})
+	}
+}
+
+func TestReadsGetTheAnswersOfConsul(t *testing.T) {
 	entry := api.DirEntry{Key: "a", Value: []byte("hello"), Flags: 3, RaftIndex: api.RaftIndex{CreateIndex: 7, ModifyIndex: 9}}
 	empty := api.DirEntry{Key: "b", Value: []byte{}}
-	for _, c := range []struct {
-		name, method, target, body string
-		fake                       fake
-		status                     int
-		want                       string
-	}{
+	answers(t, []exchange{
 		{"an entry", "GET", "/v1/kv/a", "", fake{entries: []api.DirEntry{entry}}, 200, `[{"LockIndex":0,"Key":"a","Flags":3,"Value":"aGVsbG8=","CreateIndex":7,"ModifyIndex":9}]`},
 		{"an empty value is null", "GET", "/v1/kv/b", "", fake{entries: []api.DirEntry{empty}}, 200, `[{"LockIndex":0,"Key":"b","Flags":0,"Value":null,"CreateIndex":0,"ModifyIndex":0}]`},
 		{"raw", "GET", "/v1/kv/a?raw", "", fake{entries: []api.DirEntry{entry}}, 200, "hello"},
@@ -114,6 +130,12 @@ func TestRequestsGetTheAnswersOfConsul(t *testing.T) {
 		{"another datacenter", "GET", "/v1/kv/a?dc=x", "", fake{err: fault.New(fault.Invalid, fault.TextNoPath)}, 500, "No path to datacenter"},
 		{"no leader", "GET", "/v1/kv/a", "", fake{err: fault.New(fault.NoLeader, fault.TextNoLeader)}, 500, "No cluster leader"},
 		{"denied", "GET", "/v1/kv/a", "", fake{err: fault.New(fault.Denied, fault.TextPermissionDenied)}, 403, "Permission denied"},
+		{"a key that cannot be printed", "GET", "/v1/kv/a%00b", "", fake{}, 400, ""},
+	}...)
+}
+
+func TestWritesGetTheAnswersOfConsul(t *testing.T) {
+	answers(t, []exchange{
 		{"put", "PUT", "/v1/kv/a", "v", fake{}, 200, "true"},
 		{"a CAS that is refused", "PUT", "/v1/kv/a?cas=3", "v", fake{refuse: true}, 200, "false"},
 		{"a bad CAS", "PUT", "/v1/kv/a?cas=x", "v", fake{}, 500, `strconv.ParseUint: parsing "x": invalid syntax`},
@@ -135,6 +157,11 @@ func TestRequestsGetTheAnswersOfConsul(t *testing.T) {
 		{"delete with a bad CAS", "DELETE", "/v1/kv/a?cas=x", "", fake{}, 500, `strconv.ParseUint: parsing "x": invalid syntax`},
 		{"a delete by CAS that is refused", "DELETE", "/v1/kv/a?cas=3", "", fake{refuse: true}, 200, "false"},
 		{"delete everything", "DELETE", "/v1/kv/?recurse", "", fake{}, 200, "true"},
+	}...)
+}
+
+func TestTheAgentGivesTheAnswersOfConsul(t *testing.T) {
+	answers(t, []exchange{
 		{"leader", "GET", "/v1/status/leader", "", fake{}, 200, `"10.0.0.1:8300"`},
 		{"peers", "GET", "/v1/status/peers", "", fake{}, 200, `["10.0.0.1:8300","10.0.0.2:8300"]`},
 		{"join", "PUT", "/v1/agent/join/10.0.0.9", "", fake{}, 200, ""},
@@ -155,16 +182,7 @@ func TestRequestsGetTheAnswersOfConsul(t *testing.T) {
 		{"a path that is not known", "GET", "/v1/nothing", "", fake{}, 404, "Invalid URL path: not a recognized HTTP API endpoint\n"},
 		{"a path without a version", "GET", "/kv/a", "", fake{}, 404, "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"},
 		{"the root", "GET", "/", "", fake{}, 200, "Consul Agent"},
-		{"a key that cannot be printed", "GET", "/v1/kv/a%00b", "", fake{}, 400, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := do(&c.fake, c.method, c.target, c.body)
-			b, _ := io.ReadAll(r.Body)
-			if r.StatusCode != c.status || !strings.Contains(string(b), c.want) || c.want == "" && len(b) > 0 {
-				t.Errorf("%d %q, want %d %q", r.StatusCode, b, c.status, c.want)
-			}
-		})
-	}
+	}...)
 }
 
 func TestReadsCarryTheHeadersOfConsul(t *testing.T) {
