@@ -64,7 +64,8 @@ func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Agent{config: c, log: log, left: make(chan struct{}), failed: make(chan error, 1)}
+	own := *c // which gets the node's name and ID; the caller's may serve others
+	a := &Agent{config: &own, log: log, left: make(chan struct{}), failed: make(chan error, 1)}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	if err := a.open(ctx, h); err != nil {
 		return nil, errors.Join(err, a.Close())
