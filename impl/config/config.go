@@ -2,23 +2,31 @@
 // for each setting its key in files, its flag, its default and what it is for.
 // Names, defaults and the order in which sources override each other are
 // Consul's (Consul documentation: Agent Configuration): defaults, then files in
-// the order given, then flags; lists add up.
+// the order given, then flags; lists add up, those of flags first.
+//
+//   - config.go is the table, and what makes sense.
+//   - load.go reads flags and files; place.go knows on which lines keys stand.
+//   - foreign.go knows the settings of Consul that Tribune does not have.
 package config
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Config is an agent's configuration.
 type Config struct {
-	NodeName   string
-	NodeID     string
-	Datacenter string
-	DataDir    string
-	LogLevel   string
+	NodeName          string
+	NodeID            string
+	Datacenter        string
+	PrimaryDatacenter string // empty, or the same
+	DataDir           string
+	LogLevel          string
 
 	Server          bool
 	Bootstrap       bool
@@ -34,6 +42,10 @@ type Config struct {
 	Raft  Raft
 
 	KVMaxValueSize int
+
+	// Warnings are lines for the person who wrote the configuration: what has no
+	// effect, and what is unwise.
+	Warnings []string
 }
 
 // Ports are the numbers of the agent's ports.
@@ -77,6 +89,7 @@ func settings() []setting {
 		{"node_name", "node", "name of this agent, unique in the datacenter; default: the host's name", func(c *Config) any { return &c.NodeName }},
 		{"node_id", "node-id", "UUID of this agent; default: made once and kept in the data directory", func(c *Config) any { return &c.NodeID }},
 		{"datacenter", "datacenter", "datacenter of this agent", func(c *Config) any { return &c.Datacenter }},
+		{"primary_datacenter", "", "the datacenter of this agent: there is no other yet", func(c *Config) any { return &c.PrimaryDatacenter }},
 		{"data_dir", "data-dir", "directory for the agent's state", func(c *Config) any { return &c.DataDir }},
 		{"log_level", "log-level", "trace, debug, info, warn or error", func(c *Config) any { return &c.LogLevel }},
 		{"server", "server", "run as a server", func(c *Config) any { return &c.Server }},
@@ -114,27 +127,71 @@ func Default() *Config {
 	}
 }
 
-// Validate reports the first setting that makes no sense, by its key.
+// Validate reports the first setting that makes no sense, by its key. Names of
+// datacenters become lower case, as in Consul.
 func (c *Config) Validate() error {
-	if c.DataDir == "" {
+	c.Datacenter, c.PrimaryDatacenter = strings.ToLower(c.Datacenter), strings.ToLower(c.PrimaryDatacenter)
+	c.NodeName = strings.TrimSpace(c.NodeName)
+	switch {
+	case c.DataDir == "":
 		return fmt.Errorf("data_dir cannot be empty: give -data-dir DIR")
-	}
-	if !c.Server {
+	case !c.Server && (c.Bootstrap || c.BootstrapExpect > 0):
+		return fmt.Errorf("bootstrap and bootstrap_expect require server = true: give -server")
+	case !c.Server:
 		return fmt.Errorf("server is false: this version runs only as a server, give -server")
+	case c.Datacenter == "":
+		return fmt.Errorf("datacenter cannot be empty")
+	case !regexp.MustCompile(`^[a-z0-9_-]+$`).MatchString(c.Datacenter):
+		return fmt.Errorf("datacenter cannot be %q: it may hold only a-z, 0-9, _ and -", c.Datacenter)
+	case c.PrimaryDatacenter != "" && c.PrimaryDatacenter != c.Datacenter:
+		return fmt.Errorf("primary_datacenter: %q is another datacenter; this version knows only its own, %q", c.PrimaryDatacenter, c.Datacenter)
+	case strings.ContainsFunc(c.NodeName, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`", r) }):
+		return fmt.Errorf("node_name: %q may hold neither white space nor quotation marks", c.NodeName)
+	case c.Bootstrap && c.BootstrapExpect > 0:
+		return fmt.Errorf("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive")
+	case c.BootstrapExpect < 0:
+		return fmt.Errorf("bootstrap_expect cannot be %d. Must be greater than or equal to zero", c.BootstrapExpect)
+	case c.Raft.Multiplier < 1 || c.Raft.Multiplier > maxRaftMultiplier:
+		return fmt.Errorf("performance.raft_multiplier cannot be %d. Must be between 1 and %d", c.Raft.Multiplier, maxRaftMultiplier)
 	}
-	if !regexp.MustCompile(`^[a-z0-9_-]+$`).MatchString(c.Datacenter) {
-		return fmt.Errorf("datacenter: %q may hold only a-z, 0-9, _ and -", c.Datacenter)
+	if _, ok := ParseLevel(c.LogLevel); !ok {
+		return fmt.Errorf("log_level: %q is none of trace, debug, info, warn, error", c.LogLevel)
 	}
-	if c.Bootstrap && c.BootstrapExpect > 0 {
-		return fmt.Errorf("bootstrap and bootstrap_expect exclude each other")
+	if err := c.validateAddresses(); err != nil {
+		return err
 	}
-	for _, a := range []struct{ key, value string }{
-		{"bind_addr", c.BindAddr}, {"advertise_addr", c.AdvertiseAddr}, {"client_addr", c.ClientAddr},
+	return c.validateNumbers()
+}
+
+// maxRaftMultiplier is Consul's.
+const maxRaftMultiplier = 10
+
+func (c *Config) validateAddresses() error {
+	for _, a := range []struct {
+		key    string
+		target *string
+	}{
+		{"bind_addr", &c.BindAddr}, {"advertise_addr", &c.AdvertiseAddr}, {"client_addr", &c.ClientAddr},
 	} {
-		if _, err := netip.ParseAddr(a.value); err != nil && (a.value != "" || a.key != "advertise_addr") {
-			return fmt.Errorf("%s: %q is not an IP address", a.key, a.value)
+		if a.key == "advertise_addr" && *a.target == "" {
+			continue // the bind address, or one that is found
 		}
+		if strings.Contains(*a.target, "{{") {
+			return fmt.Errorf("%s: %q is a template; this version takes IP addresses only", a.key, *a.target)
+		}
+		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(*a.target, "["), "]"))
+		if err != nil {
+			return fmt.Errorf("%s: %q is not an IP address", a.key, *a.target)
+		}
+		if a.key == "advertise_addr" && ip.IsUnspecified() {
+			return fmt.Errorf("advertise_addr cannot be 0.0.0.0, :: or [::]")
+		}
+		*a.target = ip.String()
 	}
+	return nil
+}
+
+func (c *Config) validateNumbers() error {
 	for _, n := range []struct {
 		key             string
 		value, min, max int
@@ -142,16 +199,42 @@ func (c *Config) Validate() error {
 		{"ports.http", c.Ports.HTTP, 0, 65535},
 		{"ports.server", c.Ports.Server, 0, 65535},
 		{"ports.serf_lan", c.Ports.SerfLAN, 0, 65535},
-		{"performance.raft_multiplier", c.Raft.Multiplier, 1, 10},
 		{"bootstrap_expect", c.BootstrapExpect, 0, 1000},
+		{"retry_max", c.Join.Max, 0, math.MaxInt},
+		{"raft_snapshot_threshold", c.Raft.SnapshotThreshold, 0, math.MaxInt},
+		{"raft_trailing_logs", c.Raft.TrailingLogs, 0, math.MaxInt},
 		{"limits.kv_max_value_size", c.KVMaxValueSize, 1, 32 << 20},
 	} {
-		if n.value < n.min || n.value > n.max {
+		switch {
+		case n.value < n.min && n.max == math.MaxInt:
+			return fmt.Errorf("%s cannot be %d. Must be greater than or equal to zero", n.key, n.value)
+		case n.value < n.min || n.value > n.max:
 			return fmt.Errorf("%s: %d is not between %d and %d", n.key, n.value, n.min, n.max)
 		}
 	}
-	if _, ok := ParseLevel(c.LogLevel); !ok {
-		return fmt.Errorf("log_level: %q is none of trace, debug, info, warn, error", c.LogLevel)
+	if c.Ports.Server == c.Ports.SerfLAN && c.Ports.Server != 0 {
+		return fmt.Errorf("ports.server and ports.serf_lan are both %d", c.Ports.Server)
+	}
+	if c.Join.Interval <= 0 {
+		return fmt.Errorf("retry_interval cannot be %v. Must be positive", c.Join.Interval)
+	}
+	if d := c.Raft.SnapshotInterval; d != 0 && d < minSnapshotInterval {
+		return fmt.Errorf("raft_snapshot_interval cannot be %v. Must be at least %v", d, minSnapshotInterval)
 	}
 	return nil
+}
+
+// minSnapshotInterval is raft's.
+const minSnapshotInterval = 5 * time.Millisecond
+
+// advise warns about what makes sense and is unwise.
+func (c *Config) advise() {
+	switch n := c.BootstrapExpect; {
+	case c.Bootstrap:
+		c.Warnings = append(c.Warnings, "bootstrap = true: do not enable unless necessary")
+	case n == 2:
+		c.Warnings = append(c.Warnings, "bootstrap_expect = 2: two servers tolerate no failure, as one does")
+	case n > 2 && n%2 == 0:
+		c.Warnings = append(c.Warnings, fmt.Sprintf("bootstrap_expect = %d: an even number of servers tolerates no more failures than one server less", n))
+	}
 }

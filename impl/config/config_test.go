@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +37,8 @@ func TestFlagsOverrideFilesAndFilesOverrideDefaults(t *testing.T) {
 		c.DataDir != "/d" || c.Raft.Multiplier != 2 || c.Join.Interval != 5*time.Second || c.BootstrapExpect != 3 {
 		t.Errorf("%+v", c)
 	}
-	if got := strings.Join(c.Join.Retry, ","); got != "a,b,c" {
-		t.Errorf("lists add up in order: %s", got)
+	if got := strings.Join(c.Join.Retry, ","); got != "c,a,b" {
+		t.Errorf("lists add up, that of the flags first: %s", got)
 	}
 }
 
@@ -68,11 +69,33 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"no port", []string{"-server", "-data-dir", "/d", "-http-port", "70000"}, "ports.http: 70000 is not between"},
 		{"a bad datacenter", []string{"-server", "-data-dir", "/d", "-datacenter", "a b"}, "datacenter"},
 		{"a bad duration", []string{"-retry-interval", "5"}, `"5" is not a duration`},
-		{"both bootstraps", []string{"-server", "-data-dir", "/d", "-bootstrap", "-bootstrap-expect", "3"}, "exclude each other"},
+		{"both bootstraps", []string{"-server", "-data-dir", "/d", "-bootstrap", "-bootstrap-expect", "3"}, "'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive"},
 		{"a level that does not exist", []string{"-server", "-data-dir", "/d", "-log-level", "loud"}, "log_level"},
 		{"an argument too much", []string{"-server", "x"}, `unexpected argument "x"`},
 		{"a file that is not there", []string{"-config-file", "/none"}, "/none"},
-		{"an unknown key", []string{"-config-file", file(t, "x.hcl", "servr = true")}, `unknown key "servr"`},
+		{"a flag that does not exist", []string{"-servr"}, "flag provided but not defined: -servr"},
+		{"an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\n\nservr = true")}, `x.hcl: line 3: unknown key "servr"`},
+		{"an unknown key within", []string{"-config-file", file(t, "x.hcl", "ports {\n  http = 1\n  htp = 2\n}")}, `x.hcl: line 3: unknown key "ports.htp"`},
+		{"an unknown key in JSON", []string{"-config-file", file(t, "x.json", "{\"ports\": {\n\"http\": 1,\n\"htp\": 2}}")}, `x.json: line 3: unknown key "ports.htp"`},
+		{"an unknown key in a fragment", []string{"-hcl", "servr = true"}, `-hcl: line 1: unknown key "servr"`},
+		{"a value for an object", []string{"-config-file", file(t, "x.hcl", "ports = 5")}, "x.hcl: line 1: ports: 5 is not an object"},
+		{"a wrong type in HCL", []string{"-config-file", file(t, "x.hcl", "\nbootstrap_expect = \"three\"")}, `x.hcl: line 2: bootstrap_expect: "three" is not a whole number`},
+		{"no HCL", []string{"-config-file", file(t, "x.hcl", "server = \n}")}, "x.hcl: At 2:1"},
+		{"a file of no known kind", []string{"-config-file", file(t, "x.conf", "server = true")}, "x.conf: the name ends neither in .json nor in .hcl"},
+		{"a format of no known kind", []string{"-config-format", "yaml"}, `"yaml" is neither json nor hcl`},
+		{"a multiplier beyond the limit", []string{"-server", "-data-dir", "/d", "-hcl", "performance { raft_multiplier = 11 }"}, "performance.raft_multiplier cannot be 11. Must be between 1 and 10"},
+		{"fewer servers than none", []string{"-server", "-data-dir", "/d", "-bootstrap-expect", "-1"}, "bootstrap_expect cannot be -1. Must be greater than or equal to zero"},
+		{"a client that bootstraps", []string{"-data-dir", "/d", "-bootstrap-expect", "3"}, "require server = true"},
+		{"all addresses as one's own", []string{"-server", "-data-dir", "/d", "-advertise", "[::]"}, "advertise_addr cannot be 0.0.0.0, :: or [::]"},
+		{"a template", []string{"-server", "-data-dir", "/d", "-bind", `{{ GetPrivateIP }}`}, "bind_addr"},
+		{"a name with a blank", []string{"-server", "-data-dir", "/d", "-node", "a b"}, `node_name: "a b"`},
+		{"another primary datacenter", []string{"-server", "-data-dir", "/d", "-hcl", `primary_datacenter = "dc2"`}, `primary_datacenter: "dc2" is another`},
+		{"no time between attempts", []string{"-server", "-data-dir", "/d", "-retry-interval", "0s"}, "retry_interval cannot be 0s. Must be positive"},
+		{"fewer attempts than none", []string{"-server", "-data-dir", "/d", "-retry-max", "-1"}, "retry_max cannot be -1. Must be greater than or equal to zero"},
+		{"snapshots without a pause", []string{"-server", "-data-dir", "/d", "-hcl", `raft_snapshot_interval = "1ms"`}, "raft_snapshot_interval cannot be 1ms"},
+		{"fewer logs than none", []string{"-server", "-data-dir", "/d", "-hcl", "raft_trailing_logs = -1"}, "raft_trailing_logs cannot be -1"},
+		{"one port for two", []string{"-server", "-data-dir", "/d", "-serf-lan-port", "8300"}, "ports.server and ports.serf_lan are both 8300"},
+		{"values of no size", []string{"-server", "-data-dir", "/d", "-hcl", "limits { kv_max_value_size = 0 }"}, "limits.kv_max_value_size: 0 is not between 1 and"},
 		{"a wrong type", []string{"-config-file", file(t, "x.json", `{"ports": {"http": "many"}}`)}, `ports.http: "many" is not a whole number`},
 		{"a list where none belongs", []string{"-config-file", file(t, "x.json", `{"node_name": ["a"]}`)}, "node_name: [a] is a list"},
 		{"no JSON", []string{"-config-file", file(t, "x.json", "{\n\n,}")}, "x.json: line 3"},
@@ -92,4 +115,50 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, isJSON bool) {
 		_ = config.Default().Merge(text, isJSON) // must not panic
 	})
+}
+
+func TestFilesAreReadAsTheFormatThatIsGiven(t *testing.T) {
+	dir := filepath.Dir(file(t, "a.conf", `{"node_name": "x"}`))
+	for _, args := range [][]string{
+		{"-config-format", "json", "-config-dir", dir}, {"-config-file", dir, "-config-format", "json"}, {"-config-format=hcl", "-config-dir", dir},
+	} {
+		if c, err := load(t, append(args, "-server", "-data-dir", "/d")...); err != nil || c.NodeName != "x" {
+			t.Errorf("%s: %+v, %v", args, c, err)
+		}
+	}
+}
+
+func TestAFragmentOverridesFlagsAndFiles(t *testing.T) {
+	c, err := load(t, "-hcl", `node_name = "c"`, "-node", "b", "-config-file", file(t, "a.hcl", `node_name = "a"`), "-server", "-data-dir", "/d")
+	if err != nil || c.NodeName != "c" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestAJSONNullSaysNothingAndAListOfObjectsIsTakenForItsObjects(t *testing.T) {
+	c := config.Default()
+	if err := c.Merge([]byte(`{"node_name": null, "retry_join": null, "ports": [{"http": 5}, {"server": 6}], "log_file": null}`), true); err != nil {
+		t.Fatal(err)
+	}
+	if c.NodeName != "" || c.Ports.HTTP != 5 || c.Ports.Server != 6 || c.Warnings != nil {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestAddressesAndNamesAreTakenAsConsulTakesThem(t *testing.T) {
+	c, err := load(t, "-server", "-data-dir", "/d", "-datacenter", "DC-East", "-node", " a ", "-bind", "[::]", "-client", "::1", "-log-level", "WARN",
+		"-hcl", `primary_datacenter = "dc-east"`)
+	if err != nil || c.Datacenter != "dc-east" || c.NodeName != "a" || c.BindAddr != "::" || c.ClientAddr != "::1" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestDefaultsAreThoseOfConsul(t *testing.T) {
+	c := config.Default()
+	got := []any{c.Datacenter, c.LogLevel, c.BindAddr, c.ClientAddr, c.Ports, c.Join.Interval, c.Join.Max, c.Leave, c.Raft, c.KVMaxValueSize}
+	want := []any{"dc1", "info", "0.0.0.0", "127.0.0.1", config.Ports{HTTP: 8500, Server: 8300, SerfLAN: 8301}, 30 * time.Second, 0,
+		config.Leave{SkipOnInterrupt: true}, config.Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240}, 524288}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }

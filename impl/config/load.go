@@ -39,20 +39,33 @@ func ParseLevel(name string) (slog.Level, bool) {
 
 // line is what a command line gives.
 type line struct {
-	files []string // with a "/" at the end: a directory
-	flags []func(*Config) error
+	files     []string // and directories
+	fragments []string // HCL
+	format    string   // of the files; empty: as their names say
+	lists     []func(*Config) error
+	flags     []func(*Config) error
+	warnings  []string
 }
 
 // Flags defines the agent's flags, for a usage text.
 func Flags(fs *flag.FlagSet) { define(fs, &line{}) }
 
 func define(fs *flag.FlagSet, l *line) {
-	fs.Func("config-file", "`FILE` with settings, JSON or HCL; may be given many times", func(name string) error {
+	file := func(name string) error {
 		l.files = append(l.files, name)
 		return nil
+	}
+	fs.Func("config-file", "`FILE` with settings, JSON or HCL; may be given many times", file)
+	fs.Func("config-dir", "`DIR` whose .json and .hcl files are read in the order of their names; may be given many times", file)
+	fs.Func("config-format", "`FORMAT` of all files, json or hcl, whatever their names are", func(name string) error {
+		if name != "json" && name != "hcl" {
+			return fmt.Errorf("%q is neither json nor hcl", name)
+		}
+		l.format = name
+		return nil
 	})
-	fs.Func("config-dir", "`DIR` whose .json and .hcl files are read in the order of their names; may be given many times", func(dir string) error {
-		l.files = append(l.files, strings.TrimRight(dir, "/")+"/")
+	fs.Func("hcl", "`TEXT` with settings in HCL, which override all else; may be given many times", func(text string) error {
+		l.fragments = append(l.fragments, text)
 		return nil
 	})
 	for _, s := range settings() {
@@ -64,12 +77,13 @@ func define(fs *flag.FlagSet, l *line) {
 
 // Load returns the configuration that command line arguments make, with the
 // files that -config-file and -config-dir name. Errors name the flag, or the
-// file and the key.
+// file, the line and the key.
 func Load(fsys host.FS, args []string) (*Config, error) {
 	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	var l line
 	define(fs, &l)
+	defineForeign(fs, &l)
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -77,26 +91,47 @@ func Load(fsys host.FS, args []string) (*Config, error) {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	c := Default()
+	c.Warnings = l.warnings
+	if err := l.apply(c, fsys); err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.advise()
+	return c, nil
+}
+
+// apply sets what the command line gives, in Consul's order: lists, to which the
+// files add; files; flags; fragments.
+func (l *line) apply(c *Config, fsys host.FS) error {
+	for _, f := range l.lists {
+		if err := f(c); err != nil {
+			return err
+		}
+	}
 	for _, name := range l.files {
-		files := []string{name}
-		if strings.HasSuffix(name, "/") {
-			var err error
-			if files, err = listDir(fsys, name); err != nil {
-				return nil, err
-			}
+		files, err := l.expand(fsys, name)
+		if err != nil {
+			return err
 		}
 		for _, file := range files {
-			if err := c.loadFile(fsys, file); err != nil {
-				return nil, err
+			if err := l.loadFile(c, fsys, file); err != nil {
+				return err
 			}
 		}
 	}
-	for _, apply := range l.flags {
-		if err := apply(c); err != nil {
-			return nil, err
+	for _, f := range l.flags {
+		if err := f(c); err != nil {
+			return err
 		}
 	}
-	return c, c.Validate()
+	for _, text := range l.fragments {
+		if err := c.merge("-hcl", []byte(text), false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // defineSetting adds a setting's flag, which when given adds to the line what it
@@ -106,7 +141,12 @@ func defineSetting(fs *flag.FlagSet, s setting, l *line) {
 		if err := assign(s.target(&Config{}), text); err != nil {
 			return err
 		}
-		l.flags = append(l.flags, func(c *Config) error { return assign(s.target(c), text) })
+		apply := func(c *Config) error { return assign(s.target(c), text) }
+		if _, list := s.target(&Config{}).(*[]string); list {
+			l.lists = append(l.lists, apply)
+		} else {
+			l.flags = append(l.flags, apply)
+		}
 		return nil
 	}
 	doc := s.doc
@@ -159,27 +199,52 @@ func assign(target any, text string) (err error) {
 	return nil
 }
 
-func listDir(fsys host.FS, dir string) ([]string, error) {
-	entries, err := fsys.ReadDir(dir)
+// expand returns a file's name, or those of the files with settings in a
+// directory.
+func (l *line) expand(fsys host.FS, name string) ([]string, error) {
+	info, err := fsys.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{name}, nil
+	}
+	entries, err := fsys.ReadDir(name)
 	if err != nil {
 		return nil, err
 	}
 	var files []string
 	for _, e := range entries {
-		if ext := path.Ext(e.Name()); !e.IsDir() && (ext == ".json" || ext == ".hcl") {
-			files = append(files, path.Join(dir, e.Name()))
+		if ext := path.Ext(e.Name()); !e.IsDir() && (l.format != "" || ext == ".json" || ext == ".hcl") {
+			files = append(files, path.Join(name, e.Name()))
 		}
 	}
 	return files, nil
 }
 
-func (c *Config) loadFile(fsys host.FS, name string) error {
+func (l *line) loadFile(c *Config, fsys host.FS, name string) error {
+	format := l.format
+	if format == "" {
+		format = strings.TrimPrefix(path.Ext(name), ".")
+	}
+	if format != "json" && format != "hcl" {
+		return fmt.Errorf("%s: the name ends neither in .json nor in .hcl: give -config-format", name)
+	}
 	b, err := host.ReadFile(fsys, name)
 	if err != nil {
 		return err
 	}
-	if err := c.Merge(b, path.Ext(name) == ".json"); err != nil {
+	return c.merge(name, b, format == "json")
+}
+
+// merge is Merge for a text of a name, which stands in front of all complaints.
+func (c *Config) merge(name string, text []byte, isJSON bool) error {
+	before := len(c.Warnings)
+	if err := c.Merge(text, isJSON); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	for i, w := range c.Warnings[before:] {
+		c.Warnings[before+i] = name + ": " + w
 	}
 	return nil
 }
@@ -194,53 +259,95 @@ func (c *Config) Merge(text []byte, isJSON bool) error {
 			return place(text, err)
 		}
 		if _, err := d.Token(); !errors.Is(err, io.EOF) {
-			return fmt.Errorf("line %d: text after the end of the settings", 1+bytes.Count(text[:d.InputOffset()], []byte("\n")))
+			return fmt.Errorf("line %d: text after the end of the settings", lineOf(text, d.InputOffset()))
 		}
 	} else if err := hcl.Decode(&tree, string(text)); err != nil {
 		return err // names the line
 	}
+	where := hclLines
+	if isJSON {
+		where = jsonLines
+	}
+	stands := where(text)
 	flat := map[string]any{}
 	flatten(flat, "", tree)
 	byKey := map[string]setting{}
 	for _, s := range settings() {
 		byKey[s.key] = s
 	}
-	byKey["node"] = byKey["node_name"]
 	for _, key := range sortedKeys(flat) {
-		s, ok := byKey[key]
-		if !ok {
-			return fmt.Errorf("unknown key %q", key)
-		}
-		if err := assignValue(s.target(c), flat[key]); err != nil {
-			return fmt.Errorf("%s: %w", key, err)
+		if err := c.mergeKey(byKey, key, flat[key], stands); err != nil {
+			return stands.at(key, err)
 		}
 	}
 	return nil
 }
 
-func place(text []byte, err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("line %d: %w", 1+bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n")), err)
+// mergeKey sets one key. A JSON null says nothing.
+func (c *Config) mergeKey(byKey map[string]setting, key string, value any, stands lines) error {
+	s, ours := byKey[key]
+	if ours && value != nil {
+		if err := assignValue(s.target(c), value); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
 	}
-	return err
+	if ours {
+		return nil
+	}
+	before := len(c.Warnings)
+	known, err := c.foreign(key, value)
+	if err != nil {
+		return err
+	}
+	if !known {
+		for whole := range byKey {
+			if strings.HasPrefix(whole, key+".") {
+				return fmt.Errorf("%s: %v is not an object", key, value)
+			}
+		}
+		return fmt.Errorf("unknown key %q", key)
+	}
+	for i, w := range c.Warnings[before:] {
+		if n := stands[key]; n > 0 {
+			c.Warnings[before+i] = fmt.Sprintf("line %d: %s", n, w)
+		}
+	}
+	return nil
 }
 
 // flatten turns nested objects into dotted keys. HCL makes a list of one
-// object of each block.
+// object of each block; a list of objects in JSON is taken for the same.
 func flatten(to map[string]any, prefix string, from map[string]any) {
 	for key, v := range from {
-		switch v := v.(type) {
-		case map[string]any:
-			flatten(to, prefix+key+".", v)
-		case []map[string]any:
-			for _, m := range v {
-				flatten(to, prefix+key+".", m)
-			}
-		default:
+		objects := objectsIn(v)
+		for _, o := range objects {
+			flatten(to, prefix+key+".", o)
+		}
+		if objects == nil {
 			to[prefix+key] = v
 		}
 	}
+}
+
+// objectsIn returns an object, or those in a list of nothing else, or nil.
+func objectsIn(v any) []map[string]any {
+	switch v := v.(type) {
+	case map[string]any:
+		return []map[string]any{v}
+	case []map[string]any:
+		return v
+	case []any:
+		var objects []map[string]any
+		for _, e := range v {
+			o, ok := e.(map[string]any)
+			if !ok {
+				return nil
+			}
+			objects = append(objects, o)
+		}
+		return objects
+	}
+	return nil
 }
 
 func sortedKeys(m map[string]any) []string {

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// stance is what happens to a setting that Consul has and Tribune has not.
+type stance bool
+
+// What it is harmless to leave out is named in a warning: without it nothing is
+// less protected, and no data and no cluster is kept in another way. Anything
+// else ends the start, for an agent that runs without it would not be the one
+// that was asked for.
+const (
+	refused  stance = false
+	harmless stance = true
+)
+
+// stances lists Consul's keys that Tribune does not have, an object stands for all
+// that is in it (Consul documentation: Agent Configuration).
+var stances = map[string]stance{
+	"acl": refused, "addresses": refused, "advertise_addr_ipv4": refused, "advertise_addr_ipv6": refused, "advertise_addr_wan": harmless,
+	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "alt_domain": harmless,
+	"audit": refused, "auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused,
+	"ca_file": refused, "ca_path": refused, "cache": harmless, "cert_file": refused, "check": refused, "check_output_max_size": harmless,
+	"check_update_interval": harmless, "checks": refused, "cloud": refused, "config_entries": refused, "connect": harmless,
+	"default_query_time": refused, "dev": refused, "disable_anonymous_signature": harmless, "disable_coordinates": harmless,
+	"disable_host_node_id": harmless, "disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
+	"disable_kv_key_validation": harmless, "disable_remote_exec": harmless, "disable_update_check": harmless, "discard_check_output": harmless,
+	"discovery_max_stale": harmless, "dns_config": harmless, "domain": harmless,
+	"enable_agent_tls_for_checks": refused, "enable_central_service_config": harmless, "enable_debug": harmless,
+	"enable_local_script_checks": harmless, "enable_script_checks": harmless, "enable_syslog": harmless, "encrypt": refused,
+	"encrypt_verify_incoming": refused, "encrypt_verify_outgoing": refused, "experiments": refused, "gossip_lan": refused, "gossip_wan": harmless,
+	"http_config": refused, "key_file": refused, "license_path": refused, "locality": harmless, "log_file": harmless, "log_json": harmless,
+	"log_rotate_bytes": harmless, "log_rotate_duration": harmless, "log_rotate_max_files": harmless, "max_query_time": refused,
+	"node_meta": harmless, "non_voting_server": refused, "partition": refused, "peering": harmless, "performance.leave_drain_time": harmless,
+	"performance.rpc_hold_timeout": refused, "pid_file": refused, "primary_gateways": refused,
+	"primary_gateways_interval": harmless, "protocol": refused, "raft_boltdb": harmless, "raft_logstore": harmless, "raft_prevote_disabled": refused,
+	"raft_protocol": refused, "read_replica": refused, "reconnect_timeout": refused, "reconnect_timeout_wan": harmless, "recursors": harmless,
+	"rejoin_after_leave": refused, "reporting": harmless, "request_limits": refused, "retry_interval_wan": harmless, "retry_join_wan": refused,
+	"retry_max_wan": harmless, "rpc": harmless, "segment": refused, "segments": refused, "serf_lan": refused, "serf_lan_allowed_cidrs": refused,
+	"serf_wan": harmless, "serf_wan_allowed_cidrs": harmless, "server_name": refused, "server_rejoin_age_max": refused, "service": refused, "services": refused,
+	"session_ttl_min": harmless, "snapshot_agent": refused, "start_join_wan": refused, "syslog_facility": harmless, "tagged_addresses": harmless,
+	"telemetry": harmless, "tls": refused, "tls_cipher_suites": refused, "tls_min_version": refused, "translate_wan_addrs": harmless, "ui": harmless,
+	"ui_config": harmless, "ui_content_path": harmless, "ui_dir": harmless, "unix_sockets": refused, "use_streaming_backend": harmless,
+	"verify_incoming": refused, "verify_incoming_https": refused, "verify_incoming_rpc": refused, "verify_outgoing": refused,
+	"verify_server_hostname": refused, "watches": refused, "xds": harmless,
+
+	"limits.http_max_conns_per_client": refused, "limits.https_handshake_timeout": harmless, "limits.request_limits": refused,
+	"limits.rpc_client_timeout": refused, "limits.rpc_handshake_timeout": refused, "limits.rpc_max_burst": refused,
+	"limits.rpc_max_conns_per_client": refused, "limits.rpc_rate": refused, "limits.txn_max_req_len": harmless,
+
+	"ports.dns": harmless, "ports.expose_max_port": harmless, "ports.expose_min_port": harmless, "ports.grpc": harmless,
+	"ports.grpc_tls": harmless, "ports.https": harmless, "ports.proxy_max_port": harmless, "ports.proxy_min_port": harmless,
+	"ports.serf_wan": harmless, "ports.sidecar_max_port": harmless, "ports.sidecar_min_port": harmless,
+}
+
+// constants lists values of such keys that say what Tribune does anyway.
+var constants = map[string]string{
+	"acl.default_policy": "allow", "autopilot.cleanup_dead_servers": "true", "performance.rpc_hold_timeout": "7s",
+	"protocol": "2", "raft_logstore.backend": "wal", "raft_protocol": "3",
+}
+
+// foreignFlags lists Consul's flags that Tribune does not have, by the keys that
+// they set. Those that end in "=" take a value.
+var foreignFlags = map[string]string{
+	"advertise-wan=": "advertise_addr_wan", "allow-write-http-from=": "http_config", "alt-domain=": "alt_domain", "auto-reload-config": "auto_reload_config",
+	"check_output_max_size=": "check_output_max_size", "default-query-time=": "default_query_time", "dev": "dev",
+	"disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "dns-port=": "ports.dns", "domain=": "domain",
+	"enable-local-script-checks": "enable_local_script_checks", "enable-script-checks": "enable_script_checks", "encrypt=": "encrypt",
+	"grpc-port=": "ports.grpc", "grpc-tls-port=": "ports.grpc_tls", "https-port=": "ports.https", "join-wan=": "start_join_wan",
+	"log-file=": "log_file", "log-json": "log_json", "log-rotate-bytes=": "log_rotate_bytes", "log-rotate-duration=": "log_rotate_duration",
+	"log-rotate-max-files=": "log_rotate_max_files", "max-query-time=": "max_query_time", "node-meta=": "node_meta",
+	"non-voting-server": "non_voting_server", "pid-file=": "pid_file", "primary-gateway=": "primary_gateways", "protocol=": "protocol",
+	"raft-protocol=": "raft_protocol", "read-replica": "read_replica", "recursor=": "recursors", "rejoin": "rejoin_after_leave",
+	"retry-interval-wan=": "retry_interval_wan", "retry-join-wan=": "retry_join_wan", "retry-max-wan=": "retry_max_wan", "segment=": "segment",
+	"serf-lan-allowed-cidrs=": "serf_lan_allowed_cidrs", "serf-lan-bind=": "serf_lan", "serf-wan-allowed-cidrs=": "serf_wan_allowed_cidrs",
+	"serf-wan-bind=": "serf_wan", "serf-wan-port=": "ports.serf_wan", "syslog": "enable_syslog", "ui": "ui", "ui-content-path=": "ui_content_path",
+	"ui-dir=": "ui_dir",
+}
+
+// defineForeign adds the flags that Tribune does not have, so that they get an
+// answer of their own.
+func defineForeign(fs *flag.FlagSet, l *line) {
+	for name, key := range foreignFlags {
+		set := func(text string) error {
+			var scratch Config
+			_, err := scratch.foreign(key, text)
+			for _, w := range scratch.Warnings {
+				l.warnings = append(l.warnings, fmt.Sprintf("flag -%s: %s", strings.TrimSuffix(name, "="), w))
+			}
+			return err
+		}
+		if value, ok := strings.CutSuffix(name, "="); ok {
+			fs.Func(value, "", set)
+		} else {
+			fs.BoolFunc(name, "", set)
+		}
+	}
+}
+
+// foreign reports whether a key is one of Consul's that Tribune does not have.
+// Its value may ask for nothing, or for what is done anyway; else it is a warning
+// or an error.
+func (c *Config) foreign(key string, value any) (known bool, err error) {
+	s, known := stances[key]
+	for outer := key; !known && outer != ""; s, known = stances[outer] {
+		outer = outer[:max(strings.LastIndexByte(outer, '.'), 0)]
+	}
+	switch text := fmt.Sprint(value); {
+	case !known || constants[key] == text:
+	case s == harmless && strings.HasPrefix(key, "disable_") && text == "true": // what it forbids is not done
+	case idle(value):
+	case s == refused:
+		return true, fmt.Errorf("this version of Tribune does not support Consul's %s", key)
+	default:
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%s has no effect: this version of Tribune does not support it", key))
+	}
+	return known, nil
+}
+
+// idle reports whether a value asks for nothing.
+func idle(value any) bool {
+	return value == nil || slices.Contains([]string{"", "false", "0", "-1", "0s", "[]", "map[]"}, fmt.Sprint(value))
+}

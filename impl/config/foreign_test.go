@@ -1,0 +1,107 @@
+package config
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+
+	"tribune/impl/host"
+)
+
+func TestNoSettingIsBothOursAndForeign(t *testing.T) {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	Flags(fs)
+	for _, s := range settings() {
+		if _, both := stances[s.key]; both {
+			t.Errorf("%s is a setting", s.key)
+		}
+	}
+	for name, key := range foreignFlags {
+		if fs.Lookup(strings.TrimSuffix(name, "=")) != nil {
+			t.Errorf("-%s is a flag", name)
+		}
+		if first, _, _ := strings.Cut(key, "."); !known(key) && !known(first) {
+			t.Errorf("-%s sets %s, of which nothing is known", name, key)
+		}
+	}
+}
+
+func known(key string) bool {
+	_, ok := stances[key]
+	return ok
+}
+
+func TestWhatConsulHasAndTribuneHasNotIsRefusedOrWarnedAbout(t *testing.T) {
+	const none, warned, refused = "", " has no effect: this version of Tribune does not support it", "this version of Tribune does not support Consul's "
+	for _, c := range []struct{ text, answer, key string }{
+		{`acl { enabled = true }`, refused, "acl.enabled"},
+		{`acl { enabled = false default_policy = "allow" }`, none, ""},
+		{`acl { tokens { agent = "x" } }`, refused, "acl.tokens.agent"},
+		{`encrypt = "x"`, refused, "encrypt"},
+		{`encrypt = ""`, none, ""},
+		{`tls { defaults { verify_incoming = true } }`, refused, "tls.defaults.verify_incoming"},
+		{`verify_incoming = false`, none, ""},
+		{`limits { rpc_rate = 5 }`, refused, "limits.rpc_rate"},
+		{`limits { rpc_rate = -1 }`, none, ""},
+		{`service { name = "web" }`, refused, "service.name"},
+		{`services = [{ name = "web" }, { name = "db" }]`, refused, "services.name"},
+		{`retry_join_wan = ["x"]`, refused, "retry_join_wan"},
+		{`retry_join_wan = []`, none, ""},
+		{`rejoin_after_leave = true`, refused, "rejoin_after_leave"},
+		{`disable_http_unprintable_char_filter = true`, refused, "disable_http_unprintable_char_filter"},
+		{`disable_update_check = true`, none, ""},
+		{`disable_update_check = false`, none, ""},
+		{`raft_protocol = 3`, none, ""},
+		{`raft_protocol = 2`, refused, "raft_protocol"},
+		{`raft_logstore { backend = "wal" }`, none, ""},
+		{`raft_logstore { backend = "boltdb" }`, warned, "raft_logstore.backend"},
+		{`ports { dns = -1 https = 0 }`, none, ""},
+		{`ports { dns = 8600 }`, warned, "ports.dns"},
+		{`ui_config { enabled = true }`, warned, "ui_config.enabled"},
+		{`telemetry { statsd_address = "x" }`, warned, "telemetry.statsd_address"},
+		{`performance { rpc_hold_timeout = "7s" }`, none, ""},
+		{`performance { rpc_hold_timeout = "9s" }`, refused, "performance.rpc_hold_timeout"},
+		{`connect { enabled = true }`, warned, "connect.enabled"},
+		{`domain = "consul."`, warned, "domain"},
+	} {
+		got := Default()
+		err := got.Merge([]byte(c.text), false)
+		switch c.answer {
+		case refused:
+			if err == nil || err.Error() != "line 1: "+refused+c.key {
+				t.Errorf("%s: %v, want it refused by its line and key", c.text, err)
+			}
+		case warned:
+			if err != nil || !slices.Equal(got.Warnings, []string{"line 1: " + c.key + warned}) {
+				t.Errorf("%s: %v, %q, want a warning", c.text, err, got.Warnings)
+			}
+		default:
+			if err != nil || got.Warnings != nil {
+				t.Errorf("%s: %v, %q, want it taken", c.text, err, got.Warnings)
+			}
+		}
+	}
+}
+
+func TestFlagsThatTribuneHasNotAreRefusedOrWarnedAbout(t *testing.T) {
+	server := []string{"-server", "-data-dir", "/d"}
+	c, err := Load(host.Real().FS(), append(server, "-ui", "-dns-port", "8600", "-domain=consul", "-raft-protocol", "3", "-bootstrap-expect", "2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"flag -ui: ui has no effect: this version of Tribune does not support it",
+		"flag -dns-port: ports.dns has no effect: this version of Tribune does not support it",
+		"flag -domain: domain has no effect: this version of Tribune does not support it",
+		"bootstrap_expect = 2: two servers tolerate no failure, as one does",
+	}
+	if !slices.Equal(c.Warnings, want) {
+		t.Errorf("%q, want %q", c.Warnings, want)
+	}
+	for _, args := range [][]string{{"-dev"}, {"-encrypt", "x"}, {"-rejoin"}, {"-retry-join-wan", "x"}, {"-pid-file", "x"}} {
+		if _, err := Load(host.Real().FS(), append(server, args...)); err == nil || !strings.Contains(err.Error(), args[0][1:]) || !strings.Contains(err.Error(), "does not support Consul's") {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
