@@ -221,3 +221,61 @@ func TestWhatIsExportedIsImportedAsItWas(t *testing.T) {
 		}
 	})
 }
+
+func TestDeletingEverythingLeavesNoKeyAndTakesNoIndexBack(t *testing.T) {
+	s := newStore(t)
+	for i, k := range []string{"a", "a/b", "z"} {
+		apply(t, s, uint64(i+1), api.KVSet, api.DirEntry{Key: k})
+	}
+	apply(t, s, 7, api.KVDeleteTree, api.DirEntry{})
+	for _, prefix := range []string{"", "a", "a/b", "none"} {
+		if index, found, err := kv.List(s.Read(), nil, prefix); err != nil || index != 7 || found != nil {
+			t.Errorf("%q: index %d, %d entries, %v", prefix, index, len(found), err)
+		}
+	}
+	apply(t, s, 8, api.KVSet, api.DirEntry{Key: "a"})
+	if index, found, err := kv.List(s.Read(), nil, "a"); err != nil || index != 8 || len(found) != 1 || found[0].CreateIndex != 8 {
+		t.Errorf("a key that is set anew: index %d, %+v, %v", index, found, err)
+	}
+}
+
+func TestACheckAndSetFindsTheIndexItWasGivenOrDoesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		op    api.KVOp
+		there bool // the key, with index 5
+		index uint64
+		want  bool
+	}{
+		{"creates what is absent", api.KVCAS, false, 0, true},
+		{"does not create with an index", api.KVCAS, false, 5, false},
+		{"changes at its index", api.KVCAS, true, 5, true},
+		{"does not change at another", api.KVCAS, true, 4, false},
+		{"does not create what is there", api.KVCAS, true, 0, false},
+		{"deletes at its index", api.KVDeleteCAS, true, 5, true},
+		{"does not delete at another", api.KVDeleteCAS, true, 4, false},
+		{"does not delete with nought", api.KVDeleteCAS, true, 0, false},
+		{"takes what is absent for deleted", api.KVDeleteCAS, false, 5, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStore(t)
+			if c.there {
+				apply(t, s, 5, api.KVSet, api.DirEntry{Key: "k", Value: []byte("old")})
+			}
+			if got := apply(t, s, 9, c.op, api.DirEntry{Key: "k", Value: []byte("new"), RaftIndex: api.RaftIndex{ModifyIndex: c.index}}); got != c.want {
+				t.Errorf("%t, want %t", got, c.want)
+			}
+			_, e, err := kv.Get(s.Read(), nil, "k")
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case c.want && c.op == api.KVCAS && (e == nil || string(e.Value) != "new" || e.ModifyIndex != 9),
+				c.want && c.op == api.KVDeleteCAS && e != nil,
+				!c.want && c.there && (e == nil || string(e.Value) != "old" || e.ModifyIndex != 5),
+				!c.want && !c.there && e != nil:
+				t.Errorf("it is %+v now", e)
+			}
+		})
+	}
+}
