@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/cli"
 	capi "github.com/hashicorp/consul/api"
@@ -170,7 +172,12 @@ func (c *command) finish(err error) int {
 	if s, ok := err.(status); ok {
 		return int(s)
 	}
-	fmt.Fprintf(c.env.Stderr, "Error! %v\n", err)
+	text := err.Error()
+	if !c.verb.local { // these are sentences in Consul's documentation
+		first, size := utf8.DecodeRuneInString(text)
+		text = string(unicode.ToUpper(first)) + text[size:]
+	}
+	fmt.Fprintf(c.env.Stderr, "Error! %s\n", text)
 	return 1
 }
 

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"net"
 	"regexp"
 	"runtime"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -44,7 +47,7 @@ func membersVerb() verb {
 }
 
 func (c *call) members(detailed, wan bool, pattern string) error {
-	match, err := regexp.Compile("^(?:" + pattern + ")$")
+	match, err := regexp.Compile(pattern)
 	if err != nil {
 		return fmt.Errorf("compiling the status expression: %w", err)
 	}
@@ -60,7 +63,9 @@ func (c *call) members(detailed, wan bool, pattern string) error {
 	if len(list) == 0 {
 		return status(2)
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	slices.SortFunc(list, func(a, b *capi.AgentMember) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name))
+	})
 	w := tabwriter.NewWriter(c.Stdout, 0, 8, 2, ' ', 0)
 	if detailed {
 		fmt.Fprintln(w, "Node\tAddress\tStatus\tTags")
@@ -68,7 +73,7 @@ func (c *call) members(detailed, wan bool, pattern string) error {
 		fmt.Fprintln(w, "Node\tAddress\tStatus\tType\tBuild\tProtocol\tDC\tPartition\tSegment")
 	}
 	for _, m := range list {
-		address := fmt.Sprintf("%s:%d", m.Addr, m.Port)
+		address := net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port)))
 		if detailed {
 			var tags []string
 			for k, v := range m.Tags {
@@ -78,13 +83,22 @@ func (c *call) members(detailed, wan bool, pattern string) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.Name, address, memberStatus(m.Status), strings.Join(tags, ","))
 			continue
 		}
-		kind := "client"
-		if m.Tags["role"] == "consul" {
-			kind = "server"
+		kind, segment := "client", "<default>"
+		if rank(m) == 0 {
+			kind, segment = "server", "<all>"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\tdefault\t<all>\n", m.Name, address, memberStatus(m.Status), kind, m.Tags["build"], m.ProtocolCur, m.Tags["dc"])
+		build, _, _ := strings.Cut(m.Tags["build"], ":")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\tdefault\t%s\n", m.Name, address, memberStatus(m.Status), kind, build, m.Tags["vsn"], m.Tags["dc"], segment)
 	}
 	return w.Flush()
+}
+
+// rank puts servers before clients.
+func rank(m *capi.AgentMember) int {
+	if m.Tags["role"] == "consul" {
+		return 0
+	}
+	return 1
 }
 
 func memberStatus(s int) string {

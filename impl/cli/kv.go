@@ -37,16 +37,13 @@ func kvGetVerb() verb {
 				if len(args) > 1 {
 					return fmt.Errorf("too many arguments (expected 1, got %d)", len(args))
 				}
-				key := ""
-				if len(args) == 1 {
-					key = args[0]
-				}
+				key := strings.TrimPrefix(strings.Join(args, ""), "/")
 				if key == "" && !o.keys && !o.recurse {
 					return fmt.Errorf("missing KEY argument")
 				}
 				q := c.query()
 				q.RequireConsistent = *consistent
-				return c.kvGet(strings.TrimPrefix(key, "/"), o, q)
+				return c.kvGet(key, o, q)
 			}
 		},
 	}
@@ -185,6 +182,9 @@ func (c *call) kvPut(p *capi.KVPair, cas bool) error {
 	if err != nil {
 		return fmt.Errorf("did not write to %s: %w", p.Key, err)
 	}
+	if !ok && p.ModifyIndex == 0 {
+		return fmt.Errorf("did not write to %s: CAS performed with index=0 and key already exists", p.Key)
+	}
 	if !ok {
 		return fmt.Errorf("did not write to %s: CAS failed", p.Key)
 	}
@@ -213,6 +213,8 @@ func kvDeleteVerb() verb {
 					return fmt.Errorf("missing KEY argument")
 				case *cas && *index == 0:
 					return fmt.Errorf("must specify -modify-index with -cas")
+				case *index != 0 && !*cas:
+					return fmt.Errorf("cannot specify -modify-index without -cas")
 				}
 				return c.kvDelete(key, *recurse, *cas, *index)
 			}
@@ -277,7 +279,8 @@ func kvExportVerb() verb {
 				}
 				out := make([]exported, len(pairs))
 				for i, p := range pairs {
-					out[i] = exported{p.Key, p.Flags, p.Value}
+					// Not null when it is empty: others read it as text.
+					out[i] = exported{p.Key, p.Flags, append([]byte{}, p.Value...)}
 				}
 				b, err := json.MarshalIndent(out, "", "\t")
 				if err != nil {
@@ -296,7 +299,7 @@ func kvImportVerb() verb {
 		synopsis: "Imports a tree stored as JSON to the KV store",
 		about:    "Sets every entry of what `tribune kv export` printed; \"@FILE\" is what the file\nholds, \"-\" what is on standard input.",
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
-			prefix := f.String("prefix", "", "`PREFIX` to put before every key")
+			prefix := f.String("prefix", "", "`PREFIX` to put before every key, with a slash between")
 			return func(args []string) error {
 				if len(args) != 1 {
 					return fmt.Errorf("expected DATA, got %d arguments", len(args))
@@ -309,7 +312,11 @@ func kvImportVerb() verb {
 				if err := json.Unmarshal(b, &entries); err != nil {
 					return fmt.Errorf("cannot unmarshal data: %w", err)
 				}
-				return c.kvImport(*prefix, entries)
+				under := strings.Trim(*prefix, "/")
+				if under != "" {
+					under += "/"
+				}
+				return c.kvImport(under, entries)
 			}
 		},
 	}

@@ -1,0 +1,134 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tribune/impl/cli"
+	"tribune/impl/host"
+	"tribune/impl/host/hosttest"
+)
+
+// output is what a running agent prints.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// runAgent runs the verb agent on a host until a signal a minute later.
+func runAgent(h host.Host, signal cli.Signal, args ...string) (status int, stdout, stderr string) {
+	var out, complaints output
+	got := cli.None
+	status = cli.Run(cli.Env{Host: h, Stdout: &out, Stderr: &complaints, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
+		ctx, stop := context.WithCancel(ctx)
+		time.AfterFunc(time.Minute, func() {
+			got = signal
+			stop()
+		})
+		return ctx, func() cli.Signal { return got }
+	}}, append([]string{"agent"}, args...))
+	time.Sleep(2 * time.Minute) // memberlist and raft do not wait for all that they started
+	return status, out.String(), complaints.String()
+}
+
+func TestAnAgentRunsUntilASignalAndLeavesIfItIsToldTo(t *testing.T) {
+	for _, c := range []struct {
+		settings string
+		signal   cli.Signal
+		leaves   bool
+	}{
+		{"{}", cli.Interrupt, false}, // a server stays a member
+		{"{}", cli.Terminate, false},
+		{`{"skip_leave_on_interrupt": false}`, cli.Interrupt, true},
+		{`{"leave_on_terminate": true}`, cli.Terminate, true},
+		{`{"leave_on_terminate": true}`, cli.Interrupt, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			disk := hosttest.NewDisk()
+			h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+			if err := host.ReplaceFile(disk, "/settings.json", []byte(c.settings)); err != nil {
+				t.Fatal(err)
+			}
+			status, out, complaints := runAgent(h, c.signal, "-server", "-bootstrap", "-data-dir", "/data", "-config-file", "/settings.json", "-log-level", "warn")
+			if status != 0 || complaints != "" {
+				t.Errorf("%s, signal %d: status %d, %s", c.settings, c.signal, status, complaints)
+			}
+			id, err := host.ReadFile(disk, "/data/node-id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{
+				"==> Starting Tribune agent...\n", "Node ID: '" + strings.TrimSpace(string(id)) + "'\n", "Node name: 's1'\n", "Datacenter: 'dc1'\n",
+				"Server: true (Bootstrap: true)\n", "Client Addr: 127.0.0.1 (HTTP: 8500)\n", "Cluster Addr: 10.0.0.1 (Server: 8300, LAN: 8301)\n",
+			} {
+				if !strings.Contains(out, want) {
+					t.Errorf("%s\nwithout %s", out, want)
+				}
+			}
+			if !strings.HasSuffix(out, "==> Stopped.\n") || strings.Contains(out, "==> Gracefully leaving the cluster...\n") != c.leaves {
+				t.Errorf("%s, signal %d: it ended with\n%s", c.settings, c.signal, out)
+			}
+		})
+	}
+}
+
+func TestAnAgentThatCannotRunSaysWhyInOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+		if err := host.ReplaceFile(disk, "/bad.json", []byte("{\n\"server\": 7x}")); err != nil {
+			t.Fatal(err)
+		}
+		for line, want := range map[string]string{
+			"":                                    "Error! data_dir cannot be empty: give -data-dir DIR\n",
+			"-data-dir /data":                     "Error! server is false: this version runs only as a server, give -server\n",
+			"-nonsense":                           "Error! flag provided but not defined: -nonsense\n",
+			"now":                                 "Error! unexpected argument \"now\"\n",
+			"-config-file /none.json":             " /none.json: file does not exist\n",
+			"-config-file /bad.json":              "Error! /bad.json: line 2: ",
+			"-server -data-dir /data -bind here":  "Error! bind_addr: \"here\" is not an IP address\n",
+			"-server -data-dir /bad.json":         "Error! data_dir: ",
+			"-server -data-dir /d -http-port 1.5": "Error! invalid value \"1.5\" for flag -http-port: \"1.5\" is not a whole number\n",
+		} {
+			status, _, complaints := runAgent(h, cli.Terminate, strings.Fields(line)...)
+			if status != 1 || !strings.HasPrefix(complaints, "Error! ") || !strings.Contains(complaints, want) || strings.Count(complaints, "\n") != 1 {
+				t.Errorf("tribune agent %s: status %d\n%s\nwant %s", line, status, complaints, want)
+			}
+		}
+	})
+}
+
+func TestAnAgentThatIsStoppedBeforeItHasStartedIsNotInTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := hosttest.NewNetwork()
+		other := netip.AddrFrom4([4]byte{10, 0, 0, 2})
+		network.Cut(other) // whom to join does not answer, and takes longer than a minute
+		h := network.Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), hosttest.NewDisk())
+		args := []string{"-server", "-data-dir", "/data", "-log-level", "error"}
+		for range 10 {
+			args = append(args, "-join", other.String())
+		}
+		status, out, complaints := runAgent(h, cli.Interrupt, args...)
+		if status != 0 || complaints != "" || strings.Contains(out, "Log data") {
+			t.Errorf("status %d\n%s\n%s", status, out, complaints)
+		}
+	})
+}

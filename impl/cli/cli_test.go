@@ -1,0 +1,158 @@
+package cli_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"tribune/impl/cli"
+	"tribune/impl/host"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var rewrite = flag.Bool("rewrite", false, "write what the verbs print into testdata")
+
+// fake is an agent's HTTP API that remembers what it was asked and answers what
+// a test tells it to.
+type fake struct {
+	answers []string // a status and a body each; none: 200
+	asked   []string
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	line := r.Method + " " + r.URL.RequestURI()
+	if token := r.Header.Get("X-Consul-Token"); token != "" {
+		line += " as " + token
+	}
+	if body, _ := io.ReadAll(r.Body); len(body) > 0 { // a client that goes away mid-way is none of ours
+		line += " " + string(body)
+	}
+	f.asked = append(f.asked, line)
+	status, body := http.StatusOK, ""
+	if len(f.answers) > 0 {
+		text, rest, _ := strings.Cut(f.answers[0], " ")
+		if _, err := fmt.Sscan(text, &status); err != nil {
+			panic(fmt.Sprintf("the answer %q begins with no status", f.answers[0]))
+		}
+		body, f.answers = rest, f.answers[1:]
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+// use is one use of the command line and what must come of it.
+type use struct {
+	line    string // split at spaces; '' is an empty argument
+	stdin   string
+	answers []string
+	asked   []string // of the agent
+	status  int
+	stdout  string // "@NAME": what the file in testdata holds
+	stderr  string // contained
+}
+
+func (u use) check(t *testing.T) {
+	t.Helper()
+	agent := &fake{answers: u.answers}
+	server := httptest.NewServer(agent)
+	t.Setenv("CONSUL_HTTP_ADDR", server.URL)
+	args := strings.Fields(strings.ReplaceAll(u.line, "SERVER", server.URL))
+	for i := range args {
+		if args[i] == "''" {
+			args[i] = ""
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	status := cli.Run(cli.Env{Host: host.Real(), Stdin: strings.NewReader(u.stdin), Stdout: &stdout, Stderr: &stderr}, args)
+	server.CloseClientConnections()
+	server.Close()
+	if status != u.status {
+		t.Errorf("tribune %s: status %d, want %d", u.line, status, u.status)
+	}
+	if !slices.Equal(agent.asked, u.asked) {
+		t.Errorf("tribune %s asked\n%q\nwant\n%q", u.line, agent.asked, u.asked)
+	}
+	if want := u.printed(t, stdout.String()); stdout.String() != want {
+		t.Errorf("tribune %s printed\n%s\nwant\n%s", u.line, stdout.String(), want)
+	}
+	if !strings.Contains(stderr.String(), u.stderr) || u.stderr == "" && stderr.Len() > 0 {
+		t.Errorf("tribune %s complained\n%s\nwant\n%s", u.line, stderr.String(), u.stderr)
+	}
+}
+
+// printed is what must be printed.
+func (u use) printed(t *testing.T, got string) string {
+	t.Helper()
+	name, golden := strings.CutPrefix(u.stdout, "@")
+	if !golden {
+		return u.stdout
+	}
+	name = filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(name, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(want)
+}
+
+func checkAll(t *testing.T, uses []use) {
+	for _, u := range uses {
+		t.Run(u.line, u.check)
+	}
+}
+
+func TestEveryVerbTakesTheFlagsOfTheClient(t *testing.T) {
+	t.Setenv("CONSUL_HTTP_TOKEN", "from-the-environment")
+	one := []string{`200 [{"Key":"a","Value":"MQ=="}]`}
+	checkAll(t, []use{
+		{line: "kv get a", answers: one, asked: []string{"GET /v1/kv/a as from-the-environment"}, stdout: "1\n"},
+		{line: "kv get -token=mine -datacenter dc2 -stale a", answers: one, asked: []string{"GET /v1/kv/a?dc=dc2&stale= as mine"}, stdout: "1\n"},
+		{line: "members -token mine", asked: []string{"GET /v1/agent/members as mine"}, answers: []string{"200 []"}, status: 2},
+		{line: "kv get -http-addr 127.0.0.1:1 a", status: 1, stderr: "Error! Querying agent: "},
+		{line: "kv get -http-addr SERVER a", answers: one, asked: []string{"GET /v1/kv/a as from-the-environment"}, stdout: "1\n"},
+		{line: "kv get -nonsense a", status: 1, stderr: "flag provided but not defined: -nonsense\n\nRun 'tribune kv get -h' for its options."},
+	})
+}
+
+func TestHelpIsNoError(t *testing.T) {
+	for _, c := range []struct {
+		line   string
+		status int
+		want   []string
+	}{
+		{"-h", 0, []string{"Usage: tribune", "force-leave", "members", "kv", "agent"}},
+		{"", 127, []string{"Usage: tribune"}},
+		{"nonsense", 127, []string{"Usage: tribune"}},
+		{"kv", 1, []string{"Usage: tribune kv <subcommand>", "get", "put", "delete", "export", "import"}},
+		{"kv get -h", 0, []string{"Usage: tribune kv get [options] KEY_OR_PREFIX", "-recurse", "-separator TEXT", "-http-addr ADDRESS"}},
+		{"agent -h", 0, []string{"Usage: tribune agent", "-data-dir STRING", "-retry-join ADDRESS", "-config-file FILE"}},
+		{"-v", 0, []string{"0.1.0"}},
+	} {
+		var out bytes.Buffer
+		status := cli.Run(cli.Env{Host: host.Real(), Stdout: &out, Stderr: &out}, strings.Fields(c.line))
+		if status != c.status {
+			t.Errorf("tribune %s: status %d, want %d", c.line, status, c.status)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("tribune %s printed\n%s\nwithout %s", c.line, out.String(), want)
+			}
+		}
+	}
+}
