@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,16 +20,25 @@ const Trace = slog.LevelDebug - 4
 
 // HCLog returns an hclog.Logger that writes to l.
 func HCLog(l *slog.Logger) hclog.Logger {
-	return &bridge{Logger: hclog.NewNullLogger(), to: l}
+	return newBridge(l, "", nil)
 }
 
 // bridge embeds the null logger for those methods of hclog's wide interface
 // that have no meaning here (changing levels, standard writers).
 type bridge struct {
 	hclog.Logger
-	to   *slog.Logger
+	root *slog.Logger
+	to   *slog.Logger // root, with the name and the arguments
 	name string
 	with []any
+}
+
+func newBridge(root *slog.Logger, name string, with []any) *bridge {
+	to := root
+	if name != "" {
+		to = to.With("part", name)
+	}
+	return &bridge{hclog.NewNullLogger(), root, to.With(with...), name, with}
 }
 
 func level(l hclog.Level) slog.Level {
@@ -51,6 +61,7 @@ func (b *bridge) Log(l hclog.Level, msg string, args ...any) {
 	if !b.to.Enabled(context.Background(), at) {
 		return
 	}
+	args = slices.Clone(args)
 	for i, a := range args {
 		// hclog's way to give a format with its values.
 		if f, ok := a.(hclog.Format); ok && len(f) > 0 {
@@ -77,7 +88,7 @@ func (b *bridge) Name() string       { return b.name }
 func (b *bridge) ImpliedArgs() []any { return b.with }
 
 func (b *bridge) With(args ...any) hclog.Logger {
-	return &bridge{b.Logger, b.to.With(args...), b.name, append(b.with[:len(b.with):len(b.with)], args...)}
+	return newBridge(b.root, b.name, slices.Concat(b.with, args))
 }
 
 func (b *bridge) Named(name string) hclog.Logger {
@@ -88,7 +99,7 @@ func (b *bridge) Named(name string) hclog.Logger {
 }
 
 func (b *bridge) ResetNamed(name string) hclog.Logger {
-	return &bridge{b.Logger, b.to.With("part", name), name, b.with}
+	return newBridge(b.root, name, b.with)
 }
 
 func (b *bridge) StandardLogger(*hclog.StandardLoggerOptions) *log.Logger { return Std(b.to) }
@@ -108,25 +119,29 @@ func (w *lines) Write(p []byte) (int, error) {
 	at := slog.LevelInfo
 	if rest, ok := strings.CutPrefix(text, "["); ok {
 		if name, message, ok := strings.Cut(rest, "]"); ok {
-			at, text = parse(name), strings.TrimSpace(message)
+			if named, known := parse(name); known {
+				at, text = named, strings.TrimSpace(message)
+			}
 		}
 	}
 	w.to.Log(context.Background(), at, text)
 	return len(p), nil
 }
 
-func parse(name string) slog.Level {
+func parse(name string) (slog.Level, bool) {
 	switch name {
 	case "TRACE":
-		return Trace
+		return Trace, true
 	case "DEBUG":
-		return slog.LevelDebug
+		return slog.LevelDebug, true
+	case "INFO":
+		return slog.LevelInfo, true
 	case "WARN":
-		return slog.LevelWarn
+		return slog.LevelWarn, true
 	case "ERR", "ERROR":
-		return slog.LevelError
+		return slog.LevelError, true
 	default:
-		return slog.LevelInfo
+		return 0, false
 	}
 }
 
