@@ -130,29 +130,22 @@ func Default() *Config {
 // Validate reports the first setting that makes no sense, by its key. Names of
 // datacenters become lower case, as in Consul.
 func (c *Config) Validate() error {
+	given := c.Datacenter
 	c.Datacenter, c.PrimaryDatacenter = strings.ToLower(c.Datacenter), strings.ToLower(c.PrimaryDatacenter)
 	c.NodeName = strings.TrimSpace(c.NodeName)
 	switch {
 	case c.DataDir == "":
 		return fmt.Errorf("data_dir cannot be empty: give -data-dir DIR")
-	case !c.Server && (c.Bootstrap || c.BootstrapExpect > 0):
-		return fmt.Errorf("bootstrap and bootstrap_expect require server = true: give -server")
 	case !c.Server:
 		return fmt.Errorf("server is false: this version runs only as a server, give -server")
-	case c.Datacenter == "":
-		return fmt.Errorf("datacenter cannot be empty")
 	case !regexp.MustCompile(`^[a-z0-9_-]+$`).MatchString(c.Datacenter):
-		return fmt.Errorf("datacenter cannot be %q: it may hold only a-z, 0-9, _ and -", c.Datacenter)
+		return fmt.Errorf("datacenter: %q may hold only letters, 0-9, _ and -", given)
 	case c.PrimaryDatacenter != "" && c.PrimaryDatacenter != c.Datacenter:
 		return fmt.Errorf("primary_datacenter: %q is another datacenter; this version knows only its own, %q", c.PrimaryDatacenter, c.Datacenter)
 	case strings.ContainsFunc(c.NodeName, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`", r) }):
 		return fmt.Errorf("node_name: %q may hold neither white space nor quotation marks", c.NodeName)
 	case c.Bootstrap && c.BootstrapExpect > 0:
-		return fmt.Errorf("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive")
-	case c.BootstrapExpect < 0:
-		return fmt.Errorf("bootstrap_expect cannot be %d. Must be greater than or equal to zero", c.BootstrapExpect)
-	case c.Raft.Multiplier < 1 || c.Raft.Multiplier > maxRaftMultiplier:
-		return fmt.Errorf("performance.raft_multiplier cannot be %d. Must be between 1 and %d", c.Raft.Multiplier, maxRaftMultiplier)
+		return fmt.Errorf("bootstrap and bootstrap_expect exclude each other")
 	}
 	if _, ok := ParseLevel(c.LogLevel); !ok {
 		return fmt.Errorf("log_level: %q is none of trace, debug, info, warn, error", c.LogLevel)
@@ -162,9 +155,6 @@ func (c *Config) Validate() error {
 	}
 	return c.validateNumbers()
 }
-
-// maxRaftMultiplier is Consul's.
-const maxRaftMultiplier = 10
 
 func (c *Config) validateAddresses() error {
 	for _, a := range []struct {
@@ -184,7 +174,7 @@ func (c *Config) validateAddresses() error {
 			return fmt.Errorf("%s: %q is not an IP address", a.key, *a.target)
 		}
 		if a.key == "advertise_addr" && ip.IsUnspecified() {
-			return fmt.Errorf("advertise_addr cannot be 0.0.0.0, :: or [::]")
+			return fmt.Errorf("advertise_addr: %q is no address that others can reach", *a.target)
 		}
 		*a.target = ip.String()
 	}
@@ -199,6 +189,7 @@ func (c *Config) validateNumbers() error {
 		{"ports.http", c.Ports.HTTP, 0, 65535},
 		{"ports.server", c.Ports.Server, 0, 65535},
 		{"ports.serf_lan", c.Ports.SerfLAN, 0, 65535},
+		{"performance.raft_multiplier", c.Raft.Multiplier, 1, 10},
 		{"bootstrap_expect", c.BootstrapExpect, 0, 1000},
 		{"retry_max", c.Join.Max, 0, math.MaxInt},
 		{"raft_snapshot_threshold", c.Raft.SnapshotThreshold, 0, math.MaxInt},
@@ -207,7 +198,7 @@ func (c *Config) validateNumbers() error {
 	} {
 		switch {
 		case n.value < n.min && n.max == math.MaxInt:
-			return fmt.Errorf("%s cannot be %d. Must be greater than or equal to zero", n.key, n.value)
+			return fmt.Errorf("%s: %d is less than zero", n.key, n.value)
 		case n.value < n.min || n.value > n.max:
 			return fmt.Errorf("%s: %d is not between %d and %d", n.key, n.value, n.min, n.max)
 		}
@@ -216,10 +207,10 @@ func (c *Config) validateNumbers() error {
 		return fmt.Errorf("ports.server and ports.serf_lan are both %d", c.Ports.Server)
 	}
 	if c.Join.Interval <= 0 {
-		return fmt.Errorf("retry_interval cannot be %v. Must be positive", c.Join.Interval)
+		return fmt.Errorf("retry_interval: %v is no time to wait", c.Join.Interval)
 	}
 	if d := c.Raft.SnapshotInterval; d != 0 && d < minSnapshotInterval {
-		return fmt.Errorf("raft_snapshot_interval cannot be %v. Must be at least %v", d, minSnapshotInterval)
+		return fmt.Errorf("raft_snapshot_interval: %v is less than %v", d, minSnapshotInterval)
 	}
 	return nil
 }
@@ -231,7 +222,7 @@ const minSnapshotInterval = 5 * time.Millisecond
 func (c *Config) advise() {
 	switch n := c.BootstrapExpect; {
 	case c.Bootstrap:
-		c.Warnings = append(c.Warnings, "bootstrap = true: do not enable unless necessary")
+		c.Warnings = append(c.Warnings, "bootstrap = true: this server elects itself; only the first of a cluster may")
 	case n == 2:
 		c.Warnings = append(c.Warnings, "bootstrap_expect = 2: two servers tolerate no failure, as one does")
 	case n > 2 && n%2 == 0:
