@@ -20,7 +20,7 @@ check:
 
 # Leaves each patch of the runtime out in turn and sees that something differs.
 canaries:
-	TRIBUNE_CANARIES=all go test ./sim/detrt/canary -run Needed -timeout 20m
+	TRIBUNE_CANARIES=all go test ./sim/detrt/canary -run Needed -timeout 60m
 
 mutants:
 	go run ./cmd/simctl mutants

@@ -104,6 +104,8 @@ func (s Strike) describe(hits []string) string {
 		return fmt.Sprintf("the disk of %s is full", who)
 	case "disk-slow":
 		return fmt.Sprintf("an fsync of %s takes %v in the median", who, s.By.Round(time.Millisecond))
+	case "bit-rot":
+		return fmt.Sprintf("%d bits flip on the disk of %s, which is killed and starts again", s.Size, who)
 	case "disk-stall":
 		return fmt.Sprintf("the disk of %s does not answer", who)
 	}

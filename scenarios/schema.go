@@ -102,7 +102,7 @@ type Fault struct {
 	Reorder   float64  `yaml:"reorder"`   // probability
 	By        Duration `yaml:"by"`        // latency, a jump, the down part of a flap
 	Period    Duration `yaml:"period"`    // of a flap
-	Size      int      `yaml:"size"`      // bytes
+	Size      int      `yaml:"size"`      // bytes; of bit-rot, bits
 	Protocol  string   `yaml:"protocol"`  // tcp or udp
 	File      string   `yaml:"file"`      // pattern of file names
 }
@@ -167,6 +167,7 @@ func parameters() map[string][]string {
 		"disk-slow":   {"target!", "by!"},
 		"disk-stall":  {"target!"},
 		"disk-error":  {"target!", "rate!", "file"},
+		"bit-rot":     {"target!", "size!", "file"},
 	}
 }
 

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -227,6 +228,14 @@ func (n *nemesis) process(s Strike, node *sim.Node) func() {
 			n.run.forget(name)
 		})
 		return up
+	case "bit-rot":
+		// What has rotted shows when it is read again.
+		n.run.forbid(name)
+		node.Kill()
+		n.run.forget(name)
+		node.Disk().Rot(cmp.Or(s.File, "*"), s.Size)
+		up()
+		return func() { n.replaceDisk(node) }
 	case "pause":
 		if n.run.paused[name] {
 			return func() {}
@@ -245,6 +254,23 @@ func (n *nemesis) process(s Strike, node *sim.Node) func() {
 		return func() { n.run.setRate(node) }
 	}
 	return func() {}
+}
+
+// replaceDisk does what an operator does with a server that refuses its disk: it
+// gets an empty one, and joins under another identity.
+func (n *nemesis) replaceDisk(node *sim.Node) {
+	name := node.Name()
+	if n.run.agents[name] != nil || n.run.down[name] > 0 {
+		return
+	}
+	n.run.forbid(name)
+	node.Kill()
+	n.run.forget(name)
+	if err := errors.Join(node.Disk().RemoveAll("/data"), node.Disk().SyncDir("/")); err != nil {
+		panic(fmt.Sprintf("an idle disk cannot be emptied: %v", err))
+	}
+	n.run.world.Recordf(trace.Fault, "", "", "%s gets an empty disk", name)
+	n.run.allow(name)
 }
 
 const stopLimit = 30 * time.Second

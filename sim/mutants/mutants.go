@@ -31,6 +31,7 @@ func All() []Mutant {
 		staleConsistentRead(),
 		blindCAS(),
 		lostFsync(),
+		uncheckedLog(),
 		earlyAck(),
 		forgottenVote(),
 	}

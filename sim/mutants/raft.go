@@ -78,3 +78,26 @@ func forgottenVote() Mutant {
 		}},
 	}
 }
+
+// uncheckedLog takes what it reads of the log for what it wrote.
+func uncheckedLog() Mutant {
+	return Mutant{
+		Name:     "unchecked-log",
+		Bug:      "what is read of the log is not held against its checksums",
+		Scenario: "bit-rot.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "unchecked-log-entry",
+			Why:  "an entry that has rotted is applied, and sent to others",
+			File: "tribune/impl/consensus/guard.go",
+			Old:  "if l.Extensions = l.Extensions[:end]; checksum(l) != sum {",
+			New:  "if l.Extensions = l.Extensions[:end]; checksum(l) != sum && l.Index == 0 {",
+		}, {
+			Name: "unchecked-log-batch",
+			Why:  "a segment that has rotted is opened",
+			File: "tribune/impl/consensus/segments.go",
+			Old:  "return found, crc32.Checksum(b[start:at], castagnoli()) == uint32(size)",
+			New:  "return found, crc32.Checksum(b[start:at], castagnoli()) == uint32(size) || size != 0",
+		}},
+	}
+}

@@ -157,6 +157,7 @@ var neededBy = map[string]string{
 	"rand":          "rand",
 	"select":        "select",
 	"timer-order":   "timer-order",
+	"select-timers": "select-timers",
 	"crypto":        "crypto",
 	"portable-hash": "portable-hash",
 	"identity-hash": "identity-hash",
@@ -216,7 +217,7 @@ func TestThePatchesKeepToTheirBudget(t *testing.T) {
 			t.Errorf("patch %s: no reason", p.Name)
 		}
 	}
-	if len(patches) > 32 || lines > 640 {
+	if len(patches) > 33 || lines > 650 {
 		t.Errorf("%d patches, %d lines", len(patches), lines)
 	}
 	t.Logf("%d patches add %d lines", len(patches), lines)

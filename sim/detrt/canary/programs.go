@@ -22,6 +22,7 @@ func canaries() []canary {
 		{"rand", random},
 		{"select", selects},
 		{"timer-order", timerOrder},
+		{"select-timers", selectTimers},
 		{"crypto", crypto},
 		{"portable-hash", processSeed},
 		{"identity-hash", identity},
@@ -101,6 +102,34 @@ func timerOrder(out io.Writer) {
 	for range cap(fired) {
 		fmt.Fprint(out, <-fired, " ")
 	}
+}
+
+// selectTimers waits for two timers at once that are due at one instant. The one
+// that was waited for first draws first.
+func selectTimers(out io.Writer) {
+	var kept []*time.Timer
+	for range 10 {
+		const pairs = 400
+		first := make([]byte, pairs)
+		for i := range first {
+			a, b := time.NewTimer(time.Second), time.NewTimer(time.Second)
+			if i%3 == 0 {
+				kept = append(kept, b) // so that memory is used again in pieces
+			}
+			go func() {
+				select {
+				case <-a.C:
+					first[i] = 'a'
+				case <-b.C:
+					first[i] = 'b'
+				}
+			}()
+		}
+		time.Sleep(time.Minute)
+		fmt.Fprintf(out, "%s\n", first)
+		detrt.Collect()
+	}
+	runtime.KeepAlive(kept)
 }
 
 func crypto(out io.Writer) { fmt.Fprintln(out, rand.Text()) }
