@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
+	"sync"
 
 	"tribune/impl/agent"
 	"tribune/impl/config"
@@ -32,7 +35,15 @@ func (c *call) runAgent(args []string) error {
 		return err
 	}
 	level, _ := config.ParseLevel(settings.LogLevel) // validated
-	log := slog.New(logging.Handler(c.Stdout, level))
+	out := &gate{to: c.Stdout}
+	defer out.open()
+	log := slog.New(logging.Handler(out, level))
+	if settings.LogJSON {
+		log = slog.New(logging.JSON(out, level))
+	}
+	for _, w := range settings.Warnings {
+		log.Warn(w)
+	}
 	ctx, signal := c.Signals(context.Background())
 	fmt.Fprintln(c.Stdout, "==> Starting Tribune agent...")
 	a, err := agent.New(ctx, settings, c.Host, log)
@@ -51,7 +62,35 @@ func (c *call) runAgent(args []string) error {
 	fmt.Fprintf(c.Stdout, "           Client Addr: %s (HTTP: %d)\n", s.ClientAddr, s.Ports.HTTP)
 	fmt.Fprintf(c.Stdout, "          Cluster Addr: %s (Server: %d, LAN: %d)\n\n", a.Server().Advertise(), s.Ports.Server, s.Ports.SerfLAN)
 	fmt.Fprintln(c.Stdout, "==> Log data will now stream in as it occurs:")
+	out.open()
 	return c.attend(ctx, a, s, signal)
+}
+
+// gate holds back what is written to it until it is open, so that the log of the
+// start comes after the lines that say what was started.
+type gate struct {
+	mu     sync.Mutex
+	to     io.Writer
+	isOpen bool
+	held   bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (g *gate) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.isOpen {
+		return g.to.Write(b)
+	}
+	return g.held.Write(b)
+}
+
+// open lets through what was held back, and all that comes.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isOpen = true
+	_, _ = g.held.WriteTo(g.to) // nobody could be told
 }
 
 // attend runs the agent until a signal, and has it leave first if the signal

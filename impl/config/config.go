@@ -27,6 +27,7 @@ type Config struct {
 	PrimaryDatacenter string // empty, or the same
 	DataDir           string
 	LogLevel          string
+	LogJSON           bool
 
 	Server          bool
 	Bootstrap       bool
@@ -92,6 +93,7 @@ func settings() []setting {
 		{"primary_datacenter", "", "the datacenter of this agent: there is no other yet", func(c *Config) any { return &c.PrimaryDatacenter }},
 		{"data_dir", "data-dir", "directory for the agent's state", func(c *Config) any { return &c.DataDir }},
 		{"log_level", "log-level", "trace, debug, info, warn or error", func(c *Config) any { return &c.LogLevel }},
+		{"log_json", "log-json", "write log lines as JSON", func(c *Config) any { return &c.LogJSON }},
 		{"server", "server", "run as a server", func(c *Config) any { return &c.Server }},
 		{"bootstrap", "bootstrap", "lead a cluster of one without waiting for others; at most one server may", func(c *Config) any { return &c.Bootstrap }},
 		{"bootstrap_expect", "bootstrap-expect", "number of servers that must be there before the first election", func(c *Config) any { return &c.BootstrapExpect }},

@@ -208,7 +208,23 @@ func (p *Pool) Join(ctx context.Context, addresses []string) (int, error) {
 	if n > 0 || len(addresses) == 0 {
 		return n, nil
 	}
-	return 0, fmt.Errorf("joining %s: %w", strings.Join(addresses, ", "), errors.Join(failures...))
+	return 0, fmt.Errorf("joining %s: %w", strings.Join(addresses, ", "), oneLine(failures))
+}
+
+// oneLine joins errors in one line. Those of serf are lists themselves.
+func oneLine(errs []error) error {
+	var all error
+	for _, err := range errs {
+		if list, ok := err.(interface{ WrappedErrors() []error }); ok {
+			err = oneLine(list.WrappedErrors())
+		}
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
 }
 
 func (p *Pool) resolve(ctx context.Context, address string) ([]string, error) {

@@ -185,17 +185,14 @@ func (s *server) answer(w http.ResponseWriter, code int, text string) {
 // fail sends an error with the status that belongs to its kind.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code := http.StatusInternalServerError
-	switch kind := fault.Of(err); {
-	case err.Error() == fault.TextNoPath:
-		// Consul's status for a datacenter that it does not know, since it may
-		// come to know it.
-	case kind == fault.Invalid:
+	switch fault.Of(err) {
+	case fault.Invalid:
 		code = http.StatusBadRequest
-	case kind == fault.NotFound:
+	case fault.NotFound:
 		code = http.StatusNotFound
-	case kind == fault.Denied:
+	case fault.Denied:
 		code = http.StatusForbidden
-	case kind == fault.TooLarge:
+	case fault.TooLarge:
 		code = http.StatusRequestEntityTooLarge
 	}
 	if r.Context().Err() == nil {

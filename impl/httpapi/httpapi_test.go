@@ -127,7 +127,7 @@ func TestReadsGetTheAnswersOfConsul(t *testing.T) {
 		{"a bad max_stale", "GET", "/v1/kv/a?max_stale=x", "", fake{}, 400, `Invalid max_stale value "x"`},
 		{"a max_stale that is consistent", "GET", "/v1/kv/a?max_stale=5s&consistent", "", fake{}, 400, "Cannot specify ?stale with ?consistent, conflicting semantics."},
 		{"a query that is none", "GET", "/v1/kv/a?%zz", "", fake{}, 500, "cannot be decoded"},
-		{"another datacenter", "GET", "/v1/kv/a?dc=x", "", fake{err: fault.New(fault.Invalid, fault.TextNoPath)}, 500, "No path to datacenter"},
+		{"another datacenter", "GET", "/v1/kv/a?dc=x", "", fake{err: fault.New(fault.Internal, fault.TextNoPath)}, 500, "No path to datacenter"},
 		{"no leader", "GET", "/v1/kv/a", "", fake{err: fault.New(fault.NoLeader, fault.TextNoLeader)}, 500, "No cluster leader"},
 		{"denied", "GET", "/v1/kv/a", "", fake{err: fault.New(fault.Denied, fault.TextPermissionDenied)}, 403, "Permission denied"},
 		{"a key that cannot be printed", "GET", "/v1/kv/a%00b", "", fake{}, 400, ""},

@@ -18,6 +18,9 @@ import (
 // Trace is the level below slog.LevelDebug, Consul's TRACE.
 const Trace = slog.LevelDebug - 4
 
+// partKey says which part of the agent a line is from.
+const partKey = "part"
+
 // HCLog returns an hclog.Logger that writes to l.
 func HCLog(l *slog.Logger) hclog.Logger {
 	return newBridge(l, "", nil)
@@ -36,7 +39,7 @@ type bridge struct {
 func newBridge(root *slog.Logger, name string, with []any) *bridge {
 	to := root
 	if name != "" {
-		to = to.With("part", name)
+		to = to.With(partKey, name)
 	}
 	return &bridge{hclog.NewNullLogger(), root, to.With(with...), name, with}
 }
@@ -143,6 +146,24 @@ func parse(name string) (slog.Level, bool) {
 	default:
 		return 0, false
 	}
+}
+
+// JSON writes log lines for programs, with the keys that Consul's log_json has.
+func JSON(w io.Writer, least slog.Level) slog.Handler {
+	keys := map[string]string{slog.TimeKey: "@timestamp", slog.LevelKey: "@level", slog.MessageKey: "@message", partKey: "@module"}
+	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if l, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey {
+			name := strings.ToLower(l.String())
+			if l == Trace {
+				name = "trace"
+			}
+			a.Value = slog.StringValue(name)
+		}
+		if key, ok := keys[a.Key]; ok && len(groups) == 0 {
+			a.Key = key
+		}
+		return a
+	}})
 }
 
 // Handler writes log lines for people: time, level, message, then key=value.

@@ -3,12 +3,15 @@ package logging_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -55,6 +58,30 @@ level=INFO msg="two words" text="with a space" quote="\""
 level=WARN msg=look error="it broke"
 level=ERROR msg=wrong
 level=INFO msg=levels of=DEBUG-4 g.level=high`)
+}
+
+func TestALineForProgramsHasConsulsKeys(t *testing.T) {
+	var b bytes.Buffer
+	log := slog.New(logging.JSON(&b, logging.Trace))
+	logging.HCLog(log).Named("raft").Warn("look", "error", errors.New("it broke"))
+	log.Log(context.Background(), logging.Trace, "very fine", "n", 1)
+	d := json.NewDecoder(&b)
+	for _, want := range []map[string]any{
+		{"@level": "warn", "@message": "look", "@module": "raft", "error": "it broke"},
+		{"@level": "trace", "@message": "very fine", "n": 1.0},
+	} {
+		var got map[string]any
+		if err := d.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := time.Parse(time.RFC3339, fmt.Sprint(got["@timestamp"])); err != nil {
+			t.Error(err)
+		}
+		delete(got, "@timestamp")
+		if !maps.Equal(got, want) {
+			t.Errorf("logged %v, want %v", got, want)
+		}
+	}
 }
 
 func TestNothingBelowTheLeastLevelIsLogged(t *testing.T) {

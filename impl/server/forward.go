@@ -105,5 +105,5 @@ func (s *Server) checkDatacenter(name string) error {
 	if name == "" || name == s.config.Datacenter {
 		return nil
 	}
-	return fault.New(fault.Invalid, "%s", fault.TextNoPath)
+	return fault.New(fault.Internal, "%s", fault.TextNoPath)
 }

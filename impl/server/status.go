@@ -47,7 +47,7 @@ func (s *Server) Stats() map[string]map[string]string {
 	_, leads := s.leads()
 	_, leader := s.raft.Leader()
 	return map[string]map[string]string{
-		"build": {"version": s.config.Build},
+		"build": {"prerelease": "", "revision": "", "version": s.config.Build, "version_metadata": ""},
 		"consul": {
 			"server": "true", "leader": strconv.FormatBool(leads), "leader_addr": leader,
 			"bootstrap":         strconv.FormatBool(s.config.Bootstrap || s.config.BootstrapExpect == 1),
