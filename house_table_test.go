@@ -51,5 +51,6 @@ var testNeighbours = map[string]string{
 	"impl/cli":       "impl/host/hosttest",
 	"impl/config":    "impl/host/hosttest",
 	"sim":            "sim/launch",
+	"sim/mutants":    "sim/launch",
 	"sim/simdisk":    "impl/consensus",
 }
