@@ -27,13 +27,15 @@ func disturbances() []disturbance {
 		{name: "a ticker outside the bubble", perturb: launch.Perturb{Ticker: time.Millisecond}},
 		{name: "heap ballast", perturb: launch.Perturb{Ballast: 8 << 20}},
 		{name: "twice the collections", perturb: launch.Perturb{ExtraGC: 1}},
+		{name: "a CPU without AES", perturb: launch.Perturb{Hash: true}},
 	}
 }
 
 func proveVerb(ctx context.Context, args []string) error {
 	f := flags("prove", "[options] FILE", `Runs the same seeds plain, beside CPU hogs, with a larger environment, with a
-ticker outside the bubble, and with ballast on the heap and more collections. The
-fingerprints must be equal; if not, the first event that differs is named.`)
+ticker outside the bubble, with ballast on the heap, with more collections, and as on
+a CPU without the instructions that hash. The fingerprints must be equal; if not,
+the first event that differs is named.`)
 	var o runOptions
 	f.StringVar(&o.seeds, "seeds", "1..50", "`A..B`: the seeds")
 	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
