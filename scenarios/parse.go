@@ -38,6 +38,9 @@ func Parse(file string, text []byte) (*Scenario, error) {
 	if err != nil {
 		return nil, located(file, text, err)
 	}
+	if !slices.ContainsFunc(tree.Docs, func(d *ast.DocumentNode) bool { return d.Body != nil }) {
+		return nil, fmt.Errorf("%s: there is nothing in it", file)
+	}
 	if s.Name == "" {
 		s.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	}

@@ -168,6 +168,7 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"a wrong unit", "duration: 60\n", `x.yaml:1: "60" is not a duration with a unit`},
 		{"a node that does not exist", "faults:\n  - kind: kill\n    target: s9\n", `x.yaml:3: target: there is no server "s9"`},
 		{"an empty topology", "topology:\n  servers: 0\n", "x.yaml:2: topology.servers"},
+		{"an empty file", "# nothing\n", "x.yaml: there is nothing in it"},
 		{"no YAML", "{{{", "x.yaml:1: "},
 		{"a kind of fault that does not exist", "faults:\n  - kind: kil\n", `did you mean "kill"?`},
 		{"a rate that is none", "faults:\n  - {kind: loss, rate: 2}\n", "x.yaml:2: rate: 2 is not a probability"},
