@@ -21,9 +21,9 @@ const (
 func timeline(p Plan, r Result) string {
 	end := r.Virtual
 	x := func(t time.Duration) float64 { return chartLeft + chartWidth*float64(t)/float64(end) }
-	lanes := pack(r.Faults)
+	labels, lanes := place(r.Faults, end, x)
 	top := 120.0
-	height := top + 30 + laneHeight*float64(lanes.count) + 40
+	height := top + 30 + laneHeight*float64(lanes) + 40
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="%.0f" font-family="sans-serif" font-size="11">`+"\n", height)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%.0f" y="20" font-size="15">%s, seed %d</text>`+"\n", chartLeft, html.EscapeString(p.Scenario.Name), p.Seed)
@@ -32,14 +32,10 @@ func timeline(p Plan, r Result) string {
 	}
 	drawOps(&b, r, end)
 	drawReigns(&b, r, end, x)
-	for i, f := range r.Faults {
-		until := f.Until
-		if until == 0 {
-			until = end
-		}
-		y := top + 10 + laneHeight*float64(lanes.of[i])
+	for _, l := range labels {
+		y := top + 10 + laneHeight*float64(l.lane)
 		fmt.Fprintf(&b, `<g><title>%s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#d9822b" opacity="0.55"/><text x="%.1f" y="%.1f">%s</text></g>`+"\n",
-			html.EscapeString(f.Text), x(f.At), y, max(x(until)-x(f.At), 2), laneHeight-3, x(f.At)+2, y+9, html.EscapeString(short(f.Text)))
+			html.EscapeString(l.title), l.bar, y, l.barWidth, laneHeight-3, l.text+2, y+9, html.EscapeString(short(l.title)))
 	}
 	for i := range 11 {
 		t := end * time.Duration(i) / 10
@@ -56,29 +52,36 @@ func short(text string) string {
 	return text
 }
 
-type packing struct {
-	of    []int
-	count int
+// label is a fault in the picture: a bar with a text on it that may be longer.
+type label struct {
+	title         string
+	bar, barWidth float64
+	text          float64 // where the text starts
+	lane          int
 }
 
-// pack gives each fault a lane in which it overlaps none before it, with room
-// for its text.
-func pack(faults []FaultLog) packing {
-	p := packing{of: make([]int, len(faults))}
-	var free []time.Duration
-	for i, f := range faults {
-		lane := 0
-		for lane < len(free) && free[lane] > f.At {
-			lane++
+// place puts faults in lanes in which none overlaps another, its text included.
+func place(faults []FaultLog, end time.Duration, x func(time.Duration) float64) (labels []label, lanes int) {
+	const perLetter, right = 5.7, chartLeft + chartWidth
+	var free []float64 // up to where each lane is taken
+	for _, f := range faults {
+		until := f.Until
+		if until == 0 {
+			until = end
 		}
-		if lane == len(free) {
+		l := label{title: f.Text, bar: x(f.At), barWidth: max(x(until)-x(f.At), 2)}
+		width := perLetter * float64(len(short(f.Text)))
+		l.text = max(min(l.bar, right-width), chartLeft)
+		for l.lane < len(free) && free[l.lane] > l.text {
+			l.lane++
+		}
+		if l.lane == len(free) {
 			free = append(free, 0)
 		}
-		free[lane] = max(f.Until, f.At+25*time.Second)
-		p.of[i] = lane
+		free[l.lane] = max(l.bar+l.barWidth, l.text+width)
+		labels = append(labels, l)
 	}
-	p.count = len(free)
-	return p
+	return labels, len(free)
 }
 
 // drawOps draws the operations that returned in each slice of time, by outcome.
