@@ -27,6 +27,10 @@ type QueryOptions struct {
 	// is greater, or MaxQueryTime has passed.
 	MinQueryIndex uint64
 	MaxQueryTime  time.Duration
+
+	// Filter, when not empty, is a boolean expression that each item of the
+	// result must fulfil (Consul API: Filtering).
+	Filter string
 }
 
 // QueryMeta travels with the answer to a read and becomes the X-Consul-*

@@ -12,11 +12,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/raft"
 
 	"tribune/impl/api"
+	"tribune/impl/catalog"
 	"tribune/impl/kv"
 	"tribune/impl/store"
 )
@@ -26,8 +28,10 @@ type Type byte
 
 // The commands.
 const (
-	KVSType       Type = 2 // api.KVApplyRequest; answers bool or error
-	TombstoneType Type = 6 // ReapRequest; answers nil or error
+	RegisterType   Type = 0 // api.RegisterRequest; answers nil or error
+	DeregisterType Type = 1 // api.DeregisterRequest; answers nil or error
+	KVSType        Type = 2 // api.KVApplyRequest; answers bool or error
+	TombstoneType  Type = 6 // ReapRequest; answers nil or error
 )
 
 // IgnoreUnknown, added to a type, lets servers that do not know it skip it.
@@ -53,16 +57,26 @@ var _ raft.BatchingFSM = (*FSM)(nil)
 
 // New returns a state machine with an empty store.
 func New(log *slog.Logger) (*FSM, error) {
-	s, err := store.New(kv.Tables()...)
+	s, err := store.New(slices.Concat(catalog.Tables(), kv.Tables())...)
 	if err != nil {
 		return nil, err
 	}
 	return &FSM{
 		store:  s,
-		handle: &codec.MsgpackHandle{WriteExt: true},
-		rules:  map[Type]rule{KVSType: applyKVS, TombstoneType: reapTombstones},
-		log:    log,
+		handle: newHandle(),
+		rules: map[Type]rule{
+			RegisterType: register, DeregisterType: deregister, KVSType: applyKVS, TombstoneType: reapTombstones,
+		},
+		log: log,
 	}, nil
+}
+
+// newHandle returns the msgpack form of commands and snapshots: with the keys of
+// maps in order, so that equal states make equal snapshots.
+func newHandle() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.Canonical = true
+	return h
 }
 
 // Store is the state that the commands have made.
@@ -80,6 +94,28 @@ func (f *FSM) Encode(t Type, request any) ([]byte, error) {
 
 func (f *FSM) decode(body []byte, request any) error {
 	return codec.NewDecoderBytes(body, f.handle).Decode(request)
+}
+
+func register(f *FSM, tx *store.Txn, index uint64, body []byte) any {
+	var r api.RegisterRequest
+	if err := f.decode(body, &r); err != nil {
+		return fmt.Errorf("decoding a registration: %w", err)
+	}
+	if err := catalog.Register(tx, index, r); err != nil {
+		return err
+	}
+	return nil
+}
+
+func deregister(f *FSM, tx *store.Txn, index uint64, body []byte) any {
+	var r api.DeregisterRequest
+	if err := f.decode(body, &r); err != nil {
+		return fmt.Errorf("decoding a deregistration: %w", err)
+	}
+	if err := catalog.Deregister(tx, index, r); err != nil {
+		return err
+	}
+	return nil
 }
 
 func applyKVS(f *FSM, tx *store.Txn, index uint64, body []byte) any {

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/raft"
 
+	"tribune/impl/catalog"
 	"tribune/impl/kv"
 	"tribune/impl/store"
 )
@@ -19,7 +20,8 @@ import (
 const snapshotHeader = "tribune state 1\n"
 
 type body struct {
-	KV kv.Dump
+	Catalog catalog.Dump
+	KV      kv.Dump
 }
 
 type snapshot struct {
@@ -42,6 +44,9 @@ func (s *snapshot) Release() {}
 func dump(to io.Writer, tx *store.Txn, handle *codec.MsgpackHandle) error {
 	var b body
 	var err error
+	if b.Catalog, err = catalog.Export(tx); err != nil {
+		return fmt.Errorf("dumping the state: %w", err)
+	}
 	if b.KV, err = kv.Export(tx); err != nil {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
@@ -67,6 +72,9 @@ func load(tx *store.Txn, handle *codec.MsgpackHandle, from io.Reader) error {
 	var b body
 	if err := codec.NewDecoder(r, handle).Decode(&b); err != nil {
 		return fmt.Errorf("decoding it: %w", err)
+	}
+	if err := catalog.Import(tx, b.Catalog); err != nil {
+		return err
 	}
 	return kv.Import(tx, b.KV)
 }

@@ -57,6 +57,7 @@ type Agent interface {
 // Config is what the handlers stand on.
 type Config struct {
 	KV           KV
+	Catalog      Catalog
 	Status       Status
 	Agent        Agent
 	Logger       *slog.Logger
@@ -82,7 +83,7 @@ type endpoint struct {
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
 	s := &server{Config: c, exact: map[string]endpoint{}}
-	for _, e := range []endpoint{
+	for _, e := range append(s.catalogEndpoints(), []endpoint{
 		{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 		{"/v1/status/peers", []string{"GET"}, s.statusPeers},
 		{"/v1/agent/self", []string{"GET"}, s.agentSelf},
@@ -91,7 +92,7 @@ func New(c Config) http.Handler {
 		{"/v1/kv/", []string{"GET", "PUT", "DELETE"}, s.kv},
 		{"/v1/agent/join/", []string{"PUT"}, s.agentJoin},
 		{"/v1/agent/force-leave/", []string{"PUT"}, s.agentForceLeave},
-	} {
+	}...) {
 		if strings.HasSuffix(e.path, "/") {
 			s.prefix = append(s.prefix, e)
 		} else {

@@ -29,13 +29,13 @@ type nothing struct{}
 
 // endpoints is the table of what other servers may ask.
 func (s *Server) endpoints() []rpc.Method {
-	return []rpc.Method{
+	return append(s.catalogEndpoints(),
 		rpc.Handle(methodGet, arrived(s.KVGet)),
 		rpc.Handle(methodKeys, arrived(s.KVKeys)),
 		rpc.Handle(methodApply, arrived(s.KVApply)),
 		rpc.Handle(methodGroup, s.group),
 		rpc.Handle(methodTerm, s.term),
-	}
+	)
 }
 
 // KVGet reads a key, or all keys under a prefix.

@@ -108,8 +108,8 @@ const (
 	reapInterval      = 30 * time.Second
 )
 
-// lead is the leader's life: catch up, then serve and keep the raft group as
-// gossip sees it.
+// lead is the leader's life: catch up, then serve and keep the raft group and the
+// catalog as gossip sees them.
 func (s *Server) lead(ctx context.Context) {
 	if !s.establish(ctx) {
 		return
@@ -127,7 +127,8 @@ func (s *Server) lead(ctx context.Context) {
 		case <-s.members:
 			look.Reset(0)
 		case <-look.C:
-			if s.reconcile(ctx, &group) {
+			settled := s.reconcile(ctx, &group)
+			if s.enroll(ctx) && settled {
 				look.Reset(reconcileInterval)
 			} else {
 				look.Reset(reconcilePause)

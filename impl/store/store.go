@@ -5,8 +5,8 @@
 // rules over a transaction.
 //
 // Beside the trades' tables the store keeps one of its own, "index": the raft
-// index of the last change of each table, which blocking queries fall back to
-// when a result is empty.
+// index of the last change of each table, or of a part of one that a trade gives
+// a name, for blocking queries to wait on.
 package store
 
 import (
@@ -144,6 +144,28 @@ func (t *Txn) Index(tables ...string) (uint64, error) {
 		}
 	}
 	return highest, nil
+}
+
+// Watch is Index, and adds to ws what closes when it changes. A name that has an
+// index is watched for itself alone; waiting for one that has none may end for
+// nothing.
+func (t *Txn) Watch(ws WatchSet, tables ...string) (uint64, error) {
+	for _, name := range tables {
+		watch, _, err := t.First(indexTable, "id", name)
+		if err != nil {
+			return 0, fmt.Errorf("store: index of %s: %w", name, err)
+		}
+		ws.Add(watch)
+	}
+	return t.Index(tables...)
+}
+
+// DropIndex forgets the index of a table, or of whatever else was given one.
+func (t *Txn) DropIndex(table string) error {
+	if _, err := t.tx.DeleteAll(indexTable, "id", table); err != nil {
+		return fmt.Errorf("store: index of %s: %w", table, err)
+	}
+	return nil
 }
 
 // SetIndex records that a table changed at a raft index; it never goes back.

@@ -1,0 +1,288 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"tribune/impl/api"
+	"tribune/impl/fault"
+)
+
+// Catalog is the catalog of nodes, services and checks.
+type Catalog interface {
+	Register(context.Context, api.RegisterRequest) (api.WriteResponse, error)
+	Deregister(context.Context, api.DeregisterRequest) (api.WriteResponse, error)
+	Nodes(context.Context, api.CatalogRequest) (api.List[api.Node], error)
+	Services(context.Context, api.CatalogRequest) (api.ServicesResponse, error)
+	ServiceNodes(context.Context, api.CatalogRequest) (api.List[api.CatalogService], error)
+	NodeServices(context.Context, api.CatalogRequest) (api.NodeServicesResponse, error)
+	NodeChecks(context.Context, api.CatalogRequest) (api.List[api.HealthCheck], error)
+	ServiceChecks(context.Context, api.CatalogRequest) (api.List[api.HealthCheck], error)
+	ChecksInState(context.Context, api.CatalogRequest) (api.List[api.HealthCheck], error)
+	HealthOfService(context.Context, api.CatalogRequest) (api.List[api.CheckServiceNode], error)
+}
+
+// catalogEndpoints is the part of the table about the catalog and health.
+func (s *server) catalogEndpoints() []endpoint {
+	get, put := []string{"GET"}, []string{"PUT"}
+	return []endpoint{
+		{"/v1/catalog/register", put, s.catalogRegister},
+		{"/v1/catalog/deregister", put, s.catalogDeregister},
+		{"/v1/catalog/datacenters", get, s.catalogDatacenters},
+		{"/v1/catalog/nodes", get, s.catalogNodes},
+		{"/v1/catalog/services", get, s.catalogServices},
+		{"/v1/catalog/service/", get, s.catalogService},
+		{"/v1/catalog/node/", get, s.catalogNode},
+		{"/v1/catalog/node-services/", get, s.catalogNodeServices},
+		{"/v1/health/node/", get, s.healthNode},
+		{"/v1/health/checks/", get, s.healthChecks},
+		{"/v1/health/state/", get, s.healthState},
+		{"/v1/health/service/", get, s.healthService},
+	}
+}
+
+// maxBody is the most bytes of a body of JSON.
+const maxBody = 4 << 20
+
+// decode reads a body of JSON. As in Consul unknown keys are ignored and the case
+// of known ones does not matter.
+func decode(r *http.Request, into any) error {
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(into)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return fault.New(fault.TooLarge, "Request body too large, max size: %d bytes", maxBody)
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "Request decode failed: %w", err)
+	}
+	return nil
+}
+
+func (s *server) catalogRegister(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var request api.RegisterRequest
+	if err := s.change(r, &request, &request.WriteOptions); err != nil {
+		return nil, err
+	}
+	_, err := s.Catalog.Register(r.Context(), request)
+	return true, err
+}
+
+func (s *server) catalogDeregister(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var request api.DeregisterRequest
+	if err := s.change(r, &request, &request.WriteOptions); err != nil {
+		return nil, err
+	}
+	_, err := s.Catalog.Deregister(r.Context(), request)
+	return true, err
+}
+
+// change reads a request to change something: its body, and what parameters and
+// headers say over it.
+func (s *server) change(r *http.Request, request any, o *api.WriteOptions) error {
+	if err := decode(r, request); err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	if dc := q.Get("dc"); dc != "" {
+		o.Datacenter = dc
+	}
+	o.Token = token(r, q)
+	return nil
+}
+
+func (s *server) catalogDatacenters(http.ResponseWriter, *http.Request) (any, error) {
+	return []string{s.Agent.Self().Config.Datacenter}, nil
+}
+
+// catalogRequest reads the parameters of a read. The name is what follows prefix
+// in the path; what names it in an error if there is none.
+func catalogRequest(r *http.Request, prefix, what string) (request api.CatalogRequest, name string, err error) {
+	if request.QueryOptions, err = options(r); err != nil {
+		return request, "", err
+	}
+	if name = strings.TrimPrefix(r.URL.Path, prefix); prefix != "" && name == "" {
+		return request, "", fault.New(fault.Invalid, "Missing %s", what)
+	}
+	q := r.URL.Query()
+	request.Filter, request.Tags = q.Get("filter"), q["tag"]
+	for _, pair := range q["node-meta"] {
+		key, value, _ := strings.Cut(pair, ":")
+		if request.NodeMeta == nil {
+			request.NodeMeta = map[string]string{}
+		}
+		request.NodeMeta[key] = value
+	}
+	if q.Has("passing") {
+		request.Passing = true
+		if v := q.Get("passing"); v != "" {
+			if request.Passing, err = strconv.ParseBool(v); err != nil {
+				return request, "", fault.New(fault.Invalid, "Invalid value for ?passing")
+			}
+		}
+	}
+	return request, name, nil
+}
+
+// found answers with a list, an empty one rather than null.
+func found[Item any](w http.ResponseWriter, a api.List[Item], err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	writeMeta(w, a.QueryMeta)
+	return append([]Item{}, a.Items...), nil
+}
+
+func (s *server) catalogNodes(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, _, err := catalogRequest(r, "", "")
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Catalog.Nodes(r.Context(), request)
+	return found(w, a, err)
+}
+
+func (s *server) catalogServices(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, _, err := catalogRequest(r, "", "")
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Catalog.Services(r.Context(), request)
+	if err != nil {
+		return nil, err
+	}
+	writeMeta(w, a.QueryMeta)
+	for name, tags := range a.Services {
+		a.Services[name] = listed(tags)
+	}
+	if a.Services == nil {
+		a.Services = map[string][]string{}
+	}
+	return a.Services, nil
+}
+
+// listed returns a list that is not null.
+func listed(tags []string) []string { return append([]string{}, tags...) }
+
+func (s *server) catalogService(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, name, err := catalogRequest(r, "/v1/catalog/service/", "service name")
+	if err != nil {
+		return nil, err
+	}
+	request.Service = name
+	a, err := s.Catalog.ServiceNodes(r.Context(), request)
+	for i := range a.Items {
+		a.Items[i].ServiceTags = listed(a.Items[i].ServiceTags)
+	}
+	return found(w, a, err)
+}
+
+// nodeServices is a node as /v1/catalog/node shows it.
+type nodeServices struct {
+	Node     *api.Node
+	Services map[string]api.NodeService
+}
+
+// nodeServiceList is a node as /v1/catalog/node-services shows it.
+type nodeServiceList struct {
+	Node     *api.Node
+	Services []api.NodeService
+}
+
+func (s *server) nodeServices(w http.ResponseWriter, r *http.Request, prefix string) (api.NodeServicesResponse, error) {
+	request, name, err := catalogRequest(r, prefix, "node name")
+	if err != nil {
+		return api.NodeServicesResponse{}, err
+	}
+	request.Node = name
+	a, err := s.Catalog.NodeServices(r.Context(), request)
+	if err != nil {
+		return a, err
+	}
+	writeMeta(w, a.QueryMeta)
+	for i := range a.Services {
+		a.Services[i].Tags = listed(a.Services[i].Tags)
+	}
+	return a, nil
+}
+
+func (s *server) catalogNode(w http.ResponseWriter, r *http.Request) (any, error) {
+	a, err := s.nodeServices(w, r, "/v1/catalog/node/")
+	if err != nil {
+		return nil, err
+	}
+	if a.Node == nil {
+		return json.RawMessage("null"), nil
+	}
+	shown := nodeServices{a.Node, map[string]api.NodeService{}}
+	for _, service := range a.Services {
+		shown.Services[service.ID] = service
+	}
+	return shown, nil
+}
+
+func (s *server) catalogNodeServices(w http.ResponseWriter, r *http.Request) (any, error) {
+	a, err := s.nodeServices(w, r, "/v1/catalog/node-services/")
+	if err != nil {
+		return nil, err
+	}
+	return nodeServiceList{a.Node, append([]api.NodeService{}, a.Services...)}, nil
+}
+
+func (s *server) healthNode(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, name, err := catalogRequest(r, "/v1/health/node/", "node name")
+	if err != nil {
+		return nil, err
+	}
+	request.Node = name
+	a, err := s.Catalog.NodeChecks(r.Context(), request)
+	return checks(w, a, err)
+}
+
+func (s *server) healthChecks(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, name, err := catalogRequest(r, "/v1/health/checks/", "service name")
+	if err != nil {
+		return nil, err
+	}
+	request.Service = name
+	a, err := s.Catalog.ServiceChecks(r.Context(), request)
+	return checks(w, a, err)
+}
+
+func (s *server) healthState(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, name, err := catalogRequest(r, "/v1/health/state/", "check state")
+	if err != nil {
+		return nil, err
+	}
+	request.State = name
+	a, err := s.Catalog.ChecksInState(r.Context(), request)
+	return checks(w, a, err)
+}
+
+func checks(w http.ResponseWriter, a api.List[api.HealthCheck], err error) (any, error) {
+	for i := range a.Items {
+		a.Items[i].ServiceTags = listed(a.Items[i].ServiceTags)
+	}
+	return found(w, a, err)
+}
+
+func (s *server) healthService(w http.ResponseWriter, r *http.Request) (any, error) {
+	request, name, err := catalogRequest(r, "/v1/health/service/", "service name")
+	if err != nil {
+		return nil, err
+	}
+	request.Service = name
+	a, err := s.Catalog.HealthOfService(r.Context(), request)
+	for i, item := range a.Items {
+		service := *item.Service // the store's own row
+		service.Tags = listed(service.Tags)
+		a.Items[i].Service, a.Items[i].Checks = &service, append([]api.HealthCheck{}, item.Checks...)
+		for j := range a.Items[i].Checks {
+			a.Items[i].Checks[j].ServiceTags = listed(a.Items[i].Checks[j].ServiceTags)
+		}
+	}
+	return found(w, a, err)
+}

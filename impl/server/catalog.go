@@ -1,0 +1,225 @@
+package server
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/hashicorp/go-bexpr"
+
+	"tribune/impl/api"
+	"tribune/impl/catalog"
+	"tribune/impl/fault"
+	"tribune/impl/fsm"
+	"tribune/impl/rpc"
+	"tribune/impl/store"
+)
+
+const (
+	methodRegister        = "Catalog.Register"
+	methodDeregister      = "Catalog.Deregister"
+	methodNodes           = "Catalog.Nodes"
+	methodServices        = "Catalog.Services"
+	methodServiceNodes    = "Catalog.ServiceNodes"
+	methodNodeServices    = "Catalog.NodeServices"
+	methodNodeChecks      = "Health.NodeChecks"
+	methodServiceChecks   = "Health.ServiceChecks"
+	methodChecksInState   = "Health.ChecksInState"
+	methodHealthOfService = "Health.ServiceNodes"
+)
+
+// catalogEndpoints is the part of the table about the catalog.
+func (s *Server) catalogEndpoints() []rpc.Method {
+	return []rpc.Method{
+		rpc.Handle(methodRegister, arrived(s.Register)),
+		rpc.Handle(methodDeregister, arrived(s.Deregister)),
+		rpc.Handle(methodNodes, arrived(s.Nodes)),
+		rpc.Handle(methodServices, arrived(s.Services)),
+		rpc.Handle(methodServiceNodes, arrived(s.ServiceNodes)),
+		rpc.Handle(methodNodeServices, arrived(s.NodeServices)),
+		rpc.Handle(methodNodeChecks, arrived(s.NodeChecks)),
+		rpc.Handle(methodServiceChecks, arrived(s.ServiceChecks)),
+		rpc.Handle(methodChecksInState, arrived(s.ChecksInState)),
+		rpc.Handle(methodHealthOfService, arrived(s.HealthOfService)),
+	}
+}
+
+// Register adds to the catalog. What makes no sense is fault.Internal, for which
+// Consul's status is 500.
+func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.WriteResponse, error) {
+	switch {
+	case r.Node == "":
+		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide node")
+	case r.Address == "" && !r.SkipNodeUpdate:
+		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide address if SkipNodeUpdate is not set")
+	case r.Service != nil && r.Service.Service == "" && r.Service.ID != "":
+		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name with ID")
+	case r.Service != nil && r.Service.Service == "":
+		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name (Service.Service) when adding a service")
+	}
+	checks := append([]api.HealthCheck{}, r.Checks...)
+	if r.Check != nil {
+		checks, r.Check = append(checks, *r.Check), nil
+	}
+	for i := range checks {
+		c := &checks[i]
+		if c.CheckID == "" {
+			c.CheckID = c.Name
+		}
+		if c.CheckID == "" {
+			return api.WriteResponse{}, fault.New(fault.Internal, "Must provide a check ID or a name")
+		}
+		switch c.Status {
+		case "", api.HealthPassing, api.HealthWarning, api.HealthCritical:
+		default:
+			return api.WriteResponse{}, fault.New(fault.Internal, "%q is not a status: there are passing, warning and critical", c.Status)
+		}
+	}
+	r.Checks = checks
+	r.Datacenter = cmp.Or(r.Datacenter, s.config.Datacenter)
+	return write(ctx, s, methodRegister, r.Datacenter, fsm.RegisterType, r)
+}
+
+// Deregister removes from the catalog.
+func (s *Server) Deregister(ctx context.Context, r api.DeregisterRequest) (api.WriteResponse, error) {
+	if r.Node == "" {
+		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide node")
+	}
+	return write(ctx, s, methodDeregister, r.Datacenter, fsm.DeregisterType, r)
+}
+
+// write commits a change of the catalog. A refusal of the state machine is
+// fault.Internal too.
+func write[Request any](ctx context.Context, s *Server, method, datacenter string, t fsm.Type, r Request) (api.WriteResponse, error) {
+	if err := s.checkDatacenter(datacenter); err != nil {
+		return api.WriteResponse{}, err
+	}
+	e := errand{method: method, request: r, again: untouched}
+	return forward(ctx, s, e, func(<-chan struct{}) (api.WriteResponse, error) {
+		index, _, err := s.commit(ctx, t, r)
+		if fault.Of(err) == fault.Invalid {
+			err = fault.Wrap(fault.Internal, err)
+		}
+		return api.WriteResponse{Index: index}, err
+	})
+}
+
+// list answers a read that finds any number of items, of which it keeps those
+// that fulfil the request's filter.
+func list[Item any](ctx context.Context, s *Server, method string, r api.CatalogRequest, find func(*store.Txn, store.WatchSet) (uint64, []Item, error)) (api.List[Item], error) {
+	keep, err := filter[Item](r.Filter)
+	if err != nil {
+		return api.List[Item]{}, err
+	}
+	return read(ctx, s, method, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[Item], error) {
+		var a api.List[Item]
+		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (uint64, bool, error) {
+			index, found, err := find(tx, ws)
+			if err != nil {
+				return 0, false, err
+			}
+			a.Items, err = keep(found)
+			return index, len(found) > 0, err
+		})
+		return a, err
+	})
+}
+
+// filter returns what leaves out items that do not fulfil an expression.
+func filter[Item any](expression string) (func([]Item) ([]Item, error), error) {
+	if expression == "" {
+		return func(all []Item) ([]Item, error) { return all, nil }, nil
+	}
+	e, err := bexpr.CreateEvaluator(expression)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "Failed to create boolean expression evaluator: %w", err)
+	}
+	return func(all []Item) ([]Item, error) {
+		var kept []Item
+		for _, item := range all {
+			fulfils, err := e.Evaluate(item)
+			if err != nil {
+				return nil, fault.New(fault.Invalid, "evaluating the filter: %w", err)
+			}
+			if fulfils {
+				kept = append(kept, item)
+			}
+		}
+		return kept, nil
+	}, nil
+}
+
+// Nodes lists nodes.
+func (s *Server) Nodes(ctx context.Context, r api.CatalogRequest) (api.List[api.Node], error) {
+	return list(ctx, s, methodNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.Node, error) {
+		return catalog.Nodes(tx, ws, r.NodeMeta)
+	})
+}
+
+// Services lists services by name.
+func (s *Server) Services(ctx context.Context, r api.CatalogRequest) (api.ServicesResponse, error) {
+	if r.Filter != "" {
+		return api.ServicesResponse{}, fault.New(fault.Invalid, "the list of services takes no filter")
+	}
+	return read(ctx, s, methodServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.ServicesResponse, error) {
+		var a api.ServicesResponse
+		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
+			index, a.Services, err = catalog.Services(tx, ws, r.NodeMeta)
+			return index, len(a.Services) > 0, err
+		})
+		return a, err
+	})
+}
+
+// ServiceNodes lists the instances of a service.
+func (s *Server) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.List[api.CatalogService], error) {
+	return list(ctx, s, methodServiceNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CatalogService, error) {
+		return catalog.Instances(tx, ws, r.Service, r.Tags, r.NodeMeta)
+	})
+}
+
+// NodeServices returns a node and its services.
+func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.NodeServicesResponse, error) {
+	keep, err := filter[api.NodeService](r.Filter)
+	if err != nil {
+		return api.NodeServicesResponse{}, err
+	}
+	return read(ctx, s, methodNodeServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
+		var a api.NodeServicesResponse
+		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
+			index, a.Node, a.Services, err = catalog.Node(tx, ws, r.Node)
+			if err == nil {
+				a.Services, err = keep(a.Services)
+			}
+			return index, a.Node != nil, err
+		})
+		return a, err
+	})
+}
+
+// NodeChecks lists the checks of a node.
+func (s *Server) NodeChecks(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
+	return list(ctx, s, methodNodeChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
+		return catalog.ChecksOfNode(tx, ws, r.Node)
+	})
+}
+
+// ServiceChecks lists the checks of the instances of a service.
+func (s *Server) ServiceChecks(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
+	return list(ctx, s, methodServiceChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
+		return catalog.ChecksOfService(tx, ws, r.Service, r.NodeMeta)
+	})
+}
+
+// ChecksInState lists the checks in a state, or in any.
+func (s *Server) ChecksInState(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
+	return list(ctx, s, methodChecksInState, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
+		return catalog.ChecksInState(tx, ws, r.State, r.NodeMeta)
+	})
+}
+
+// HealthOfService lists the instances of a service with their checks.
+func (s *Server) HealthOfService(ctx context.Context, r api.CatalogRequest) (api.List[api.CheckServiceNode], error) {
+	return list(ctx, s, methodHealthOfService, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CheckServiceNode, error) {
+		return catalog.Health(tx, ws, r.Service, r.Tags, r.NodeMeta, r.Passing)
+	})
+}

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"strconv"
+
+	"tribune/impl/api"
+	"tribune/impl/catalog"
+	"tribune/impl/fsm"
+	"tribune/impl/gossip"
+	"tribune/impl/store"
+)
+
+// enroll brings the catalog in line with gossip: the leader keeps there a node
+// for every member, with the check serfHealth that says whether it lives, and for
+// every server the service consul. A member that left goes from the catalog with
+// all it has, and so does one that gossip has forgotten. It returns false when
+// something could not be done now.
+func (s *Server) enroll(ctx context.Context) bool {
+	seen := map[string]bool{}
+	done := true
+	for _, m := range s.pool.Members() {
+		if m.Tags["dc"] != s.config.Datacenter {
+			continue
+		}
+		seen[m.Name] = true
+		if m.Status == gossip.StatusLeft {
+			// A leader that leaves is taken out by the next one.
+			done = (m.Name == s.config.NodeName || s.strike(ctx, m.Name)) && done
+			continue
+		}
+		done = s.record(ctx, m) && done
+	}
+	_, checks, err := catalog.ChecksInState(s.fsm.Store().Read(), nil, api.HealthAny, nil)
+	if err != nil {
+		s.log.Error("the catalog could not be read", "error", err)
+		return false
+	}
+	for _, c := range checks {
+		if c.CheckID == api.SerfCheckID && !seen[c.Node] {
+			done = s.strike(ctx, c.Node) && done
+		}
+	}
+	return done
+}
+
+// record registers a member as it is now, unless the catalog says so already.
+func (s *Server) record(ctx context.Context, m api.Member) bool {
+	r := s.registration(m)
+	_, node, _, err := catalog.Node(s.fsm.Store().Read(), nil, m.Name)
+	if err == nil && node != nil {
+		r.TaggedAddresses, r.NodeMeta = node.TaggedAddresses, node.Meta // the agent's own affair
+		var same bool
+		if same, err = recorded(s.fsm.Store().Read(), r); same {
+			return true
+		}
+	}
+	if err == nil {
+		_, _, err = s.commit(ctx, fsm.RegisterType, r)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("a member could not be registered", "member", m.Name, "error", err)
+	}
+	return err == nil
+}
+
+// registration is what the catalog shall say of a member.
+func (s *Server) registration(m api.Member) api.RegisterRequest {
+	r := api.RegisterRequest{
+		ID: m.Tags["id"], Node: m.Name, Address: m.Addr, WriteOptions: api.WriteOptions{Datacenter: s.config.Datacenter},
+		Check: &api.HealthCheck{CheckID: api.SerfCheckID, Name: api.SerfCheckName, Status: api.HealthPassing, Output: api.SerfAliveOutput},
+	}
+	if m.Status == gossip.StatusFailed {
+		r.Check.Status, r.Check.Output = api.HealthCritical, api.SerfFailedOutput
+	}
+	if _, ok := serverOf(m, s.config.Datacenter); ok {
+		port, _ := strconv.Atoi(m.Tags["port"]) // a tag that we write ourselves
+		r.Service = &api.NodeService{
+			ID: api.ServerServiceName, Service: api.ServerServiceName, Port: port, Weights: api.Weights{Passing: 1, Warning: 1},
+			Meta: map[string]string{
+				"non_voter": "false", "read_replica": "false", "raft_version": m.Tags["raft_vsn"], "version": m.Tags["build"],
+				"serf_protocol_current": strconv.Itoa(int(m.ProtocolCur)), "serf_protocol_min": strconv.Itoa(int(m.ProtocolMin)), "serf_protocol_max": strconv.Itoa(int(m.ProtocolMax)),
+			},
+		}
+	}
+	return r
+}
+
+// recorded reports whether the catalog holds all of a registration.
+func recorded(tx *store.Txn, r api.RegisterRequest) (bool, error) {
+	_, node, services, err := catalog.Node(tx, nil, r.Node)
+	if err != nil || node == nil || node.ID != r.ID || node.Address != r.Address {
+		return false, err
+	}
+	found := r.Service == nil
+	for _, s := range services {
+		found = found || s.ID == r.Service.ID && s.Port == r.Service.Port && maps.Equal(s.Meta, r.Service.Meta)
+	}
+	_, checks, err := catalog.ChecksOfNode(tx, nil, r.Node)
+	if err != nil || !found {
+		return false, err
+	}
+	for _, c := range checks {
+		if c.CheckID == r.Check.CheckID && c.Status == r.Check.Status && c.Output == r.Check.Output {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// strike takes a node out of the catalog, if it is there.
+func (s *Server) strike(ctx context.Context, name string) bool {
+	_, node, _, err := catalog.Node(s.fsm.Store().Read(), nil, name)
+	if err == nil && node == nil {
+		return true
+	}
+	if err == nil {
+		s.log.Info("deregistering a member that is gone", "member", name)
+		_, _, err = s.commit(ctx, fsm.DeregisterType, api.DeregisterRequest{Node: name})
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("a member could not be deregistered", "member", name, "error", err)
+	}
+	return err == nil
+}
