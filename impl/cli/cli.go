@@ -80,12 +80,17 @@ func commands() map[string]verb {
 		"force-leave": forceLeaveVerb(),
 		"info":        infoVerb(),
 		"version":     versionVerb(),
+		"catalog":     {usage: "<subcommand> [options] [args]", synopsis: "Interact with the catalog", about: "Lists what the catalog holds: datacenters, nodes and services."},
 		"kv":          {usage: "<subcommand> [options] [args]", synopsis: "Interact with the key-value store", about: "Reads, writes, deletes, exports and imports entries of the key-value store."},
 		"kv get":      kvGetVerb(),
 		"kv put":      kvPutVerb(),
 		"kv delete":   kvDeleteVerb(),
 		"kv export":   kvExportVerb(),
 		"kv import":   kvImportVerb(),
+
+		"catalog datacenters": catalogDatacentersVerb(),
+		"catalog nodes":       catalogNodesVerb(),
+		"catalog services":    catalogServicesVerb(),
 	}
 }
 
