@@ -143,7 +143,7 @@ func TestRegistrationsThatCannotBeReadAreRefused(t *testing.T) {
 			{"PUT", "/v1/catalog/register", `{"Node": 7}`, 400, "Request decode failed: "},
 			{"PUT", "/v1/catalog/register", `{"Node": "a"}`, 500, "Must provide address if SkipNodeUpdate is not set"},
 			{"PUT", "/v1/catalog/register", `{"Datacenter": "moon", "Node": "a", "Address": "b"}`, 500, "No path to datacenter"},
-			{"PUT", "/v1/catalog/register", `{"x": "` + strings.Repeat("y", 5<<20) + `"}`, 413, "Request body too large"},
+			{"PUT", "/v1/catalog/register", `{"x": "` + strings.Repeat("y", 4<<20) + `"}`, 413, "Request body too large"},
 			{"PUT", "/v1/catalog/deregister", `{}`, 500, "Must provide node"},
 			{"GET", "/v1/catalog/register", "", 405, "method GET not allowed"},
 			{"GET", "/v1/catalog/service/", "", 400, "Missing service name"},

@@ -20,6 +20,8 @@ const (
 	KVDelete     KVOp = "delete"      // one key
 	KVDeleteCAS  KVOp = "delete-cas"  // one key if ModifyIndex equals
 	KVDeleteTree KVOp = "delete-tree" // every key under a prefix
+	KVLock       KVOp = "lock"        // set, if DirEntry.Session can lock the key
+	KVUnlock     KVOp = "unlock"      // set, if DirEntry.Session has locked the key, and unlock it
 )
 
 // KVApplyRequest is one write to the key/value store.
@@ -30,7 +32,8 @@ type KVApplyRequest struct {
 }
 
 // KVApplyResponse says whether the write took effect; only a CAS that found
-// another index answers false.
+// another index answers false, and a lock that another session holds or that is
+// within its lock-delay.
 type KVApplyResponse struct {
 	OK    bool
 	Index uint64 // raft index of the write

@@ -29,7 +29,7 @@ func newStore(t interface{ Fatal(...any) }) *store.Store {
 func register(s *store.Store, index uint64, r api.RegisterRequest) error {
 	tx := s.Write()
 	defer tx.Abort()
-	err := catalog.Register(tx, index, r)
+	_, err := catalog.Register(tx, index, r)
 	tx.Commit()
 	return err
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -157,6 +158,30 @@ func Node(tx *store.Txn, ws store.WatchSet, name string) (uint64, *api.Node, []a
 		found = append(found, s.NodeService)
 	}
 	return index, n, found, err
+}
+
+// Support returns an error in Consul's words unless a node is there and each of
+// the checks is on it and is not critical: what a session stands on.
+func Support(tx *store.Txn, node string, needed []string) error {
+	n, err := first[api.Node](tx, nodes, "id", node)
+	if err != nil {
+		return err
+	}
+	if n == nil {
+		return errNoNode
+	}
+	for _, id := range needed {
+		c, err := first[api.HealthCheck](tx, checks, "id", node, id)
+		switch {
+		case err != nil:
+			return err
+		case c == nil:
+			return refusal(fmt.Sprintf("Missing check '%s' registration", id))
+		case c.Status == api.HealthCritical:
+			return refusal(fmt.Sprintf("Check '%s' is in %s state", id, c.Status))
+		}
+	}
+	return nil
 }
 
 // ChecksOfNode lists the checks of a node and of its services, by ID.

@@ -22,31 +22,39 @@ const (
 	errNoService refusal = "Missing service registration"
 )
 
-// Register carries out a registration at a raft index. An error means that
-// something it stands on is missing or taken; then nothing was changed.
-func Register(tx *store.Txn, index uint64, r api.RegisterRequest) error {
+// Register carries out a registration at a raft index and returns the nodes that
+// it concerns. An error means that something it stands on is missing or taken;
+// then nothing was changed.
+func Register(tx *store.Txn, index uint64, r api.RegisterRequest) (touched []string, err error) {
 	if r.Service != nil && r.Service.ID == "" {
 		s := *r.Service
 		s.ID = s.Service
 		r.Service = &s
 	}
 	if err := refuse(tx, r); err != nil {
-		return err
+		return nil, err
+	}
+	touched = []string{r.Node}
+	if _, before, err := contenders(tx, r); err != nil {
+		return nil, err
+	} else if before != nil {
+		touched = append(touched, before.Node)
 	}
 	if err := ensureNode(tx, index, r); err != nil {
-		return err
+		return nil, err
 	}
 	if r.Service != nil {
 		if err := ensureService(tx, index, r.Node, *r.Service); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, c := range checksOf(r) {
+		touched = append(touched, c.Node)
 		if err := ensureCheck(tx, index, c); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return touched, nil
 }
 
 // checksOf are the checks of a registration, each with its node.

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/raft"
@@ -20,6 +21,7 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/catalog"
 	"tribune/impl/kv"
+	"tribune/impl/session"
 	"tribune/impl/store"
 )
 
@@ -31,6 +33,7 @@ const (
 	RegisterType   Type = 0 // api.RegisterRequest; answers nil or error
 	DeregisterType Type = 1 // api.DeregisterRequest; answers nil or error
 	KVSType        Type = 2 // api.KVApplyRequest; answers bool or error
+	SessionType    Type = 3 // api.SessionApplyRequest; answers nil or error
 	TombstoneType  Type = 6 // ReapRequest; answers nil or error
 )
 
@@ -51,13 +54,17 @@ type FSM struct {
 	handle *codec.MsgpackHandle
 	rules  map[Type]rule
 	log    *slog.Logger
+	freed  func(key string, delay time.Duration)
 }
 
 var _ raft.BatchingFSM = (*FSM)(nil)
 
-// New returns a state machine with an empty store.
-func New(log *slog.Logger) (*FSM, error) {
-	s, err := store.New(slices.Concat(catalog.Tables(), kv.Tables())...)
+// New returns a state machine with an empty store. It calls freed for each key
+// that lost its lock because a session ended, with the session's lock-delay. That
+// is no part of the replicated state: how long the delay is still to last each
+// server knows by its own clock.
+func New(log *slog.Logger, freed func(key string, delay time.Duration)) (*FSM, error) {
+	s, err := store.New(slices.Concat(catalog.Tables(), session.Tables(), kv.Tables())...)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +72,9 @@ func New(log *slog.Logger) (*FSM, error) {
 		store:  s,
 		handle: newHandle(),
 		rules: map[Type]rule{
-			RegisterType: register, DeregisterType: deregister, KVSType: applyKVS, TombstoneType: reapTombstones,
+			RegisterType: register, DeregisterType: deregister, KVSType: applyKVS, SessionType: applySession, TombstoneType: reapTombstones,
 		},
-		log: log,
+		log: log, freed: freed,
 	}, nil
 }
 
@@ -101,7 +108,11 @@ func register(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 	if err := f.decode(body, &r); err != nil {
 		return fmt.Errorf("decoding a registration: %w", err)
 	}
-	if err := catalog.Register(tx, index, r); err != nil {
+	touched, err := catalog.Register(tx, index, r)
+	if err == nil {
+		err = f.review(tx, index, touched...)
+	}
+	if err != nil {
 		return err
 	}
 	return nil
@@ -112,7 +123,11 @@ func deregister(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 	if err := f.decode(body, &r); err != nil {
 		return fmt.Errorf("decoding a deregistration: %w", err)
 	}
-	if err := catalog.Deregister(tx, index, r); err != nil {
+	err := catalog.Deregister(tx, index, r)
+	if err == nil {
+		err = f.review(tx, index, r.Node)
+	}
+	if err != nil {
 		return err
 	}
 	return nil
@@ -122,6 +137,13 @@ func applyKVS(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 	var r api.KVApplyRequest
 	if err := f.decode(body, &r); err != nil {
 		return fmt.Errorf("decoding a KV command: %w", err)
+	}
+	if r.Op == api.KVLock && r.Entry.Session != "" {
+		if s, err := session.Find(tx, r.Entry.Session); err != nil {
+			return err
+		} else if s == nil {
+			return fmt.Errorf("invalid session %q", r.Entry.Session)
+		}
 	}
 	ok, err := kv.Apply(tx, index, r.Op, r.Entry)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"pgregory.net/rapid"
@@ -16,7 +17,7 @@ import (
 )
 
 func newFSM(t interface{ Fatal(...any) }) *fsm.FSM {
-	f, err := fsm.New(slog.New(slog.DiscardHandler))
+	f, err := fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"tribune/impl/catalog"
 	"tribune/impl/kv"
+	"tribune/impl/session"
 	"tribune/impl/store"
 )
 
@@ -20,8 +21,9 @@ import (
 const snapshotHeader = "tribune state 1\n"
 
 type body struct {
-	Catalog catalog.Dump
-	KV      kv.Dump
+	Catalog  catalog.Dump
+	Sessions session.Dump
+	KV       kv.Dump
 }
 
 type snapshot struct {
@@ -45,6 +47,9 @@ func dump(to io.Writer, tx *store.Txn, handle *codec.MsgpackHandle) error {
 	var b body
 	var err error
 	if b.Catalog, err = catalog.Export(tx); err != nil {
+		return fmt.Errorf("dumping the state: %w", err)
+	}
+	if b.Sessions, err = session.Export(tx); err != nil {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
 	if b.KV, err = kv.Export(tx); err != nil {
@@ -74,6 +79,9 @@ func load(tx *store.Txn, handle *codec.MsgpackHandle, from io.Reader) error {
 		return fmt.Errorf("decoding it: %w", err)
 	}
 	if err := catalog.Import(tx, b.Catalog); err != nil {
+		return err
+	}
+	if err := session.Import(tx, b.Sessions); err != nil {
 		return err
 	}
 	return kv.Import(tx, b.KV)

@@ -26,8 +26,14 @@ type Catalog interface {
 	HealthOfService(context.Context, api.CatalogRequest) (api.List[api.CheckServiceNode], error)
 }
 
-// catalogEndpoints is the part of the table about the catalog and health.
-func (s *server) catalogEndpoints() []endpoint {
+// catalogFace answers for the catalog and health.
+type catalogFace struct {
+	Catalog Catalog
+	Agent   Agent
+}
+
+// endpoints is its part of the table.
+func (s catalogFace) endpoints() []endpoint {
 	get, put := []string{"GET"}, []string{"PUT"}
 	return []endpoint{
 		{"/v1/catalog/register", put, s.catalogRegister},
@@ -62,18 +68,18 @@ func decode(r *http.Request, into any) error {
 	return nil
 }
 
-func (s *server) catalogRegister(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogRegister(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var request api.RegisterRequest
-	if err := s.change(r, &request, &request.WriteOptions); err != nil {
+	if err := change(r, &request, &request.WriteOptions); err != nil {
 		return nil, err
 	}
 	_, err := s.Catalog.Register(r.Context(), request)
 	return true, err
 }
 
-func (s *server) catalogDeregister(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogDeregister(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var request api.DeregisterRequest
-	if err := s.change(r, &request, &request.WriteOptions); err != nil {
+	if err := change(r, &request, &request.WriteOptions); err != nil {
 		return nil, err
 	}
 	_, err := s.Catalog.Deregister(r.Context(), request)
@@ -82,7 +88,7 @@ func (s *server) catalogDeregister(_ http.ResponseWriter, r *http.Request) (any,
 
 // change reads a request to change something: its body, and what parameters and
 // headers say over it.
-func (s *server) change(r *http.Request, request any, o *api.WriteOptions) error {
+func change(r *http.Request, request any, o *api.WriteOptions) error {
 	if err := decode(r, request); err != nil {
 		return err
 	}
@@ -94,7 +100,7 @@ func (s *server) change(r *http.Request, request any, o *api.WriteOptions) error
 	return nil
 }
 
-func (s *server) catalogDatacenters(http.ResponseWriter, *http.Request) (any, error) {
+func (s catalogFace) catalogDatacenters(http.ResponseWriter, *http.Request) (any, error) {
 	return []string{s.Agent.Self().Config.Datacenter}, nil
 }
 
@@ -136,7 +142,7 @@ func found[Item any](w http.ResponseWriter, a api.List[Item], err error) (any, e
 	return append([]Item{}, a.Items...), nil
 }
 
-func (s *server) catalogNodes(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogNodes(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, _, err := catalogRequest(r, "", "")
 	if err != nil {
 		return nil, err
@@ -145,7 +151,7 @@ func (s *server) catalogNodes(w http.ResponseWriter, r *http.Request) (any, erro
 	return found(w, a, err)
 }
 
-func (s *server) catalogServices(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogServices(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, _, err := catalogRequest(r, "", "")
 	if err != nil {
 		return nil, err
@@ -167,7 +173,7 @@ func (s *server) catalogServices(w http.ResponseWriter, r *http.Request) (any, e
 // listed returns a list that is not null.
 func listed(tags []string) []string { return append([]string{}, tags...) }
 
-func (s *server) catalogService(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogService(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, name, err := catalogRequest(r, "/v1/catalog/service/", "service name")
 	if err != nil {
 		return nil, err
@@ -192,7 +198,7 @@ type nodeServiceList struct {
 	Services []api.NodeService
 }
 
-func (s *server) nodeServices(w http.ResponseWriter, r *http.Request, prefix string) (api.NodeServicesResponse, error) {
+func (s catalogFace) nodeServices(w http.ResponseWriter, r *http.Request, prefix string) (api.NodeServicesResponse, error) {
 	request, name, err := catalogRequest(r, prefix, "node name")
 	if err != nil {
 		return api.NodeServicesResponse{}, err
@@ -209,7 +215,7 @@ func (s *server) nodeServices(w http.ResponseWriter, r *http.Request, prefix str
 	return a, nil
 }
 
-func (s *server) catalogNode(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogNode(w http.ResponseWriter, r *http.Request) (any, error) {
 	a, err := s.nodeServices(w, r, "/v1/catalog/node/")
 	if err != nil {
 		return nil, err
@@ -224,7 +230,7 @@ func (s *server) catalogNode(w http.ResponseWriter, r *http.Request) (any, error
 	return shown, nil
 }
 
-func (s *server) catalogNodeServices(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) catalogNodeServices(w http.ResponseWriter, r *http.Request) (any, error) {
 	a, err := s.nodeServices(w, r, "/v1/catalog/node-services/")
 	if err != nil {
 		return nil, err
@@ -232,7 +238,7 @@ func (s *server) catalogNodeServices(w http.ResponseWriter, r *http.Request) (an
 	return nodeServiceList{a.Node, append([]api.NodeService{}, a.Services...)}, nil
 }
 
-func (s *server) healthNode(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) healthNode(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, name, err := catalogRequest(r, "/v1/health/node/", "node name")
 	if err != nil {
 		return nil, err
@@ -242,7 +248,7 @@ func (s *server) healthNode(w http.ResponseWriter, r *http.Request) (any, error)
 	return checks(w, a, err)
 }
 
-func (s *server) healthChecks(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) healthChecks(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, name, err := catalogRequest(r, "/v1/health/checks/", "service name")
 	if err != nil {
 		return nil, err
@@ -252,7 +258,7 @@ func (s *server) healthChecks(w http.ResponseWriter, r *http.Request) (any, erro
 	return checks(w, a, err)
 }
 
-func (s *server) healthState(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) healthState(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, name, err := catalogRequest(r, "/v1/health/state/", "check state")
 	if err != nil {
 		return nil, err
@@ -269,7 +275,7 @@ func checks(w http.ResponseWriter, a api.List[api.HealthCheck], err error) (any,
 	return found(w, a, err)
 }
 
-func (s *server) healthService(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s catalogFace) healthService(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, name, err := catalogRequest(r, "/v1/health/service/", "service name")
 	if err != nil {
 		return nil, err

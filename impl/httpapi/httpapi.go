@@ -58,6 +58,7 @@ type Agent interface {
 type Config struct {
 	KV           KV
 	Catalog      Catalog
+	Session      Session
 	Status       Status
 	Agent        Agent
 	Logger       *slog.Logger
@@ -83,7 +84,7 @@ type endpoint struct {
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
 	s := &server{Config: c, exact: map[string]endpoint{}}
-	for _, e := range append(s.catalogEndpoints(), []endpoint{
+	for _, e := range slices.Concat(catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), []endpoint{
 		{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 		{"/v1/status/peers", []string{"GET"}, s.statusPeers},
 		{"/v1/agent/self", []string{"GET"}, s.agentSelf},
@@ -92,7 +93,7 @@ func New(c Config) http.Handler {
 		{"/v1/kv/", []string{"GET", "PUT", "DELETE"}, s.kv},
 		{"/v1/agent/join/", []string{"PUT"}, s.agentJoin},
 		{"/v1/agent/force-leave/", []string{"PUT"}, s.agentForceLeave},
-	}...) {
+	}) {
 		if strings.HasSuffix(e.path, "/") {
 			s.prefix = append(s.prefix, e)
 		} else {

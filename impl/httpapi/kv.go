@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -104,25 +103,13 @@ func (s *server) kvPut(r *http.Request, key string, q url.Values, o api.QueryOpt
 	if request.Entry.Value, err = s.value(r); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"acquire", "release"} {
-		if q.Has(name) {
-			return lock(name, q.Get(name))
-		}
+	switch {
+	case q.Has("acquire"):
+		request.Op, request.Entry.Session = api.KVLock, q.Get("acquire")
+	case q.Has("release"):
+		request.Op, request.Entry.Session = api.KVUnlock, q.Get("release")
 	}
 	return s.kvApply(r, request)
-}
-
-// lock answers who would take a lock or give it up, as Consul does for a session
-// that does not exist: none can, as long as this version has no sessions. A
-// lock that is not held cannot be given up either, which is no error.
-func lock(verb, session string) (any, error) {
-	switch {
-	case session == "":
-		return nil, errors.New("missing session")
-	case verb == "release":
-		return false, nil
-	}
-	return nil, fmt.Errorf("invalid session %q: this version of Tribune has no sessions", session)
 }
 
 // textLimit ends the error about a value that is too large.

@@ -13,8 +13,9 @@ import (
 type entry = api.DirEntry
 
 // Apply carries out a write at a raft index and reports whether it took
-// effect: only a check-and-set that finds another ModifyIndex does not. An
-// error means that the request makes no sense; then nothing was changed.
+// effect: only a check-and-set that finds another ModifyIndex does not, and a
+// change of a lock that another holds. Whether the session of a lock exists is
+// not known here. An error means that the request makes no sense; then nothing was changed.
 func Apply(tx *store.Txn, index uint64, op api.KVOp, e api.DirEntry) (bool, error) {
 	if e.Key == "" && op != api.KVDeleteTree {
 		return false, fmt.Errorf("kv: %s needs a key", op)
@@ -30,6 +31,10 @@ func Apply(tx *store.Txn, index uint64, op api.KVOp, e api.DirEntry) (bool, erro
 		return removeCAS(tx, index, e)
 	case api.KVDeleteTree:
 		return true, removeTree(tx, index, e.Key)
+	case api.KVLock:
+		return acquire(tx, index, e)
+	case api.KVUnlock:
+		return release(tx, index, e)
 	}
 	return false, fmt.Errorf("kv: unknown operation %q", op)
 }

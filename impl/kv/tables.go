@@ -31,8 +31,10 @@ func Tables() []*memdb.TableSchema {
 			"id": {Name: "id", Unique: true, AllowMissing: false, Indexer: keyIndex{}},
 		}
 	}
+	rows := byKey()
+	rows["session"] = heldBy()
 	return []*memdb.TableSchema{
-		{Name: entries, Indexes: byKey()},
+		{Name: entries, Indexes: rows},
 		{Name: tombstones, Indexes: byKey()},
 	}
 }

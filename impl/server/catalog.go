@@ -87,8 +87,7 @@ func (s *Server) Deregister(ctx context.Context, r api.DeregisterRequest) (api.W
 	return write(ctx, s, methodDeregister, r.Datacenter, fsm.DeregisterType, r)
 }
 
-// write commits a change of the catalog. A refusal of the state machine is
-// fault.Internal too.
+// write commits a change of the catalog or of sessions.
 func write[Request any](ctx context.Context, s *Server, method, datacenter string, t fsm.Type, r Request) (api.WriteResponse, error) {
 	if err := s.checkDatacenter(datacenter); err != nil {
 		return api.WriteResponse{}, err
@@ -96,9 +95,6 @@ func write[Request any](ctx context.Context, s *Server, method, datacenter strin
 	e := errand{method: method, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.WriteResponse, error) {
 		index, _, err := s.commit(ctx, t, r)
-		if fault.Of(err) == fault.Invalid {
-			err = fault.Wrap(fault.Internal, err)
-		}
 		return api.WriteResponse{Index: index}, err
 	})
 }

@@ -29,7 +29,7 @@ type nothing struct{}
 
 // endpoints is the table of what other servers may ask.
 func (s *Server) endpoints() []rpc.Method {
-	return append(s.catalogEndpoints(),
+	return append(append(s.catalogEndpoints(), s.sessionEndpoints()...),
 		rpc.Handle(methodGet, arrived(s.KVGet)),
 		rpc.Handle(methodKeys, arrived(s.KVKeys)),
 		rpc.Handle(methodApply, arrived(s.KVApply)),
@@ -84,6 +84,9 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 	}
 	e := errand{method: methodApply, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.KVApplyResponse, error) {
+		if r.Op == api.KVLock && s.delays.active(r.Entry.Key) {
+			return api.KVApplyResponse{}, nil
+		}
 		index, answer, err := s.commit(ctx, fsm.KVSType, r)
 		if err != nil {
 			return api.KVApplyResponse{}, err
@@ -97,7 +100,8 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 const enqueueTimeout = 30 * time.Second
 
 // commit has a command replicated and applied. An error that the state machine
-// answered is fault.Invalid: it refused, and every server did.
+// answered is fault.Internal, as a server's errors are in Consul: it refused, and
+// every server did.
 func (s *Server) commit(ctx context.Context, t fsm.Type, request any) (uint64, any, error) {
 	command, err := s.fsm.Encode(t, request)
 	if err != nil {
@@ -117,7 +121,7 @@ func (s *Server) commit(ctx context.Context, t fsm.Type, request any) (uint64, a
 		return 0, nil, fault.Wrap(fault.Unknown, err)
 	}
 	if refusal, ok := answer.(error); ok {
-		return 0, nil, fault.Wrap(fault.Invalid, refusal)
+		return 0, nil, fault.Wrap(fault.Internal, refusal)
 	}
 	return index, answer, nil
 }

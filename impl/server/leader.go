@@ -106,6 +106,7 @@ const (
 	reconcileInterval = time.Minute
 	reconcilePause    = 2 * time.Second
 	reapInterval      = 30 * time.Second
+	expireInterval    = time.Second
 )
 
 // lead is the leader's life: catch up, then serve and keep the raft group and the
@@ -120,6 +121,9 @@ func (s *Server) lead(ctx context.Context) {
 	defer look.Stop()
 	reap := time.NewTicker(reapInterval)
 	defer reap.Stop()
+	s.leases.begin()
+	expire := time.NewTicker(expireInterval)
+	defer expire.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -135,6 +139,8 @@ func (s *Server) lead(ctx context.Context) {
 			}
 		case <-reap.C:
 			s.reap(ctx, &graves)
+		case <-expire.C:
+			s.expire(ctx)
 		}
 	}
 }

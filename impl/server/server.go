@@ -81,6 +81,8 @@ type Server struct {
 	tenure  tenure
 	quorum  quorum
 	book    addressBook
+	leases  leases
+	delays  delays
 	members chan struct{} // they changed: the leader looks again
 
 	ctx  context.Context // ends when the server closes
@@ -112,7 +114,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 func (s *Server) open(ctx context.Context) error {
 	var err error
 	c := s.config
-	if s.fsm, err = fsm.New(s.log); err != nil {
+	if s.fsm, err = fsm.New(s.log, s.delays.add); err != nil {
 		return err
 	}
 	if s.port, err = rpc.Listen(ctx, c.Host.Network(), c.RPCBind, c.RPCAdvertise, s.log); err != nil {

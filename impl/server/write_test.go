@@ -25,7 +25,7 @@ func TestAWriteIsRefusedBeforeItGoesAnywhereWhenItMakesNoSense(t *testing.T) {
 		}{
 			{"too large", api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: "k", Value: make([]byte, 11)}}, fault.TooLarge, "Value exceeds 10 byte limit"},
 			{"no key", api.KVApplyRequest{Op: api.KVSet}, fault.Invalid, "Must provide key"},
-			{"no such operation", api.KVApplyRequest{Op: "swap", Entry: api.DirEntry{Key: "k"}}, fault.Invalid, `kv: unknown operation "swap"`},
+			{"no such operation", api.KVApplyRequest{Op: "swap", Entry: api.DirEntry{Key: "k"}}, fault.Internal, `kv: unknown operation "swap"`},
 			{"another datacenter", api.KVApplyRequest{Op: api.KVSet, Entry: api.DirEntry{Key: "k"}, WriteOptions: api.WriteOptions{Datacenter: "dc2"}}, fault.Internal, "No path to datacenter"},
 		} {
 			if _, err := w.servers[1].KVApply(w.Context(), c.r); fault.Of(err) != c.kind || err.Error() != c.text {
@@ -244,7 +244,7 @@ func TestAnErrorTextOfTheLeaderReachesTheClientOfAFollowerUnchanged(t *testing.T
 	inWorld(t, 3, func(w *world) {
 		w.cluster(3)
 		_, err := w.servers[w.follower()].KVApply(w.Context(), api.KVApplyRequest{Op: "swap", Entry: api.DirEntry{Key: strings.Repeat("k", 1000)}})
-		if fault.Of(err) != fault.Invalid || err.Error() != `kv: unknown operation "swap"` {
+		if fault.Of(err) != fault.Internal || err.Error() != `kv: unknown operation "swap"` {
 			w.Errorf("%v: %v", fault.Of(err), err)
 		}
 	})

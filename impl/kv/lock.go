@@ -1,0 +1,91 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/go-memdb"
+
+	"tribune/impl/api"
+	"tribune/impl/store"
+)
+
+// errNoSession refuses a lock that nobody is to hold. Clients match on the text.
+var errNoSession = errors.New("missing session")
+
+// heldBy finds the entries that a session has locked.
+func heldBy() *memdb.IndexSchema {
+	return &memdb.IndexSchema{Name: "session", AllowMissing: true, Indexer: &memdb.StringFieldIndex{Field: "Session", Lowercase: true}}
+}
+
+// acquire has a session lock a key: false if another holds it. Each time that it
+// is locked anew its LockIndex grows by one.
+func acquire(tx *store.Txn, index uint64, e api.DirEntry) (bool, error) {
+	if e.Session == "" {
+		return false, errNoSession
+	}
+	old, _, err := find(tx, e.Key)
+	if err != nil {
+		return false, err
+	}
+	e.CreateIndex, e.ModifyIndex, e.LockIndex = index, index, 1
+	if old != nil {
+		e.CreateIndex, e.LockIndex = old.CreateIndex, old.LockIndex
+		switch old.Session {
+		case e.Session:
+		case "":
+			e.LockIndex++
+		default:
+			return false, nil
+		}
+	}
+	return true, replace(tx, index, e)
+}
+
+// release has a session give up a lock: false if it does not hold it.
+func release(tx *store.Txn, index uint64, e api.DirEntry) (bool, error) {
+	if e.Session == "" {
+		return false, errNoSession
+	}
+	old, _, err := find(tx, e.Key)
+	if err != nil || old == nil || old.Session != e.Session {
+		return false, err
+	}
+	e.CreateIndex, e.ModifyIndex, e.LockIndex, e.Session = old.CreateIndex, index, old.LockIndex, ""
+	return true, replace(tx, index, e)
+}
+
+func replace(tx *store.Txn, index uint64, e api.DirEntry) error {
+	if err := tx.Insert(entries, &e); err != nil {
+		return fmt.Errorf("kv: setting %q: %w", e.Key, err)
+	}
+	return tx.SetIndex(entries, index)
+}
+
+// EndLocks frees what a session that ended has locked, or deletes it if that is
+// the session's behaviour, and returns the keys, sorted.
+func EndLocks(tx *store.Txn, index uint64, session string, behavior string) ([]string, error) {
+	rows, err := tx.Get(entries, "session", session)
+	if err != nil {
+		return nil, fmt.Errorf("kv: locks of %q: %w", session, err)
+	}
+	var held []*entry
+	for row := rows.Next(); row != nil; row = rows.Next() {
+		held = append(held, row.(*entry))
+	}
+	var keys []string
+	for _, old := range held {
+		keys = append(keys, old.Key)
+		if behavior == api.SessionDelete {
+			err = remove(tx, index, old.Key)
+		} else {
+			e := *old
+			e.Session, e.ModifyIndex = "", index
+			err = replace(tx, index, e)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
