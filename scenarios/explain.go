@@ -48,6 +48,9 @@ func (p Plan) Explain() string {
 		}
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads)
+	if s.Workload.Contenders > 0 {
+		fmt.Fprintf(&b, "Another %d want one lock, with sessions that have a TTL of %v and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, lockTTL, s.Workload.LockDelay)
+	}
 	fmt.Fprintf(&b, "For %v faults strike:\n", s.Duration)
 	if len(p.Strikes) == 0 {
 		b.WriteString("  none\n")
@@ -62,14 +65,20 @@ func (p Plan) Explain() string {
 	fmt.Fprintf(&b, "\nThen all is healed, and there must be a leader within %v, a write within %v, and equal state\nmachines within %v.\n",
 		s.Recovery.Leader, s.Recovery.Write, s.Recovery.Converge)
 	fmt.Fprintf(&b, "Expected: linearizable %s, invariants %s, recovery %s.\n", s.Checks.Linearizable, s.Checks.Invariants, s.Checks.Recovery)
+	if s.Workload.Contenders > 0 {
+		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", s.Checks.Exclusive)
+	}
 	return b.String()
 }
 
 // describe says what a strike does to whom.
 func (s Strike) describe(hits []string) string {
 	who := strings.Join(hits, ", ")
-	if who == "leader" {
+	switch who {
+	case "leader":
 		who = "the leader of that time"
+	case "holder":
+		who = "the holder of the lock at that time"
 	}
 	only := ""
 	if s.Protocol != "" {
@@ -104,6 +113,8 @@ func (s Strike) describe(hits []string) string {
 		return fmt.Sprintf("the disk of %s is full", who)
 	case "disk-slow":
 		return fmt.Sprintf("an fsync of %s takes %v in the median", who, s.By.Round(time.Millisecond))
+	case "expel":
+		return fmt.Sprintf("the session of %s is destroyed", who)
 	case "bit-rot":
 		return fmt.Sprintf("%d bits flip on the disk of %s, which is killed and starts again", s.Size, who)
 	case "disk-stall":

@@ -34,6 +34,9 @@ func (r *Result) judge(c Checks) {
 	r.linearizable(c.Linearizable)
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
+	if r.Contenders {
+		r.exclusive(c.Exclusive)
+	}
 }
 
 func (r *Result) verdict(check, expected, got, text string) {
@@ -98,10 +101,15 @@ func (r *Result) recovery(expected string) {
 	c := r.Recovery
 	got := holds
 	var texts []string
-	for _, part := range []struct {
+	type named struct {
 		name string
 		Reached
-	}{{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}} {
+	}
+	parts := []named{{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}}
+	if r.Contenders {
+		parts = append(parts, named{"lock", c.Lock})
+	}
+	for _, part := range parts {
 		if part.OK {
 			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))
 			continue

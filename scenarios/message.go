@@ -37,6 +37,10 @@ type Result struct {
 	Recovery    Recovered
 	Violations  []sim.Violation
 	Unread      string // why a key could not be read at the end
+	Contenders  bool   // there were clients that want a lock
+	LockWrites  int    // by holders of the lock
+	LockTokens  int    // acquisitions
+	LateWrites  []string
 	History     []linearizability.Op
 	Picture     string // porcupine's, an HTML page; only when the history is not linearizable
 }
@@ -75,7 +79,7 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Converge Reached }
+type Recovered struct{ Leader, Write, Lock, Converge Reached }
 
 // Reached says whether and after how long something was so.
 type Reached struct {

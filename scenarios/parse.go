@@ -59,8 +59,9 @@ func defaults() *Scenario {
 	s.Agent.RaftMultiplier = 1
 	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}}
-	s.Checks = Checks{"holds", "holds", "holds"}
+	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}}
+	s.Checks = Checks{"holds", "holds", "holds", "holds"}
+	s.Workload.LockDelay.Duration = 15 * second
 	s.Seeds = 2
 	return s
 }
@@ -223,6 +224,11 @@ func (v *validator) check() {
 	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
 	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
 	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
+	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
+	v.between("$.workload.contenders", "workload.contenders", s.Workload.Contenders, 0, 100)
+	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
+		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
+	}
 	for i, f := range s.Faults {
 		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
 	}
@@ -261,7 +267,12 @@ func (v *validator) fault(place string, f Fault) {
 			v.fail(place, "a partition of shape %q needs target", f.Shape)
 		}
 	}
-	if f.Target != "" {
+	switch {
+	case f.Target == "holder" && f.Kind != "pause" && f.Shape != "isolate":
+		v.fail(place+".target", "target: who holds the lock can be paused, or isolated by a partition, and nothing else")
+	case (f.Target == "holder" || f.Kind == "expel") && v.scenario.Workload.Contenders == 0:
+		v.fail(place, "nobody holds a lock: workload.contenders is 0")
+	case f.Target != "" && f.Target != "holder":
 		v.target(place, f.Target)
 	}
 	if f.Protocol != "" {

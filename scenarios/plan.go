@@ -36,7 +36,7 @@ type Strike struct {
 	Fault
 	Begin time.Duration
 	For   time.Duration
-	Hits  []string // servers; ["leader"] is found out when it strikes
+	Hits  []string // servers; ["leader"] and ["holder"] are found out when it strikes
 	ID    string   // of the fault in the scenario, for its streams
 	Turn  int      // counts the strikes of one fault
 }
@@ -115,10 +115,12 @@ func (p Plan) hits(f Fault, r *rand.Rand) []string {
 	switch {
 	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
 		return shuffled
+	case f.Kind == "expel":
+		return []string{"holder"}
 	case f.Target == "" || f.Target == "all":
 		return names
-	case f.Target == "leader":
-		return []string{"leader"}
+	case f.Target == "leader", f.Target == "holder":
+		return []string{f.Target}
 	case f.Target == "random":
 		return shuffled[:1]
 	case f.Target == "majority":

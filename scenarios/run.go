@@ -29,6 +29,9 @@ type run struct {
 	nemesis *nemesis
 	clients []*sim.Node
 
+	resource *resource   // that the lock guards
+	expel    chan string // sessions that the operator is to destroy
+
 	agents  map[string]*agent.Agent // that run and have started
 	paused  map[string]bool
 	down    map[string]int // how many faults want a server to be down
@@ -102,6 +105,7 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
+	contenders := r.startContenders()
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
 			time.Sleep(s.Begin)
@@ -109,11 +113,32 @@ func (r *run) main() {
 		})
 	}
 	time.Sleep(r.plan.Scenario.Duration.Duration)
-	r.recover(probe, reader)
+	r.recover(probe, reader, contenders)
+	r.result.Contenders = len(contenders) > 0
+	r.result.LockWrites, r.result.LockTokens, r.result.LateWrites = r.resource.writes, len(r.resource.acquired), r.resource.late
 	r.over = true
 	close(stop)
 	r.result.Faults, r.result.Reigns = r.nemesis.log, r.watcher.reigns
 	r.result.Violations = r.world.Violations()
+}
+
+// startContenders starts those who want the lock, and the operator, if the
+// scenario has any, and returns their nodes.
+func (r *run) startContenders() []*sim.Node {
+	r.resource, r.expel = &resource{run: r}, make(chan string, 1)
+	wanted := r.plan.Scenario.Workload.Contenders
+	if wanted == 0 {
+		return nil
+	}
+	operator := r.world.AddNode(sim.NodeConfig{Name: "operator", Addrs: address(2, 3)})
+	operator.Start(r.operate(operator.Name()))
+	nodes := []*sim.Node{operator}
+	for i := range wanted {
+		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("h%d", i+1), Addrs: address(3, i+1)})
+		n.Start(r.compete(len(r.clients)+3+i, n.Name()))
+		nodes = append(nodes, n)
+	}
+	return nodes
 }
 
 func address(net, n int) []netip.Addr {
@@ -241,7 +266,7 @@ func (r *run) leader() string {
 
 // recover is the second phase: all is healed, and the cluster must do its work
 // within the times that the scenario states.
-func (r *run) recover(probe, reader *sim.Node) {
+func (r *run) recover(probe, reader *sim.Node, contenders []*sim.Node) {
 	limits := r.plan.Scenario.Recovery
 	r.nemesis.heal()
 	healed := r.world.Now()
@@ -258,7 +283,12 @@ func (r *run) recover(probe, reader *sim.Node) {
 	case <-time.After(max(healed+limits.Write.Duration-r.world.Now(), 0)):
 		r.result.Recovery.Write = Reached{Text: "no write succeeded"}
 	}
-	for _, n := range r.clients {
+	if len(contenders) > 0 {
+		r.result.Recovery.Lock = r.until(limits.Lock.Duration, func() (bool, string) {
+			return r.resource.acquiredSince(healed), "nobody gets it"
+		})
+	}
+	for _, n := range slices.Concat(r.clients, contenders) {
 		r.stopClient(n)
 	}
 	r.stopClient(probe)

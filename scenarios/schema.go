@@ -85,6 +85,9 @@ type Workload struct {
 	Mix     map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
 	Stick   bool           `yaml:"stick"`   // each client stays with one server
 	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
+
+	Contenders int      `yaml:"contenders"` // further clients, which want one lock
+	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
 }
 
 // Fault is something that goes wrong.
@@ -94,7 +97,7 @@ type Fault struct {
 	For    Duration `yaml:"for"`    // how long it lasts
 	Every  Duration `yaml:"every"`  // it strikes again and again; 0: once
 	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
-	Target string   `yaml:"target"` // a server, "leader", "random", "majority" or "all"
+	Target string   `yaml:"target"` // a server, "leader", "random", "majority" or "all"; "holder": who has the lock
 	Shape  string   `yaml:"shape"`  // of a partition
 
 	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
@@ -108,11 +111,12 @@ type Fault struct {
 }
 
 // Recovery are the virtual times within which a healed cluster must have a
-// leader, do a write, and have equal state machines.
+// leader, do a write, have equal state machines, and hand out the lock.
 type Recovery struct {
 	Leader   Duration `yaml:"leader"`
 	Write    Duration `yaml:"write"`
 	Converge Duration `yaml:"converge"`
+	Lock     Duration `yaml:"lock"` // that some contender gets
 }
 
 // Checks say what is expected: "holds" or "violated".
@@ -120,6 +124,7 @@ type Checks struct {
 	Linearizable string `yaml:"linearizable"`
 	Invariants   string `yaml:"invariants"`
 	Recovery     string `yaml:"recovery"`
+	Exclusive    string `yaml:"exclusive"` // of the lock, without a look at fencing tokens
 }
 
 // Duration is a time as Go writes it: 300ms, 10s, 5m.
@@ -157,6 +162,7 @@ func parameters() map[string][]string {
 		"slow-link":   {"target!", "by!"},
 		"gray":        {"target!", "size!"},
 		"reset":       {"target!"},
+		"expel":       {},
 		"kill":        {"target!"},
 		"power":       {"target!"},
 		"restart":     {"target!"},

@@ -49,6 +49,9 @@ func storm(s Scenario, seed uint64) Scenario {
 			s.Faults = append(s.Faults, f)
 		}
 	}
+	if r.IntN(3) == 0 {
+		s.Workload.Contenders = 2 + r.IntN(3)
+	}
 	return s
 }
 

@@ -57,13 +57,19 @@ func (n *nemesis) strike(s Strike) {
 
 // targets finds out whom a strike hits.
 func (n *nemesis) targets(s Strike) []string {
-	if !slices.Equal(s.Hits, []string{"leader"}) {
+	who := ""
+	switch s.Hits[0] {
+	case "leader":
+		who = n.run.leader()
+	case "holder":
+		who = n.run.resource.holder
+	default:
 		return s.Hits
 	}
-	if leader := n.run.leader(); leader != "" {
-		return []string{leader}
+	if who == "" {
+		return nil
 	}
-	return nil
+	return []string{who}
 }
 
 // heal ends all that lasts; nothing strikes any more.
@@ -88,6 +94,12 @@ func (n *nemesis) begin(s Strike, hits []string) (end func()) {
 			for _, other := range n.run.plan.names() {
 				n.run.world.Net().ResetConns(h, other)
 			}
+		}
+		return func() {}
+	case "expel":
+		select {
+		case n.run.expel <- n.run.resource.session:
+		default: // the operator has not done with the last one
 		}
 		return func() {}
 	case "disk-full", "disk-slow", "disk-stall", "disk-error":

@@ -28,6 +28,9 @@ const (
 type KVApplyRequest struct {
 	Op    KVOp
 	Entry DirEntry
+	// AsOf belongs to a lock: the raft index up to which the leader knew of
+	// sessions that ended, when it found that no lock-delay forbids the lock.
+	AsOf uint64
 	WriteOptions
 }
 

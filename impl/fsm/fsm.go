@@ -145,7 +145,7 @@ func applyKVS(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 			return fmt.Errorf("invalid session %q", r.Entry.Session)
 		}
 	}
-	ok, err := kv.Apply(tx, index, r.Op, r.Entry)
+	ok, err := kv.Apply(tx, index, r)
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 
 // Restore replaces the state by that of a snapshot.
 func (f *FSM) Restore(from io.ReadCloser) error {
-	err := f.store.Restore(func(tx *store.Txn) error { return load(tx, f.handle, from) })
+	err := f.store.Restore(func(tx *store.Txn) error { return f.load(tx, from) })
 	if cerr := from.Close(); err == nil {
 		err = cerr
 	}

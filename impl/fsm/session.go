@@ -67,7 +67,7 @@ func (f *FSM) end(tx *store.Txn, index uint64, id string) error {
 	if err != nil || s == nil {
 		return err
 	}
-	keys, err := kv.EndLocks(tx, index, s.ID, s.Behavior)
+	keys, err := kv.EndLocks(tx, index, *s)
 	for _, key := range keys {
 		f.freed(key, s.LockDelay)
 	}

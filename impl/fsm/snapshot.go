@@ -65,7 +65,9 @@ func dump(to io.Writer, tx *store.Txn, handle *codec.MsgpackHandle) error {
 	return w.Flush()
 }
 
-func load(tx *store.Txn, handle *codec.MsgpackHandle, from io.Reader) error {
+// load fills an empty store. Lock-delays begin anew: nobody knows how much of them
+// is over.
+func (f *FSM) load(tx *store.Txn, from io.Reader) error {
 	r := bufio.NewReader(from)
 	header := make([]byte, len(snapshotHeader))
 	if _, err := io.ReadFull(r, header); err != nil {
@@ -75,7 +77,7 @@ func load(tx *store.Txn, handle *codec.MsgpackHandle, from io.Reader) error {
 		return fmt.Errorf("it begins with %q, not with %q: not a snapshot, or one of another version", header, snapshotHeader)
 	}
 	var b body
-	if err := codec.NewDecoder(r, handle).Decode(&b); err != nil {
+	if err := codec.NewDecoder(r, f.handle).Decode(&b); err != nil {
 		return fmt.Errorf("decoding it: %w", err)
 	}
 	if err := catalog.Import(tx, b.Catalog); err != nil {
@@ -83,6 +85,9 @@ func load(tx *store.Txn, handle *codec.MsgpackHandle, from io.Reader) error {
 	}
 	if err := session.Import(tx, b.Sessions); err != nil {
 		return err
+	}
+	for _, lost := range b.KV.Freed {
+		f.freed(lost.Key, lost.Delay)
 	}
 	return kv.Import(tx, b.KV)
 }

@@ -16,7 +16,8 @@ type entry = api.DirEntry
 // effect: only a check-and-set that finds another ModifyIndex does not, and a
 // change of a lock that another holds. Whether the session of a lock exists is
 // not known here. An error means that the request makes no sense; then nothing was changed.
-func Apply(tx *store.Txn, index uint64, op api.KVOp, e api.DirEntry) (bool, error) {
+func Apply(tx *store.Txn, index uint64, r api.KVApplyRequest) (bool, error) {
+	op, e := r.Op, r.Entry
 	if e.Key == "" && op != api.KVDeleteTree {
 		return false, fmt.Errorf("kv: %s needs a key", op)
 	}
@@ -32,7 +33,7 @@ func Apply(tx *store.Txn, index uint64, op api.KVOp, e api.DirEntry) (bool, erro
 	case api.KVDeleteTree:
 		return true, removeTree(tx, index, e.Key)
 	case api.KVLock:
-		return acquire(tx, index, e)
+		return acquire(tx, index, e, r.AsOf)
 	case api.KVUnlock:
 		return release(tx, index, e)
 	}

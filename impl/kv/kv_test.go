@@ -26,7 +26,7 @@ func newStore(t interface{ Fatal(...any) }) *store.Store {
 func apply(t interface{ Fatal(...any) }, s *store.Store, index uint64, op api.KVOp, e api.DirEntry) bool {
 	tx := s.Write()
 	defer tx.Abort()
-	ok, err := kv.Apply(tx, index, op, e)
+	ok, err := kv.Apply(tx, index, api.KVApplyRequest{Op: op, Entry: e, AsOf: index})
 	if err != nil {
 		t.Fatal(err)
 	}

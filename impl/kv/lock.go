@@ -3,6 +3,7 @@ package kv
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/go-memdb"
 
@@ -18,15 +19,33 @@ func heldBy() *memdb.IndexSchema {
 	return &memdb.IndexSchema{Name: "session", AllowMissing: true, Indexer: &memdb.StringFieldIndex{Field: "Session", Lowercase: true}}
 }
 
-// acquire has a session lock a key: false if another holds it. Each time that it
-// is locked anew its LockIndex grows by one.
-func acquire(tx *store.Txn, index uint64, e api.DirEntry) (bool, error) {
+// freed remembers that a key lost its lock to the end of a session. For how long
+// it cannot be locked then is measured by the leader's clock and not here. But a
+// leader that looked before the session ended has not seen that; so what it
+// proposed then is refused.
+type freed struct {
+	Key   string
+	Index uint64
+	Delay time.Duration
+}
+
+// acquire has a session lock a key: false if another holds it, or lost it after
+// asOf. Each time that it is locked anew its LockIndex grows by one.
+func acquire(tx *store.Txn, index uint64, e api.DirEntry, asOf uint64) (bool, error) {
 	if e.Session == "" {
 		return false, errNoSession
 	}
 	old, _, err := find(tx, e.Key)
 	if err != nil {
 		return false, err
+	}
+	_, row, err := tx.First(freedKeys, "id", e.Key)
+	if err != nil {
+		return false, fmt.Errorf("kv: lock-delay of %q: %w", e.Key, err)
+	}
+	lost, _ := row.(*freed)
+	if lost != nil && lost.Index > asOf {
+		return false, nil
 	}
 	e.CreateIndex, e.ModifyIndex, e.LockIndex = index, index, 1
 	if old != nil {
@@ -37,6 +56,11 @@ func acquire(tx *store.Txn, index uint64, e api.DirEntry) (bool, error) {
 			e.LockIndex++
 		default:
 			return false, nil
+		}
+	}
+	if lost != nil {
+		if err := tx.Delete(freedKeys, lost); err != nil {
+			return false, fmt.Errorf("kv: lock-delay of %q: %w", e.Key, err)
 		}
 	}
 	return true, replace(tx, index, e)
@@ -64,10 +88,10 @@ func replace(tx *store.Txn, index uint64, e api.DirEntry) error {
 
 // EndLocks frees what a session that ended has locked, or deletes it if that is
 // the session's behaviour, and returns the keys, sorted.
-func EndLocks(tx *store.Txn, index uint64, session string, behavior string) ([]string, error) {
-	rows, err := tx.Get(entries, "session", session)
+func EndLocks(tx *store.Txn, index uint64, s api.Session) ([]string, error) {
+	rows, err := tx.Get(entries, "session", s.ID)
 	if err != nil {
-		return nil, fmt.Errorf("kv: locks of %q: %w", session, err)
+		return nil, fmt.Errorf("kv: locks of %q: %w", s.ID, err)
 	}
 	var held []*entry
 	for row := rows.Next(); row != nil; row = rows.Next() {
@@ -76,7 +100,12 @@ func EndLocks(tx *store.Txn, index uint64, session string, behavior string) ([]s
 	var keys []string
 	for _, old := range held {
 		keys = append(keys, old.Key)
-		if behavior == api.SessionDelete {
+		if s.LockDelay > 0 {
+			if err := tx.Insert(freedKeys, &freed{old.Key, index, s.LockDelay}); err != nil {
+				return nil, fmt.Errorf("kv: lock-delay of %q: %w", old.Key, err)
+			}
+		}
+		if s.Behavior == api.SessionDelete {
 			err = remove(tx, index, old.Key)
 		} else {
 			e := *old

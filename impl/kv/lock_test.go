@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"tribune/impl/api"
 	"tribune/impl/kv"
+	"tribune/impl/store"
 )
 
 // TestALockIsASessionsUntilItIsGivenUp tells the story of a lock, step by step.
@@ -51,7 +53,7 @@ func TestALockIsASessionsUntilItIsGivenUp(t *testing.T) {
 func TestALockNeedsASession(t *testing.T) {
 	for _, op := range []api.KVOp{api.KVLock, api.KVUnlock} {
 		tx := newStore(t).Write()
-		if _, err := kv.Apply(tx, 1, op, api.DirEntry{Key: "k"}); err == nil || err.Error() != "missing session" {
+		if _, err := kv.Apply(tx, 1, api.KVApplyRequest{Op: op, Entry: api.DirEntry{Key: "k"}}); err == nil || err.Error() != "missing session" {
 			t.Errorf("%s: %v", op, err)
 		}
 		tx.Abort()
@@ -66,7 +68,7 @@ func TestTheLocksOfASessionEndWithIt(t *testing.T) {
 		}
 		apply(t, s, 3, api.KVLock, api.DirEntry{Key: "other", Session: "theirs"})
 		tx := s.Write()
-		keys, err := kv.EndLocks(tx, 4, "mine", behavior)
+		keys, err := kv.EndLocks(tx, 4, api.Session{ID: "mine", Behavior: behavior})
 		tx.Commit()
 		if err != nil || !slices.Equal(keys, []string{"a", "b"}) {
 			t.Errorf("%s: %v, %v", behavior, keys, err)
@@ -77,6 +79,47 @@ func TestTheLocksOfASessionEndWithIt(t *testing.T) {
 		}
 		if _, e, _ := kv.Get(s.Read(), nil, "other"); e.Session != "theirs" {
 			t.Errorf("%s: the other lock is %+v", behavior, e)
+		}
+	}
+}
+
+// TestALockThatWasProposedBeforeASessionEndedIsRefusedAfterIt is about a leader
+// that looks whether a lock-delay forbids a lock while the command that begins the
+// delay is still on its way.
+func TestALockThatWasProposedBeforeASessionEndedIsRefusedAfterIt(t *testing.T) {
+	s := newStore(t)
+	apply(t, s, 1, api.KVLock, api.DirEntry{Key: "k", Session: "mine"})
+	tx := s.Write()
+	if _, err := kv.EndLocks(tx, 7, api.Session{ID: "mine", LockDelay: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	tx.Commit()
+	lock := func(s *store.Store, index, asOf uint64) bool {
+		tx := s.Write()
+		defer tx.Commit()
+		ok, err := kv.Apply(tx, index, api.KVApplyRequest{Op: api.KVLock, Entry: api.DirEntry{Key: "k", Session: "theirs"}, AsOf: asOf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	d, err := kv.Export(s.Read())
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := newStore(t)
+	if err := restored.Restore(func(tx *store.Txn) error { return kv.Import(tx, d) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*store.Store{s, restored} {
+		if lock(s, 8, 6) {
+			t.Error("locked, though the leader did not know of the end")
+		}
+		if !lock(s, 9, 7) {
+			t.Error("not locked, though the leader knew")
+		}
+		if d, err := kv.Export(s.Read()); err != nil || len(d.Freed) != 0 {
+			t.Errorf("what was lost is still remembered: %+v, %v", d.Freed, err)
 		}
 	}
 }

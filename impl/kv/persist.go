@@ -2,27 +2,36 @@ package kv
 
 import (
 	"fmt"
+	"time"
 
 	"tribune/impl/api"
 	"tribune/impl/store"
 )
 
-// Reap removes the tombstones of deletions up to and at a raft index. Whoever
-// waits on a prefix since before may be woken once for nothing.
+// Reap removes the tombstones of deletions up to and at a raft index, and what is
+// remembered of locks that were lost until then. Whoever waits on a prefix since
+// before may be woken once for nothing.
 func Reap(tx *store.Txn, upTo uint64) error {
-	rows, err := tx.Get(tombstones, "id_prefix", "")
+	if err := reap(tx, tombstones, func(row any) bool { return row.(*tombstone).Index <= upTo }); err != nil {
+		return err
+	}
+	return reap(tx, freedKeys, func(row any) bool { return row.(*freed).Index <= upTo })
+}
+
+func reap(tx *store.Txn, table string, due func(row any) bool) error {
+	rows, err := tx.Get(table, "id_prefix", "")
 	if err != nil {
-		return fmt.Errorf("kv: reaping tombstones: %w", err)
+		return fmt.Errorf("kv: reaping %s: %w", table, err)
 	}
 	var old []any
 	for row := rows.Next(); row != nil; row = rows.Next() {
-		if row.(*tombstone).Index <= upTo {
+		if due(row) {
 			old = append(old, row)
 		}
 	}
 	for _, row := range old {
-		if err := tx.Delete(tombstones, row); err != nil {
-			return fmt.Errorf("kv: reaping tombstones: %w", err)
+		if err := tx.Delete(table, row); err != nil {
+			return fmt.Errorf("kv: reaping %s: %w", table, err)
 		}
 	}
 	return nil
@@ -36,6 +45,7 @@ func LastTombstone(tx *store.Txn) (uint64, error) { return deletedUnder(tx, "") 
 type Dump struct {
 	Entries    []api.DirEntry
 	Tombstones []Tombstone
+	Freed      []Freed
 	Index      uint64 // of the table of entries
 	Deletions  uint64 // of the table of tombstones
 }
@@ -44,6 +54,13 @@ type Dump struct {
 type Tombstone struct {
 	Key   string
 	Index uint64
+}
+
+// Freed is a lock in a Dump that was lost to the end of a session.
+type Freed struct {
+	Key   string
+	Index uint64
+	Delay time.Duration // the session's lock-delay
 }
 
 // Export returns what the tables hold.
@@ -59,6 +76,12 @@ func Export(tx *store.Txn) (Dump, error) {
 	}
 	for row := rows.Next(); row != nil; row = rows.Next() {
 		d.Tombstones = append(d.Tombstones, Tombstone(*row.(*tombstone)))
+	}
+	if rows, err = tx.Get(freedKeys, "id_prefix", ""); err != nil {
+		return Dump{}, fmt.Errorf("kv: %w", err)
+	}
+	for row := rows.Next(); row != nil; row = rows.Next() {
+		d.Freed = append(d.Freed, Freed(*row.(*freed)))
 	}
 	if d.Index, err = tx.Index(entries); err != nil {
 		return Dump{}, err
@@ -78,6 +101,12 @@ func Import(tx *store.Txn, d Dump) error {
 		row := tombstone(t)
 		if err := tx.Insert(tombstones, &row); err != nil {
 			return fmt.Errorf("kv: restoring the tombstone of %q: %w", t.Key, err)
+		}
+	}
+	for _, f := range d.Freed {
+		row := freed(f)
+		if err := tx.Insert(freedKeys, &row); err != nil {
+			return fmt.Errorf("kv: restoring the lock-delay of %q: %w", f.Key, err)
 		}
 	}
 	if err := tx.SetIndex(entries, d.Index); err != nil {

@@ -15,6 +15,7 @@ import (
 const (
 	entries    = "kvs"
 	tombstones = "tombstones"
+	freedKeys  = "freed"
 )
 
 // tombstone remembers a deletion: of a key, or of all keys under a prefix.
@@ -36,6 +37,7 @@ func Tables() []*memdb.TableSchema {
 	return []*memdb.TableSchema{
 		{Name: entries, Indexes: rows},
 		{Name: tombstones, Indexes: byKey()},
+		{Name: freedKeys, Indexes: byKey()},
 	}
 }
 
@@ -48,6 +50,8 @@ func (keyIndex) FromObject(row any) (bool, []byte, error) {
 	case *entry:
 		return true, []byte(row.Key), nil
 	case *tombstone:
+		return true, []byte(row.Key), nil
+	case *freed:
 		return true, []byte(row.Key), nil
 	}
 	return false, nil, nil

@@ -13,6 +13,7 @@ import (
 	"tribune/impl/fsm"
 	"tribune/impl/kv"
 	"tribune/impl/rpc"
+	"tribune/impl/session"
 	"tribune/impl/store"
 )
 
@@ -84,8 +85,14 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 	}
 	e := errand{method: methodApply, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.KVApplyResponse, error) {
-		if r.Op == api.KVLock && s.delays.active(r.Entry.Key) {
-			return api.KVApplyResponse{}, nil
+		if r.Op == api.KVLock {
+			var err error
+			if r.AsOf, err = session.Index(s.fsm.Store().Read()); err != nil {
+				return api.KVApplyResponse{}, err
+			}
+			if s.delays.active(r.Entry.Key) {
+				return api.KVApplyResponse{}, nil
+			}
 		}
 		index, answer, err := s.commit(ctx, fsm.KVSType, r)
 		if err != nil {

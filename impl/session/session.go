@@ -55,6 +55,9 @@ func Find(tx *store.Txn, id string) (*api.Session, error) {
 	return s, nil
 }
 
+// Index is the raft index of the last session that was made or ended.
+func Index(tx *store.Txn) (uint64, error) { return tx.Index(sessions) }
+
 // OfNode lists the sessions of a node, by ID.
 func OfNode(tx *store.Txn, node string) ([]api.Session, error) { return list(tx, "node", node) }
 

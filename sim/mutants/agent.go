@@ -20,6 +20,41 @@ func staleConsistentRead() Mutant {
 	}
 }
 
+// ignoredLockDelay lets a key be locked as soon as the session that had locked it
+// has ended.
+func ignoredLockDelay() Mutant {
+	return Mutant{
+		Name:     "ignored-lock-delay",
+		Bug:      "a key can be locked at once after the session that held it ended",
+		Scenario: "locks.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "ignored-lock-delay",
+			Why:  "a holder that does not know of its end writes beside the next one",
+			File: "tribune/impl/server/kv.go",
+			Old:  "if s.delays.active(r.Entry.Key) {",
+			New:  "if r.Entry.Key == \"\" && s.delays.active(r.Entry.Key) {",
+		}},
+	}
+}
+
+// survivingLock leaves a key locked when the session that locked it ends.
+func survivingLock() Mutant {
+	return Mutant{
+		Name:     "surviving-lock",
+		Bug:      "the locks of a session outlive it",
+		Scenario: "locks.yaml",
+		MaxSeeds: 5,
+		Patches: []overlay.Patch{{
+			Name: "surviving-lock",
+			Why:  "nobody can take the lock of a holder that died",
+			File: "tribune/impl/fsm/session.go",
+			Old:  "keys, err := kv.EndLocks(tx, index, *s)",
+			New:  "keys, err := kv.EndLocks(tx, index, api.Session{})",
+		}},
+	}
+}
+
 // blindCAS sets a key whatever its index is.
 func blindCAS() Mutant {
 	return Mutant{

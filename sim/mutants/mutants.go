@@ -30,6 +30,8 @@ func All() []Mutant {
 	return []Mutant{
 		staleConsistentRead(),
 		blindCAS(),
+		ignoredLockDelay(),
+		survivingLock(),
 		lostFsync(),
 		uncheckedLog(),
 		earlyAck(),
