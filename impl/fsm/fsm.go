@@ -35,6 +35,7 @@ const (
 	KVSType        Type = 2 // api.KVApplyRequest; answers bool or error
 	SessionType    Type = 3 // api.SessionApplyRequest; answers nil or error
 	TombstoneType  Type = 6 // ReapRequest; answers nil or error
+	TxnType        Type = 8 // api.TxnRequest; answers api.TxnResponse or error
 )
 
 // IgnoreUnknown, added to a type, lets servers that do not know it skip it.
@@ -55,6 +56,13 @@ type FSM struct {
 	rules  map[Type]rule
 	log    *slog.Logger
 	freed  func(key string, delay time.Duration)
+	lost   []lostLock // by commands that are not committed to the store yet
+}
+
+// lostLock is a key that lost its lock because a session ended.
+type lostLock struct {
+	key   string
+	delay time.Duration
 }
 
 var _ raft.BatchingFSM = (*FSM)(nil)
@@ -138,11 +146,9 @@ func applyKVS(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 	if err := f.decode(body, &r); err != nil {
 		return fmt.Errorf("decoding a KV command: %w", err)
 	}
-	if r.Op == api.KVLock && r.Entry.Session != "" {
-		if s, err := session.Find(tx, r.Entry.Session); err != nil {
+	if r.Op == api.KVLock {
+		if err := exists(tx, r.Entry.Session); err != nil {
 			return err
-		} else if s == nil {
-			return fmt.Errorf("invalid session %q", r.Entry.Session)
 		}
 	}
 	ok, err := kv.Apply(tx, index, r)
@@ -167,18 +173,34 @@ func reapTombstones(f *FSM, tx *store.Txn, _ uint64, body []byte) any {
 func (f *FSM) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 
 // ApplyBatch applies committed entries in one store transaction: readers see
-// all of a batch or nothing.
+// all of a batch or nothing. Only commands that can fail half-way, transactions,
+// have one of their own.
 func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
 	tx := f.store.Write()
-	defer tx.Abort()
 	for i, l := range logs {
-		if l.Type == raft.LogCommand {
+		switch {
+		case l.Type != raft.LogCommand:
+		case len(l.Data) > 0 && Type(l.Data[0])&^IgnoreUnknown == TxnType:
+			f.commit(tx)
+			answers[i] = f.applyTxn(l.Index, l.Data[1:])
+			tx = f.store.Write()
+		default:
 			answers[i] = f.apply(tx, l)
 		}
 	}
-	tx.Commit()
+	f.commit(tx)
 	return answers
+}
+
+// commit makes changes visible, after it has told of the locks that were lost:
+// whoever sees that a lock is free knows of the lock-delay.
+func (f *FSM) commit(tx *store.Txn) {
+	for _, l := range f.lost {
+		f.freed(l.key, l.delay)
+	}
+	f.lost = nil
+	tx.Commit()
 }
 
 func (f *FSM) apply(tx *store.Txn, l *raft.Log) any {

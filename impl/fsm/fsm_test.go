@@ -46,9 +46,18 @@ func (s *sink) Cancel() error {
 	return nil
 }
 
+// drawLogs draws commands of all kinds.
 func drawLogs(t *rapid.T, f *fsm.FSM) []*raft.Log {
 	var logs []*raft.Log
 	for i := range rapid.IntRange(1, 40).Draw(t, "commands") {
+		if kind, request := drawOther(t); request != nil {
+			b, err := f.Encode(kind, request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			logs = append(logs, &raft.Log{Index: uint64(i + 1), Type: raft.LogCommand, Data: b})
+			continue
+		}
 		logs = append(logs, command(t, f, uint64(i+1), api.KVApplyRequest{
 			Op: rapid.SampledFrom([]api.KVOp{api.KVSet, api.KVSet, api.KVCAS, api.KVDelete, api.KVDeleteTree}).Draw(t, "op"),
 			Entry: api.DirEntry{
@@ -58,6 +67,33 @@ func drawLogs(t *rapid.T, f *fsm.FSM) []*raft.Log {
 		}))
 	}
 	return logs
+}
+
+// drawOther draws a command that is not one of the key/value store, or none.
+func drawOther(t *rapid.T) (fsm.Type, any) {
+	node := rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node")
+	id := rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "session")
+	status := rapid.SampledFrom([]string{"passing", "critical"}).Draw(t, "status")
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	case 0:
+		return fsm.RegisterType, api.RegisterRequest{Node: node, Address: "a", NodeMeta: map[string]string{"x": "1", "y": "2"}, Check: &api.HealthCheck{CheckID: "c", Status: status}}
+	case 1:
+		return fsm.DeregisterType, api.DeregisterRequest{Node: node}
+	case 2:
+		op := rapid.SampledFrom([]api.SessionOp{api.SessionCreate, api.SessionDestroy}).Draw(t, "session op")
+		return fsm.SessionType, api.SessionApplyRequest{Op: op, Session: api.Session{ID: id, Node: node, NodeChecks: []string{"c"}, LockDelay: time.Second}}
+	case 3, 4:
+		var ops []api.TxnOp
+		for range rapid.IntRange(1, 4).Draw(t, "operations") {
+			ops = append(ops, api.TxnOp{KV: &api.TxnKVOp{
+				Verb: rapid.SampledFrom([]string{"set", "cas", "lock", "delete", "delete-tree", "get", "check-not-exists"}).Draw(t, "verb"),
+				Key:  rapid.SampledFrom([]string{"a", "b", "ab"}).Draw(t, "key"), Value: []byte(id), Session: id, Index: rapid.Uint64Range(0, 5).Draw(t, "cas"),
+			}})
+		}
+		ops = append(ops, api.TxnOp{Check: &api.TxnCheckOp{Verb: "set", Check: api.HealthCheck{Node: node, CheckID: "c", Status: status}}})
+		return fsm.TxnType, api.TxnRequest{Ops: ops}
+	}
+	return 0, nil
 }
 
 func digest(t interface{ Fatal(...any) }, f *fsm.FSM) string {
@@ -84,6 +120,26 @@ func TestBatchesOfAnySizeMakeTheSameState(t *testing.T) {
 		}
 		if digest(t, one) != digest(t, many) {
 			t.Fatal("the states differ")
+		}
+	})
+}
+
+// TestACommandThatIsRefusedChangesNothing applies commands one by one.
+func TestACommandThatIsRefusedChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFSM(t)
+		before := digest(t, f)
+		for _, l := range drawLogs(t, f) {
+			answer := f.Apply(l)
+			after := digest(t, f)
+			_, refused := answer.(error)
+			if txn, ok := answer.(api.TxnResponse); ok {
+				refused = len(txn.Errors) > 0
+			}
+			if refused && before != after {
+				t.Fatalf("%+v, and the state is another one", answer)
+			}
+			before = after
 		}
 	})
 }

@@ -69,7 +69,7 @@ func (f *FSM) end(tx *store.Txn, index uint64, id string) error {
 	}
 	keys, err := kv.EndLocks(tx, index, *s)
 	for _, key := range keys {
-		f.freed(key, s.LockDelay)
+		f.lost = append(f.lost, lostLock{key, s.LockDelay})
 	}
 	return err
 }

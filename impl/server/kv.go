@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -30,7 +31,7 @@ type nothing struct{}
 
 // endpoints is the table of what other servers may ask.
 func (s *Server) endpoints() []rpc.Method {
-	return append(append(s.catalogEndpoints(), s.sessionEndpoints()...),
+	return append(slices.Concat(s.catalogEndpoints(), s.sessionEndpoints(), s.txnEndpoints()),
 		rpc.Handle(methodGet, arrived(s.KVGet)),
 		rpc.Handle(methodKeys, arrived(s.KVKeys)),
 		rpc.Handle(methodApply, arrived(s.KVApply)),

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"tribune/impl/api"
+	"tribune/impl/fault"
+)
+
+// Txn is the transactions.
+type Txn interface {
+	TxnApply(context.Context, api.TxnRequest) (api.TxnResponse, error)
+	TxnRead(context.Context, api.TxnReadRequest) (api.TxnReadResponse, error)
+}
+
+// txnFace answers for transactions.
+type txnFace struct {
+	Txn          Txn
+	MaxValueSize int
+}
+
+// maxTxnOps is the most operations of a transaction.
+const maxTxnOps = 128
+
+func (s txnFace) endpoints() []endpoint {
+	return []endpoint{{"/v1/txn", []string{"PUT"}, s.txn}}
+}
+
+func (s txnFace) txn(w http.ResponseWriter, r *http.Request) (any, error) {
+	ops, err := s.operations(r)
+	if err != nil {
+		return nil, err
+	}
+	o, err := options(r)
+	if err != nil {
+		return nil, err
+	}
+	var a api.TxnResponse
+	if reads(ops) {
+		found, err := s.Txn.TxnRead(r.Context(), api.TxnReadRequest{Ops: ops, QueryOptions: o})
+		if err != nil {
+			return nil, err
+		}
+		writeMeta(w, found.QueryMeta)
+		a = found.TxnResponse
+	} else if a, err = s.Txn.TxnApply(r.Context(), api.TxnRequest{Ops: ops, WriteOptions: api.WriteOptions{Datacenter: o.Datacenter, Token: o.Token}}); err != nil {
+		return nil, err
+	}
+	if len(a.Errors) > 0 {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusConflict)
+		b, err := json.Marshal(a)
+		if err == nil {
+			_, _ = w.Write(b) // the client went away, if it cannot be told
+		}
+		return nil, err
+	}
+	a.Results = append([]api.TxnResult{}, a.Results...)
+	return a, nil
+}
+
+func reads(ops []api.TxnOp) bool {
+	for _, op := range ops {
+		if !op.Reads() {
+			return false
+		}
+	}
+	return true
+}
+
+// operations reads the body of a transaction.
+func (s txnFace) operations(r *http.Request) ([]api.TxnOp, error) {
+	var ops []api.TxnOp
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(&ops)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, fault.New(fault.TooLarge, "Request body too large, max size: %d bytes. See %s.", maxBody, "https://www.consul.io/docs/agent/config/config-files#txn_max_req_len")
+	case err != nil:
+		return nil, fault.New(fault.Invalid, "Failed to parse body: %w", err)
+	case len(ops) > maxTxnOps:
+		return nil, fault.New(fault.TooLarge, "Transaction contains too many operations (%d > %d)", len(ops), maxTxnOps)
+	}
+	for _, op := range ops {
+		if op.KV != nil && len(op.KV.Value) > s.MaxValueSize {
+			return nil, fault.New(fault.TooLarge, "Value for key %q is too large (%d > %d bytes)", op.KV.Key, len(op.KV.Value), s.MaxValueSize)
+		}
+	}
+	return ops, nil
+}

@@ -1,0 +1,89 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"tribune/impl/api"
+	"tribune/impl/fault"
+	"tribune/impl/fsm"
+	"tribune/impl/rpc"
+	"tribune/impl/session"
+	"tribune/impl/store"
+)
+
+const (
+	methodTxnApply = "Txn.Apply"
+	methodTxnRead  = "Txn.Read"
+)
+
+// txnEndpoints is the part of the table about transactions.
+func (s *Server) txnEndpoints() []rpc.Method {
+	return []rpc.Method{
+		rpc.Handle(methodTxnApply, arrived(s.TxnApply)),
+		rpc.Handle(methodTxnRead, arrived(s.TxnRead)),
+	}
+}
+
+// TxnApply carries out all operations or none. That an operation failed is no
+// error but in the answer.
+func (s *Server) TxnApply(ctx context.Context, r api.TxnRequest) (api.TxnResponse, error) {
+	if err := s.checkDatacenter(r.Datacenter); err != nil {
+		return api.TxnResponse{}, err
+	}
+	e := errand{method: methodTxnApply, request: r, again: untouched}
+	return forward(ctx, s, e, func(<-chan struct{}) (api.TxnResponse, error) {
+		var err error
+		if r.AsOf, err = session.Index(s.fsm.Store().Read()); err != nil {
+			return api.TxnResponse{}, err
+		}
+		if refused := s.refuseTxn(r.Ops); len(refused) > 0 {
+			return api.TxnResponse{Errors: refused}, nil
+		}
+		_, answer, err := s.commit(ctx, fsm.TxnType, r)
+		if err != nil {
+			return api.TxnResponse{}, err
+		}
+		a, ok := answer.(api.TxnResponse)
+		if !ok {
+			return api.TxnResponse{}, fault.New(fault.Internal, "a transaction was answered with a %T", answer)
+		}
+		return a, nil
+	})
+}
+
+// refuseTxn returns why operations cannot be, as far as the leader knows before
+// it has them replicated.
+func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
+	var refused []api.TxnError
+	for i, op := range ops {
+		what := ""
+		switch {
+		case op.KV != nil && op.KV.Key == "" && op.KV.Verb != api.TxnDeleteTree && op.KV.Verb != api.TxnGetTree:
+			what = "Must provide key"
+		case op.KV != nil && op.KV.Verb == api.TxnLock && s.delays.active(op.KV.Key):
+			what = fmt.Sprintf("failed to lock key %q due to lock delay", op.KV.Key)
+		case op.Node != nil && op.Node.Node.Node == "" && !op.Reads():
+			what = "Must provide node"
+		case op.Service != nil && op.Service.Service.Service == "" && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
+			what = "Must provide service name (Service.Service) when adding a service"
+		}
+		if what != "" {
+			refused = append(refused, api.TxnError{OpIndex: i, What: what})
+		}
+	}
+	return refused
+}
+
+// TxnRead answers a transaction whose operations only read, from one state.
+func (s *Server) TxnRead(ctx context.Context, r api.TxnReadRequest) (api.TxnReadResponse, error) {
+	return read(ctx, s, methodTxnRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.TxnReadResponse, error) {
+		var a api.TxnReadResponse
+		opts.MinQueryIndex = 0 // nothing to wait for
+		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, _ store.WatchSet) (index uint64, found bool, err error) {
+			a.TxnResponse = s.fsm.ReadTxn(tx, r.Ops)
+			return 0, true, nil
+		})
+		return a, err
+	})
+}
