@@ -36,7 +36,7 @@ var neighbours = map[string]string{
 	"sim/mutants": "sim/overlay",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios": "impl/agent impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"scenarios": "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
 	"bench":     "scenarios sim sim/launch",
 
 	"cmd/tribune": "impl/cli impl/host",

@@ -39,7 +39,8 @@ type client struct {
 	indexes map[string]uint64 // the last X-Consul-Index, by server, its process and key
 }
 
-func (r *run) newClient(number int, name string, n host.Network) (*client, error) {
+// newClient returns a client that waits for an answer for up to patience.
+func (r *run) newClient(number int, name string, n host.Network, patience time.Duration) (*client, error) {
 	c := &client{
 		run: r, number: number, name: name, draws: stream(r.plan.Seed, "client "+name),
 		seen: map[string]uint64{}, indexes: map[string]uint64{},
@@ -49,7 +50,7 @@ func (r *run) newClient(number int, name string, n host.Network) (*client, error
 		config := api.DefaultNonPooledConfig()
 		config.Address = fmt.Sprintf("%s:%d", s.Name, httpPort)
 		config.Transport = transport
-		config.HttpClient = &http.Client{Transport: transport, Timeout: r.timeout()}
+		config.HttpClient = &http.Client{Transport: transport, Timeout: patience}
 		a, err := api.NewClient(config)
 		if err != nil {
 			return nil, fmt.Errorf("client for %s: %w", s.Name, err)
@@ -64,7 +65,7 @@ func (r *run) newClient(number int, name string, n host.Network) (*client, error
 // after the other, until it is stopped.
 func (r *run) work(number int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(number, name, h.Network())
+		c, err := r.newClient(number, name, h.Network(), r.timeout())
 		if err != nil {
 			return err
 		}
@@ -200,7 +201,7 @@ func untouched(err error) bool {
 // it tries one server after the other.
 func (r *run) probe(done chan<- time.Duration) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(len(r.clients)+1, "probe", h.Network())
+		c, err := r.newClient(len(r.clients)+1, "probe", h.Network(), r.timeout())
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (r *run) probe(done chan<- time.Duration) sim.Program {
 // that a write that was lost is missed.
 func (r *run) readAll(done chan<- error) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(len(r.clients)+2, "reader", h.Network())
+		c, err := r.newClient(len(r.clients)+2, "reader", h.Network(), r.timeout())
 		if err != nil {
 			done <- err
 			return err

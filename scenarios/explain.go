@@ -48,6 +48,9 @@ func (p Plan) Explain() string {
 		}
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads)
+	if s.Workload.Watchers > 0 {
+		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
+	}
 	if s.Workload.Contenders > 0 {
 		fmt.Fprintf(&b, "Another %d want one lock, with sessions that have a TTL of %v and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, lockTTL, s.Workload.LockDelay)
 	}

@@ -34,7 +34,7 @@ func (r *Result) judge(c Checks) {
 	r.linearizable(c.Linearizable)
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
-	if r.Contenders {
+	if r.Lock != nil {
 		r.exclusive(c.Exclusive)
 	}
 }
@@ -106,8 +106,11 @@ func (r *Result) recovery(expected string) {
 		Reached
 	}
 	parts := []named{{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}}
-	if r.Contenders {
+	if r.Lock != nil {
 		parts = append(parts, named{"lock", c.Lock})
+	}
+	if r.Watchers {
+		parts = append(parts, named{"last values seen by watchers", c.Watches})
 	}
 	for _, part := range parts {
 		if part.OK {

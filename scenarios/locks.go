@@ -77,7 +77,7 @@ func (r *resource) write(who, session string, token uint64) {
 // compete is the program of a node that wants the lock again and again.
 func (r *run) compete(number int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(number, name, h.Network())
+		c, err := r.newClient(number, name, h.Network(), r.timeout())
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func (k *contender) hold(ctx context.Context, token uint64) {
 // that he believes dead.
 func (r *run) operate(name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(0, name, h.Network())
+		c, err := r.newClient(0, name, h.Network(), r.timeout())
 		if err != nil {
 			return err
 		}
@@ -213,10 +213,10 @@ func (r *run) operate(name string) sim.Program {
 // exclusive judges whether writes of holders overlapped, that is, whether one came
 // late.
 func (r *Result) exclusive(expected string) {
-	got, text := holds, fmt.Sprintf("%d writes under %d tokens", r.LockWrites, r.LockTokens)
-	if len(r.LateWrites) > 0 {
+	got, text := holds, fmt.Sprintf("%d writes under %d tokens", r.Lock.Writes, r.Lock.Tokens)
+	if late := r.Lock.Late; len(late) > 0 {
 		got = violated
-		text += fmt.Sprintf(", %d of them late: %s", len(r.LateWrites), r.LateWrites[0])
+		text += fmt.Sprintf(", %d of them late: %s", len(late), late[0])
 	}
 	r.verdict("exclusive", expected, got, text)
 }

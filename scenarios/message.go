@@ -37,10 +37,8 @@ type Result struct {
 	Recovery    Recovered
 	Violations  []sim.Violation
 	Unread      string // why a key could not be read at the end
-	Contenders  bool   // there were clients that want a lock
-	LockWrites  int    // by holders of the lock
-	LockTokens  int    // acquisitions
-	LateWrites  []string
+	Watchers    bool   // there were clients that watch keys
+	Lock        *Locking
 	History     []linearizability.Op
 	Picture     string // porcupine's, an HTML page; only when the history is not linearizable
 }
@@ -79,13 +77,20 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Watches Reached }
 
 // Reached says whether and after how long something was so.
 type Reached struct {
 	OK    bool
 	After time.Duration
 	Text  string // why not
+}
+
+// Locking is what became of a lock, if there were clients that want one.
+type Locking struct {
+	Writes int      // by its holders
+	Tokens int      // acquisitions
+	Late   []string // writes that came after those of a later holder
 }
 
 // Progress is where a run is.

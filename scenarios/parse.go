@@ -225,6 +225,7 @@ func (v *validator) check() {
 	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
 	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
 	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
+	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
 	v.between("$.workload.contenders", "workload.contenders", s.Workload.Contenders, 0, 100)
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)

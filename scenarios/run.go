@@ -32,6 +32,8 @@ type run struct {
 	resource *resource   // that the lock guards
 	expel    chan string // sessions that the operator is to destroy
 
+	followers []*follower
+
 	agents  map[string]*agent.Agent // that run and have started
 	paused  map[string]bool
 	down    map[string]int // how many faults want a server to be down
@@ -105,7 +107,7 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	contenders := r.startContenders()
+	contenders, followers := r.startContenders(), r.startFollowers()
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
 			time.Sleep(s.Begin)
@@ -113,9 +115,11 @@ func (r *run) main() {
 		})
 	}
 	time.Sleep(r.plan.Scenario.Duration.Duration)
-	r.recover(probe, reader, contenders)
-	r.result.Contenders = len(contenders) > 0
-	r.result.LockWrites, r.result.LockTokens, r.result.LateWrites = r.resource.writes, len(r.resource.acquired), r.resource.late
+	r.recover(probe, reader, contenders, followers)
+	r.result.Watchers = len(followers) > 0
+	if len(contenders) > 0 {
+		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late}
+	}
 	r.over = true
 	close(stop)
 	r.result.Faults, r.result.Reigns = r.nemesis.log, r.watcher.reigns
@@ -266,7 +270,7 @@ func (r *run) leader() string {
 
 // recover is the second phase: all is healed, and the cluster must do its work
 // within the times that the scenario states.
-func (r *run) recover(probe, reader *sim.Node, contenders []*sim.Node) {
+func (r *run) recover(probe, reader *sim.Node, contenders, followers []*sim.Node) {
 	limits := r.plan.Scenario.Recovery
 	r.nemesis.heal()
 	healed := r.world.Now()
@@ -297,6 +301,12 @@ func (r *run) recover(probe, reader *sim.Node, contenders []*sim.Node) {
 	r.result.Recovery.Converge = r.until(limits.Converge.Duration, r.watcher.equal)
 	if err := <-read; err != nil {
 		r.result.Unread = err.Error()
+	}
+	if len(followers) > 0 {
+		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)
+	}
+	for _, n := range followers {
+		r.stopClient(n)
 	}
 	r.watcher.look()
 }

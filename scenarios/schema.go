@@ -86,6 +86,7 @@ type Workload struct {
 	Stick   bool           `yaml:"stick"`   // each client stays with one server
 	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
 
+	Watchers   int      `yaml:"watchers"`   // further clients, which watch a key each
 	Contenders int      `yaml:"contenders"` // further clients, which want one lock
 	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
 }

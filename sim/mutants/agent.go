@@ -20,6 +20,29 @@ func staleConsistentRead() Mutant {
 	}
 }
 
+// lateWatch has a blocking query watch what it read only after it has read it.
+func lateWatch() Mutant {
+	return Mutant{
+		Name:     "late-watch",
+		Bug:      "a blocking query arms its watch after reading",
+		Scenario: "watches.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "late-watch",
+			Why:  "a write between the two wakes nobody",
+			File: "tribune/impl/server/read.go",
+			Old:  "		ws.Add(abandoned)\n",
+			New: `		time.Sleep(20 * time.Millisecond)
+		ws = store.WatchSet{}
+		if _, _, err := q(s.fsm.Store().Read(), ws); err != nil {
+			return err
+		}
+		ws.Add(abandoned)
+`,
+		}},
+	}
+}
+
 // ignoredLockDelay lets a key be locked as soon as the session that had locked it
 // has ended.
 func ignoredLockDelay() Mutant {

@@ -30,6 +30,7 @@ func All() []Mutant {
 	return []Mutant{
 		staleConsistentRead(),
 		blindCAS(),
+		lateWatch(),
 		ignoredLockDelay(),
 		survivingLock(),
 		lostFsync(),

@@ -1,0 +1,126 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	kv "tribune/impl/api"
+	"tribune/impl/host"
+	"tribune/linearizability"
+	"tribune/sim"
+	"tribune/sim/trace"
+)
+
+const (
+	watchWait  = 4 * time.Second         // of a watcher's blocking queries
+	watchSlack = 1500 * time.Millisecond // within which a watcher hears of a write that was acknowledged
+)
+
+// follower watches one key with blocking queries and knows what it last saw.
+type follower struct {
+	*client
+	key   string
+	index uint64 // to wait on
+	value string // empty: there is no entry
+}
+
+// follow is the program of a node that watches a key.
+func (r *run) follow(number int, name string) sim.Program {
+	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
+		c, err := r.newClient(number, name, h.Network(), watchWait+r.timeout())
+		if err != nil {
+			return err
+		}
+		f := &follower{client: c, key: fmt.Sprintf("k%d", len(r.followers)%r.plan.Scenario.Workload.Keys)}
+		r.followers = append(r.followers, f)
+		for ctx.Err() == nil {
+			if err := f.look(ctx); err != nil {
+				f.at = f.draws.IntN(len(f.servers))
+				select {
+				case <-ctx.Done():
+				case <-time.After(tryEvery):
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// look waits for the key to change.
+func (f *follower) look(ctx context.Context) error {
+	w := f.run.world
+	began := w.Now()
+	q := &api.QueryOptions{WaitIndex: f.index, WaitTime: watchWait}
+	pair, meta, err := f.servers[f.at].KV().Get(f.key, q.WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	if meta.LastIndex == f.index {
+		f.missed(began)
+	}
+	f.value = ""
+	if pair != nil {
+		f.value = string(pair.Value)
+	}
+	w.Recordf(trace.Op, f.name, "", "watch %s: %q at %d", f.key, f.value, meta.LastIndex)
+	if meta.LastIndex < f.index { // begin anew, as Consul's documentation asks
+		f.index = 0
+		return nil
+	}
+	f.index = meta.LastIndex
+	return nil
+}
+
+// missed looks for a write that a query which began at a time and found nothing
+// new should have been woken by: it was asked for after that, surely changed the
+// key, and was acknowledged long enough before the end of the query.
+func (f *follower) missed(began time.Duration) {
+	now := f.run.world.Now()
+	for i := len(f.run.history) - 1; i >= 0 && f.run.history[i].Return > began; i-- {
+		o := f.run.history[i]
+		changed := o.Kind == linearizability.Put || o.Kind == linearizability.CAS && o.Done
+		if o.Key == f.key && changed && o.Outcome == linearizability.OK && o.Call > began && o.Return < now-watchSlack {
+			f.run.world.Violate("wake-up", "%s waited from %v to %v for %s, and %s was written there at %v", f.name, began, now, f.key, o.Value, o.Return)
+			return
+		}
+	}
+}
+
+// startFollowers starts the watchers, if the scenario has any, and returns their
+// nodes.
+func (r *run) startFollowers() []*sim.Node {
+	var nodes []*sim.Node
+	for i := range r.plan.Scenario.Workload.Watchers {
+		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("w%d", i+1), Addrs: address(4, i+1)})
+		n.Start(r.follow(1000+i, n.Name()))
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// followed reports whether every watcher has seen the last value of its key. All
+// writes are over by then, and all servers equal.
+func (r *run) followed() (bool, string) {
+	leader := r.agents[r.leader()]
+	if leader == nil {
+		return false, "no server leads"
+	}
+	for _, f := range r.followers {
+		a, err := leader.Server().KVGet(context.Background(), kv.KVRequest{Key: f.key, QueryOptions: kv.QueryOptions{AllowStale: true}})
+		if err != nil {
+			return false, err.Error()
+		}
+		last := ""
+		if len(a.Entries) > 0 {
+			last = string(a.Entries[0].Value)
+		}
+		if f.value != last {
+			return false, fmt.Sprintf("%s saw %q of %s last, and it is %q", f.name, f.value, f.key, last)
+		}
+	}
+	return true, ""
+}
