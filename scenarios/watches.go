@@ -77,13 +77,15 @@ func (f *follower) look(ctx context.Context) error {
 
 // missed looks for a write that a query which began at a time and found nothing
 // new should have been woken by: it was asked for after that, surely changed the
-// key, and was acknowledged long enough before the end of the query.
+// key, and was acknowledged long enough before the query could end. (It may seem
+// to end later, when its answer was held up on the way.)
 func (f *follower) missed(began time.Duration) {
 	now := f.run.world.Now()
+	end := min(began+watchWait, now) - watchSlack
 	for i := len(f.run.history) - 1; i >= 0 && f.run.history[i].Return > began; i-- {
 		o := f.run.history[i]
 		changed := o.Kind == linearizability.Put || o.Kind == linearizability.CAS && o.Done
-		if o.Key == f.key && changed && o.Outcome == linearizability.OK && o.Call > began && o.Return < now-watchSlack {
+		if o.Key == f.key && changed && o.Outcome == linearizability.OK && o.Call > began && o.Return < end {
 			f.run.world.Violate("wake-up", "%s waited from %v to %v for %s, and %s was written there at %v", f.name, began, now, f.key, o.Value, o.Return)
 			return
 		}
