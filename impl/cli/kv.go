@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -125,16 +126,26 @@ func kvPutVerb() verb {
 			encoded := f.Bool("base64", false, "DATA is in base64")
 			index := f.Uint64("modify-index", 0, "`INDEX` for -cas")
 			flags := f.Uint64("flags", 0, "`NUMBER` to keep with the value, for applications")
+			acquire := f.Bool("acquire", false, "lock the key for the session of -session")
+			release := f.Bool("release", false, "give up the lock that the session of -session has on the key")
+			session := f.String("session", "", "`ID` of the session for -acquire and -release")
 			return func(args []string) error {
 				if len(args) < 1 || len(args) > 2 {
 					return fmt.Errorf("expected a KEY and DATA, got %d arguments", len(args))
+				}
+				if (*acquire || *release) && *session == "" {
+					return errors.New("missing -session (required with -acquire and -release)")
 				}
 				key := strings.TrimPrefix(args[0], "/")
 				value, err := c.data(args[1:], *encoded)
 				if err != nil {
 					return err
 				}
-				return c.kvPut(&capi.KVPair{Key: key, Flags: *flags, ModifyIndex: *index, Value: value}, *cas)
+				pair := &capi.KVPair{Key: key, Flags: *flags, ModifyIndex: *index, Value: value, Session: *session}
+				if *acquire || *release {
+					return c.kvLock(pair, *release)
+				}
+				return c.kvPut(pair, *cas)
 			}
 		},
 	}
@@ -164,6 +175,27 @@ func (c *call) data(args []string, encoded bool) ([]byte, error) {
 		return nil, fmt.Errorf("cannot base 64 decode data: %w", err)
 	}
 	return decoded, nil
+}
+
+// kvLock has the session of a pair lock its key, or give up the lock.
+func (c *call) kvLock(p *capi.KVPair, release bool) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	change, verb, did := client.KV().Acquire, "acquire", "acquired"
+	if release {
+		change, verb, did = client.KV().Release, "release", "released"
+	}
+	ok, _, err := change(p, nil)
+	if err != nil {
+		return fmt.Errorf("failed writing data: %w", err)
+	}
+	if !ok {
+		return fmt.Errorf("did not %s lock", verb)
+	}
+	_, err = fmt.Fprintf(c.Stdout, "Success! Lock %s on: %s\n", did, p.Key)
+	return err
 }
 
 func (c *call) kvPut(p *capi.KVPair, cas bool) error {
