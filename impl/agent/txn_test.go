@@ -80,7 +80,7 @@ func TestTransactionsChangeTheCatalog(t *testing.T) {
 			&capi.TxnOp{Check: &capi.CheckTxnOp{Verb: capi.CheckSet, Check: capi.HealthCheck{Node: "ext", CheckID: "c", ServiceID: "web-1", Status: "passing"}}},
 			&capi.TxnOp{Service: &capi.ServiceTxnOp{Verb: capi.ServiceGet, Node: "ext", Service: capi.AgentService{ID: "web-1"}}},
 		)
-		if !ok || len(answer.Results) != 4 || answer.Results[0].Node.Node != "ext" || answer.Results[2].Check.ServiceName != "web" || answer.Results[3].Service.Port != 80 {
+		if !ok || len(answer.Results) != 4 || answer.Results[0].Node.Node != "ext" || answer.Results[0].Node.Datacenter != "dc1" || answer.Results[2].Check.ServiceName != "web" || answer.Results[3].Service.Port != 80 {
 			w.Errorf("%t, %+v", ok, answer)
 		}
 		index := answer.Results[2].Check.ModifyIndex

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/server"
 )
 
 // state says what the catalog of a server holds of members: each node with its
@@ -87,6 +88,24 @@ func TestTheLeaderKeepsMembersInTheCatalog(t *testing.T) {
 			}
 		}
 		w.catalogBecomes(w.leader(), want...)
+	})
+}
+
+// TestAMemberWithAnotherIDTakesItsNameInTheCatalog has a server come back with an
+// empty disk before anybody took it for failed.
+func TestAMemberWithAnotherIDTakesItsNameInTheCatalog(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.cluster(3)
+		const alive = " serfHealth=passing consul:8300"
+		w.catalogBecomes(1, "s1@10.0.0.1"+alive, "s2@10.0.0.2"+alive, "s3@10.0.0.3"+alive)
+		back := w.follower()
+		w.close(back)
+		w.start(back, func(c *server.Config) { c.NodeID, c.DataDir = id(9), w.T.TempDir() })
+		w.join(back, w.leader(back))
+		w.within(3*time.Minute, "the new ID in the catalog", func() bool {
+			a, err := w.at(w.leader()).NodeServices(w.Context(), api.CatalogRequest{Node: fmt.Sprintf("s%d", back)})
+			return err == nil && a.Node != nil && a.Node.ID == id(9) && len(a.Services) == 1
+		})
 	})
 }
 

@@ -49,6 +49,13 @@ func (s *Server) enroll(ctx context.Context) bool {
 func (s *Server) record(ctx context.Context, m api.Member) bool {
 	r := s.registration(m)
 	_, node, _, err := catalog.Node(s.fsm.Store().Read(), nil, m.Name)
+	if err == nil && node != nil && node.ID != "" && node.ID != r.ID {
+		// Names are unique in gossip: the node that had this one is no more.
+		if !s.strike(ctx, m.Name) {
+			return false
+		}
+		node = nil
+	}
 	if err == nil && node != nil {
 		r.TaggedAddresses, r.NodeMeta = node.TaggedAddresses, node.Meta // the agent's own affair
 		var same bool

@@ -33,6 +33,11 @@ func (s *Server) TxnApply(ctx context.Context, r api.TxnRequest) (api.TxnRespons
 	}
 	e := errand{method: methodTxnApply, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.TxnResponse, error) {
+		for _, op := range r.Ops {
+			if op.Node != nil && op.Node.Node.Datacenter == "" {
+				op.Node.Node.Datacenter = s.config.Datacenter
+			}
+		}
 		var err error
 		if r.AsOf, err = session.Index(s.fsm.Store().Read()); err != nil {
 			return api.TxnResponse{}, err
