@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os/exec"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ type NodeConfig struct {
 	Addrs []netip.Addr
 	Disk  simdisk.Options
 	Clock Clock
+	// Commands plays the outcome of a command that the node's program runs; nil:
+	// there is none that could be run. It may wait, on the node's clock.
+	Commands func(ctx context.Context, c host.Command) (status int, err error)
 }
 
 // Clock is a node's clock: how far it is off, and how fast it goes. It belongs
@@ -58,6 +62,8 @@ type Node struct {
 	stack *simnet.Stack
 	disk  *simdisk.Disk
 
+	commands func(context.Context, host.Command) (int, error)
+
 	mu      sync.Mutex
 	clock   clock
 	process *process // nil when none runs
@@ -77,7 +83,7 @@ type process struct {
 // AddNode adds a node that runs nothing yet. A name or an address that another
 // node has is a mistake of the caller and panics.
 func (w *World) AddNode(c NodeConfig) *Node {
-	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}}
+	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}, commands: c.Commands}
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
 	w.mu.Lock()
@@ -276,6 +282,15 @@ type machine struct{ node *Node }
 func (m machine) Hostname() (string, error) { return m.node.name, nil }
 func (m machine) Network() host.Network     { return m.node.stack }
 func (m machine) FS() host.FS               { return m.node.disk }
+func (m machine) Exec() host.Exec           { return m }
+
+// Run implements host.Exec.
+func (m machine) Run(ctx context.Context, c host.Command) (int, error) {
+	if m.node.commands == nil {
+		return 0, &exec.Error{Name: c.Args[0], Err: exec.ErrNotFound}
+	}
+	return m.node.commands(ctx, c)
+}
 
 // Wait returns when no process runs on the node.
 func (n *Node) Wait() {

@@ -1,10 +1,12 @@
-// Package host is the pair of seams through which an agent reaches the
-// outside: a network and a disk. Nothing else is abstracted. Time, randomness
-// and concurrency are used plainly everywhere in the agent.
+// Package host holds the seams through which an agent reaches the outside: a
+// network, a disk, and the commands that a person wants to be run. Nothing else
+// is abstracted. Time, randomness and concurrency are used plainly everywhere in
+// the agent.
 //
-// On a real machine [Real] answers with package net and package os. A
-// simulated world answers with a simulated network and a simulated disk. The
-// two halves must behave alike: an agent cannot tell which one it runs on.
+// On a real machine [Real] answers with packages net, os and os/exec. A
+// simulated world answers with a simulated network and a simulated disk, and
+// with commands whose outcome a scenario plays. The halves must behave alike: an
+// agent cannot tell which one it runs on.
 //
 // # Durability rules of FS
 //
@@ -37,6 +39,25 @@ type Host interface {
 	Network() Network
 	// FS is the machine's file system.
 	FS() FS
+	// Exec runs commands on the machine.
+	Exec() Exec
+}
+
+// Exec runs commands.
+type Exec interface {
+	// Run runs a command and returns when it has ended, with its exit status. If
+	// the context ends first, the command is killed with all that it started, and
+	// the error wraps the context's. An error with any other cause says that the
+	// command could not be started or was killed by somebody else.
+	Run(ctx context.Context, c Command) (status int, err error)
+}
+
+// Command is what is to be run.
+type Command struct {
+	Args           []string // the program, looked up in PATH, and its arguments
+	Env            []string // KEY=VALUE, in addition to the agent's own environment
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer // may be the same; nil: discarded
 }
 
 // Network opens sockets. Errors are those of package net: *net.OpError

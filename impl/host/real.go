@@ -2,14 +2,17 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // Real is the machine that this process runs on.
@@ -20,6 +23,35 @@ type realHost struct{}
 func (realHost) Hostname() (string, error) { return os.Hostname() }
 func (realHost) Network() Network          { return realNetwork{} }
 func (realHost) FS() FS                    { return realFS{} }
+func (realHost) Exec() Exec                { return realExec{} }
+
+type realExec struct{}
+
+// killedWait is how long the output of a killed command is waited for: something
+// that escaped its process group may hold it open for ever.
+const killedWait = time.Second
+
+func (realExec) Run(ctx context.Context, c Command) (int, error) {
+	if len(c.Args) == 0 {
+		return 0, errors.New("no command to run")
+	}
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	// A group of its own, so that what a shell started is killed with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = killedWait
+	err := cmd.Run()
+	if ctx.Err() != nil && err != nil {
+		return 0, fmt.Errorf("%s: %w", c.Args[0], context.Cause(ctx))
+	}
+	var ended *exec.ExitError
+	if errors.As(err, &ended) && ended.Exited() {
+		return ended.ExitCode(), nil
+	}
+	return 0, err
+}
 
 type realNetwork struct{}
 

@@ -17,13 +17,16 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"tribune/impl/fault"
+	"tribune/impl/host"
 )
 
 // Client sends requests to other servers, over one connection to each that it
 // keeps and restores.
 type Client struct {
-	port  *Port
-	codec msgpack
+	network host.Network
+	codec   msgpack
+	ctx     context.Context // ends when the client closes
+	stop    context.CancelFunc
 
 	mu     sync.Mutex
 	conns  map[string]*grpc.ClientConn
@@ -32,9 +35,11 @@ type Client struct {
 
 const connectTimeout = 3 * time.Second
 
-// NewClient returns a client that dials through the port's network.
-func NewClient(p *Port) *Client {
-	return &Client{port: p, codec: newCodec(), conns: map[string]*grpc.ClientConn{}}
+// NewClient returns a client that dials through a network.
+func NewClient(n host.Network) *Client {
+	c := &Client{network: n, codec: newCodec(), conns: map[string]*grpc.ClientConn{}}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	return c
 }
 
 // Close ends all connections; requests on their way fail.
@@ -42,6 +47,7 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
+	c.stop()
 	return c.Keep(nil)
 }
 
@@ -63,7 +69,7 @@ func (c *Client) conn(address string) (*grpc.ClientConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, fault.New(fault.Unavailable, "this server is shutting down")
+		return nil, fault.New(fault.Unavailable, "this agent is shutting down")
 	}
 	if conn := c.conns[address]; conn != nil {
 		return conn, nil
@@ -71,7 +77,7 @@ func (c *Client) conn(address string) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			return c.port.dial(ctx, address, grpcByte)
+			return dial(ctx, c.ctx, c.network, address, grpcByte)
 		}),
 		grpc.WithNoProxy(),
 		grpc.WithInitialWindowSize(streamWindow),

@@ -137,12 +137,14 @@ func (p *Port) sort(l *link) {
 	}
 }
 
-func (p *Port) dial(ctx context.Context, address string, first byte) (net.Conn, error) {
+// dial opens a connection to a server port and says what it is for, unless the
+// context of the call or that of its owner ends first.
+func dial(ctx, owner context.Context, n host.Network, address string, first byte) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(p.ctx, cancel)
+	stop := context.AfterFunc(owner, cancel)
 	defer stop()
-	c, err := p.network.Dial(ctx, "tcp", address)
+	c, err := n.Dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +169,7 @@ type raftLayer struct {
 func (r *raftLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	c, err := r.port.dial(ctx, string(address), raftByte)
+	c, err := dial(ctx, r.port.ctx, r.port.network, string(address), raftByte)
 	if err != nil {
 		return nil, err
 	}

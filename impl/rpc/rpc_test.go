@@ -66,8 +66,9 @@ func open(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{net: hosttest.NewNetwork()}
 	p.serve(t)
-	p.far = listen(t, p.net.Host("b", addr(2), nil).Network(), at(2))
-	p.client = rpc.NewClient(p.far)
+	there := p.net.Host("b", addr(2), nil).Network()
+	p.far = listen(t, there, at(2))
+	p.client = rpc.NewClient(there)
 	return p
 }
 

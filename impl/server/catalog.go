@@ -10,38 +10,8 @@ import (
 	"tribune/impl/catalog"
 	"tribune/impl/fault"
 	"tribune/impl/fsm"
-	"tribune/impl/rpc"
 	"tribune/impl/store"
 )
-
-const (
-	methodRegister        = "Catalog.Register"
-	methodDeregister      = "Catalog.Deregister"
-	methodNodes           = "Catalog.Nodes"
-	methodServices        = "Catalog.Services"
-	methodServiceNodes    = "Catalog.ServiceNodes"
-	methodNodeServices    = "Catalog.NodeServices"
-	methodNodeChecks      = "Health.NodeChecks"
-	methodServiceChecks   = "Health.ServiceChecks"
-	methodChecksInState   = "Health.ChecksInState"
-	methodHealthOfService = "Health.ServiceNodes"
-)
-
-// catalogEndpoints is the part of the table about the catalog.
-func (s *Server) catalogEndpoints() []rpc.Method {
-	return []rpc.Method{
-		rpc.Handle(methodRegister, arrived(s.Register)),
-		rpc.Handle(methodDeregister, arrived(s.Deregister)),
-		rpc.Handle(methodNodes, arrived(s.Nodes)),
-		rpc.Handle(methodServices, arrived(s.Services)),
-		rpc.Handle(methodServiceNodes, arrived(s.ServiceNodes)),
-		rpc.Handle(methodNodeServices, arrived(s.NodeServices)),
-		rpc.Handle(methodNodeChecks, arrived(s.NodeChecks)),
-		rpc.Handle(methodServiceChecks, arrived(s.ServiceChecks)),
-		rpc.Handle(methodChecksInState, arrived(s.ChecksInState)),
-		rpc.Handle(methodHealthOfService, arrived(s.HealthOfService)),
-	}
-}
 
 // Register adds to the catalog. What makes no sense is fault.Internal, for which
 // Consul's status is 500.
@@ -76,7 +46,7 @@ func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.Write
 	}
 	r.Checks = checks
 	r.Datacenter = cmp.Or(r.Datacenter, s.config.Datacenter)
-	return write(ctx, s, methodRegister, r.Datacenter, fsm.RegisterType, r)
+	return write(ctx, s, api.MethodRegister, r.Datacenter, fsm.RegisterType, r)
 }
 
 // Deregister removes from the catalog.
@@ -84,7 +54,7 @@ func (s *Server) Deregister(ctx context.Context, r api.DeregisterRequest) (api.W
 	if r.Node == "" {
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide node")
 	}
-	return write(ctx, s, methodDeregister, r.Datacenter, fsm.DeregisterType, r)
+	return write(ctx, s, api.MethodDeregister, r.Datacenter, fsm.DeregisterType, r)
 }
 
 // write commits a change of the catalog or of sessions.
@@ -146,7 +116,7 @@ func filter[Item any](expression string) (func([]Item) ([]Item, error), error) {
 
 // Nodes lists nodes.
 func (s *Server) Nodes(ctx context.Context, r api.CatalogRequest) (api.List[api.Node], error) {
-	return list(ctx, s, methodNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.Node, error) {
+	return list(ctx, s, api.MethodNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.Node, error) {
 		return catalog.Nodes(tx, ws, r.NodeMeta)
 	})
 }
@@ -156,7 +126,7 @@ func (s *Server) Services(ctx context.Context, r api.CatalogRequest) (api.Servic
 	if r.Filter != "" {
 		return api.ServicesResponse{}, fault.New(fault.Invalid, "the list of services takes no filter")
 	}
-	return read(ctx, s, methodServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.ServicesResponse, error) {
+	return read(ctx, s, api.MethodServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.ServicesResponse, error) {
 		var a api.ServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Services, err = catalog.Services(tx, ws, r.NodeMeta)
@@ -168,7 +138,7 @@ func (s *Server) Services(ctx context.Context, r api.CatalogRequest) (api.Servic
 
 // ServiceNodes lists the instances of a service.
 func (s *Server) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.List[api.CatalogService], error) {
-	return list(ctx, s, methodServiceNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CatalogService, error) {
+	return list(ctx, s, api.MethodServiceNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CatalogService, error) {
 		return catalog.Instances(tx, ws, r.Service, r.Tags, r.NodeMeta)
 	})
 }
@@ -179,7 +149,7 @@ func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.No
 	if err != nil {
 		return api.NodeServicesResponse{}, err
 	}
-	return read(ctx, s, methodNodeServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
+	return read(ctx, s, api.MethodNodeServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
 		var a api.NodeServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Node, a.Services, err = catalog.Node(tx, ws, r.Node)
@@ -194,28 +164,28 @@ func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.No
 
 // NodeChecks lists the checks of a node.
 func (s *Server) NodeChecks(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
-	return list(ctx, s, methodNodeChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
+	return list(ctx, s, api.MethodNodeChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
 		return catalog.ChecksOfNode(tx, ws, r.Node)
 	})
 }
 
 // ServiceChecks lists the checks of the instances of a service.
 func (s *Server) ServiceChecks(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
-	return list(ctx, s, methodServiceChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
+	return list(ctx, s, api.MethodServiceChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
 		return catalog.ChecksOfService(tx, ws, r.Service, r.NodeMeta)
 	})
 }
 
 // ChecksInState lists the checks in a state, or in any.
 func (s *Server) ChecksInState(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
-	return list(ctx, s, methodChecksInState, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
+	return list(ctx, s, api.MethodChecksInState, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
 		return catalog.ChecksInState(tx, ws, r.State, r.NodeMeta)
 	})
 }
 
 // HealthOfService lists the instances of a service with their checks.
 func (s *Server) HealthOfService(ctx context.Context, r api.CatalogRequest) (api.List[api.CheckServiceNode], error) {
-	return list(ctx, s, methodHealthOfService, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CheckServiceNode, error) {
+	return list(ctx, s, api.MethodHealthOfService, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CheckServiceNode, error) {
 		return catalog.Health(tx, ws, r.Service, r.Tags, r.NodeMeta, r.Passing)
 	})
 }

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -292,19 +291,14 @@ func TestAForwardedRequestIsNotForwardedAgain(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.cluster(3)
 		at := w.follower()
-		h := w.net.Host("client", addr(8), nil)
-		port, err := rpc.Listen(w.Context(), h.Network(), "10.0.0.8:8300", w.config(8).RPCAdvertise, slog.New(slog.DiscardHandler))
-		if err != nil {
-			w.Fatal(err)
-		}
-		client := rpc.NewClient(port)
+		client := rpc.NewClient(w.net.Host("client", addr(8), nil).Network())
 		for _, o := range []api.QueryOptions{{}, consistent()} {
-			_, err := rpc.Call[api.KVResponse](w.Context(), client, addr(at).String()+":8300", "KV.Get", api.KVRequest{Key: "k", QueryOptions: o})
+			_, err := rpc.Call[api.KVResponse](w.Context(), client, addr(at).String()+":8300", "Forwarded.KV.Get", api.KVRequest{Key: "k", QueryOptions: o})
 			if fault.Of(err) != fault.NotLeader {
 				w.Errorf("%+v: %v: %v", o, fault.Of(err), err)
 			}
 		}
-		if _, err := rpc.Call[api.KVResponse](w.Context(), client, addr(at).String()+":8300", "KV.Get", api.KVRequest{Key: "k", QueryOptions: stale()}); err != nil {
+		if _, err := rpc.Call[api.KVResponse](w.Context(), client, addr(at).String()+":8300", "Forwarded.KV.Get", api.KVRequest{Key: "k", QueryOptions: stale()}); err != nil {
 			w.Errorf("a stale read: %v", err)
 		}
 		servers, err := rpc.Call[[]consensus.Server](w.Context(), client, addr(at).String()+":8300", "Raft.Group", struct{}{})
@@ -312,9 +306,6 @@ func TestAForwardedRequestIsNotForwardedAgain(t *testing.T) {
 			w.Errorf("%v, %v", servers, err)
 		}
 		if err := client.Close(); err != nil {
-			w.Error(err)
-		}
-		if err := port.Close(); err != nil {
 			w.Error(err)
 		}
 	})

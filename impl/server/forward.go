@@ -97,7 +97,7 @@ func attempt[Answer any](ctx context.Context, s *Server, e errand, here func(end
 		defer cancel()
 		ctx = limited
 	}
-	return rpc.Call[Answer](ctx, s.client, address, e.method, e.request)
+	return rpc.Call[Answer](ctx, s.client, address, forwarded+e.method, e.request)
 }
 
 // checkDatacenter refuses requests for another datacenter.

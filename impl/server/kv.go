@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,36 +12,13 @@ import (
 	"tribune/impl/fault"
 	"tribune/impl/fsm"
 	"tribune/impl/kv"
-	"tribune/impl/rpc"
 	"tribune/impl/session"
 	"tribune/impl/store"
 )
 
-const (
-	methodGet   = "KV.Get"
-	methodKeys  = "KV.Keys"
-	methodApply = "KV.Apply"
-	methodGroup = "Raft.Group"
-	methodTerm  = "Raft.Term"
-)
-
-// nothing is a request that needs no words.
-type nothing struct{}
-
-// endpoints is the table of what other servers may ask.
-func (s *Server) endpoints() []rpc.Method {
-	return append(slices.Concat(s.catalogEndpoints(), s.sessionEndpoints(), s.txnEndpoints()),
-		rpc.Handle(methodGet, arrived(s.KVGet)),
-		rpc.Handle(methodKeys, arrived(s.KVKeys)),
-		rpc.Handle(methodApply, arrived(s.KVApply)),
-		rpc.Handle(methodGroup, s.group),
-		rpc.Handle(methodTerm, s.term),
-	)
-}
-
 // KVGet reads a key, or all keys under a prefix.
 func (s *Server) KVGet(ctx context.Context, r api.KVRequest) (api.KVResponse, error) {
-	return read(ctx, s, methodGet, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVResponse, error) {
+	return read(ctx, s, api.MethodKVGet, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVResponse, error) {
 		var a api.KVResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			a.Entries = nil
@@ -62,7 +38,7 @@ func (s *Server) KVGet(ctx context.Context, r api.KVRequest) (api.KVResponse, er
 
 // KVKeys lists keys under a prefix.
 func (s *Server) KVKeys(ctx context.Context, r api.KVKeysRequest) (api.KVKeysResponse, error) {
-	return read(ctx, s, methodKeys, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVKeysResponse, error) {
+	return read(ctx, s, api.MethodKVKeys, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVKeysResponse, error) {
 		var a api.KVKeysResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Keys, err = kv.Keys(tx, ws, r.Prefix, r.Separator)
@@ -84,7 +60,7 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 	if n := len(r.Entry.Value); n > s.config.MaxValueSize {
 		return api.KVApplyResponse{}, fault.New(fault.TooLarge, "Value exceeds %d byte limit", s.config.MaxValueSize)
 	}
-	e := errand{method: methodApply, request: r, again: untouched}
+	e := errand{method: api.MethodKVApply, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.KVApplyResponse, error) {
 		if r.Op == api.KVLock {
 			var err error

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net"
 	"slices"
 	"strconv"
 
@@ -34,12 +33,13 @@ func (s *Server) peers() []peer {
 }
 
 func serverOf(m api.Member, datacenter string) (peer, bool) {
-	if m.Tags["role"] != "consul" || m.Tags["dc"] != datacenter || m.Tags["id"] == "" || m.Tags["port"] == "" {
+	address, ok := gossip.ServerAddress(m, datacenter)
+	if !ok {
 		return peer{}, false
 	}
 	expect, _ := strconv.Atoi(m.Tags["expect"]) // absent: joins a group that exists
 	return peer{
-		name: m.Name, id: m.Tags["id"], address: net.JoinHostPort(m.Addr, m.Tags["port"]), expect: expect, status: m.Status,
+		name: m.Name, id: m.Tags["id"], address: address, expect: expect, status: m.Status,
 	}, true
 }
 

@@ -9,14 +9,13 @@
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
 //     confirm.go is how a consistent read makes sure that the leader still leads.
-//   - kv.go and status.go are the endpoints, for callers in this process and, in
-//     the table of endpoints, for other servers.
+//   - kv.go, catalog.go, session.go, txn.go and status.go are the endpoints, for callers in this process and, in
+//     the table of endpoints.go, for agents and other servers.
 package server
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"path"
@@ -120,7 +119,7 @@ func (s *Server) open(ctx context.Context) error {
 	if s.port, err = rpc.Listen(ctx, c.Host.Network(), c.RPCBind, c.RPCAdvertise, s.log); err != nil {
 		return err
 	}
-	s.client = rpc.NewClient(s.port)
+	s.client = rpc.NewClient(c.Host.Network())
 	s.raft, err = consensus.Open(consensus.Config{
 		ID: c.NodeID, FS: c.Host.FS(), Dir: path.Join(c.DataDir, "raft"), FSM: s.fsm, Stream: s.port.Raft(),
 		Address: s.book.find, Logger: s.log, Multiplier: c.Raft.Multiplier, SnapshotThreshold: c.Raft.SnapshotThreshold,
@@ -134,27 +133,17 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.pool, err = gossip.Start(ctx, gossip.Config{
-		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: s.admit,
+		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: gossip.Only(c.Datacenter),
 		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Logger: s.log,
 	})
 	return err
 }
 
-// admit refuses agents that have no place in the LAN pool.
-func (s *Server) admit(m api.Member) error {
-	if dc := m.Tags["dc"]; dc != s.config.Datacenter {
-		return fmt.Errorf("member '%s' part of wrong datacenter '%s'", m.Name, dc)
-	}
-	return nil
-}
-
-// tags is what the server says about itself in gossip, in Consul's words.
+// tags is what the server says about itself in gossip.
 func (s *Server) tags() map[string]string {
 	c := s.config
-	tags := map[string]string{
-		"role": "consul", "dc": c.Datacenter, "id": c.NodeID, "build": c.Build,
-		"port": strconv.Itoa(int(c.RPCAdvertise.Port())), "vsn": "2", "vsn_min": "2", "vsn_max": "3", "raft_vsn": "3",
-	}
+	tags := gossip.Tags(c.Datacenter, c.NodeID, c.Build, strconv.Itoa(int(c.RPCAdvertise.Port())))
+	tags["raft_vsn"] = "3"
 	if c.Bootstrap {
 		tags["bootstrap"] = "1"
 	}

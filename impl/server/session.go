@@ -11,25 +11,9 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/fault"
 	"tribune/impl/fsm"
-	"tribune/impl/rpc"
 	"tribune/impl/session"
 	"tribune/impl/store"
 )
-
-const (
-	methodSessionApply = "Session.Apply"
-	methodSessionRead  = "Session.Read"
-	methodSessionRenew = "Session.Renew"
-)
-
-// sessionEndpoints is the part of the table about sessions.
-func (s *Server) sessionEndpoints() []rpc.Method {
-	return []rpc.Method{
-		rpc.Handle(methodSessionApply, arrived(s.SessionApply)),
-		rpc.Handle(methodSessionRead, arrived(s.SessionRead)),
-		rpc.Handle(methodSessionRenew, arrived(s.SessionRenew)),
-	}
-}
 
 // Consul's bounds.
 const (
@@ -46,7 +30,7 @@ func (s *Server) SessionApply(ctx context.Context, r api.SessionApplyRequest) (a
 			return api.SessionApplyResponse{}, err
 		}
 	}
-	_, err := write(ctx, s, methodSessionApply, r.Datacenter, fsm.SessionType, r)
+	_, err := write(ctx, s, api.MethodSessionApply, r.Datacenter, fsm.SessionType, r)
 	return api.SessionApplyResponse{ID: r.Session.ID}, err
 }
 
@@ -80,7 +64,7 @@ func checkSession(n *api.Session) error {
 
 // SessionRead lists the sessions that a request asks for.
 func (s *Server) SessionRead(ctx context.Context, r api.SessionRequest) (api.List[api.Session], error) {
-	return read(ctx, s, methodSessionRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.Session], error) {
+	return read(ctx, s, api.MethodSessionRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.Session], error) {
 		var a api.List[api.Session]
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Items, err = session.Read(tx, ws, r)
@@ -96,7 +80,7 @@ func (s *Server) SessionRenew(ctx context.Context, r api.SessionRequest) (api.Li
 	if err := s.checkDatacenter(r.Datacenter); err != nil {
 		return api.List[api.Session]{}, err
 	}
-	e := errand{method: methodSessionRenew, request: r, patience: readPatience, again: unanswered}
+	e := errand{method: api.MethodSessionRenew, request: r, patience: readPatience, again: unanswered}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.List[api.Session], error) {
 		found, err := session.Find(s.fsm.Store().Read(), r.ID)
 		if err != nil || found == nil {

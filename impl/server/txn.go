@@ -7,23 +7,9 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/fault"
 	"tribune/impl/fsm"
-	"tribune/impl/rpc"
 	"tribune/impl/session"
 	"tribune/impl/store"
 )
-
-const (
-	methodTxnApply = "Txn.Apply"
-	methodTxnRead  = "Txn.Read"
-)
-
-// txnEndpoints is the part of the table about transactions.
-func (s *Server) txnEndpoints() []rpc.Method {
-	return []rpc.Method{
-		rpc.Handle(methodTxnApply, arrived(s.TxnApply)),
-		rpc.Handle(methodTxnRead, arrived(s.TxnRead)),
-	}
-}
 
 // TxnApply carries out all operations or none. That an operation failed is no
 // error but in the answer.
@@ -31,7 +17,7 @@ func (s *Server) TxnApply(ctx context.Context, r api.TxnRequest) (api.TxnRespons
 	if err := s.checkDatacenter(r.Datacenter); err != nil {
 		return api.TxnResponse{}, err
 	}
-	e := errand{method: methodTxnApply, request: r, again: untouched}
+	e := errand{method: api.MethodTxnApply, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.TxnResponse, error) {
 		for _, op := range r.Ops {
 			if op.Node != nil && op.Node.Node.Datacenter == "" {
@@ -82,7 +68,7 @@ func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 
 // TxnRead answers a transaction whose operations only read, from one state.
 func (s *Server) TxnRead(ctx context.Context, r api.TxnReadRequest) (api.TxnReadResponse, error) {
-	return read(ctx, s, methodTxnRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.TxnReadResponse, error) {
+	return read(ctx, s, api.MethodTxnRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.TxnReadResponse, error) {
 		var a api.TxnReadResponse
 		opts.MinQueryIndex = 0 // nothing to wait for
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, _ store.WatchSet) (index uint64, found bool, err error) {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
@@ -41,7 +42,24 @@ func NewNetwork() *Network {
 
 // Host returns a host with an address on the network and a disk.
 func (n *Network) Host(name string, address netip.Addr, disk host.FS) host.Host {
-	return machine{name, stack{n, address}, disk}
+	return machine{name, stack{n, address}, disk, nil}
+}
+
+// Commands is a host.Exec that calls a function for each command; nil fails each
+// as one that does not exist.
+type Commands func(ctx context.Context, c host.Command) (status int, err error)
+
+// Run implements host.Exec.
+func (f Commands) Run(ctx context.Context, c host.Command) (int, error) {
+	if f == nil {
+		return 0, &exec.Error{Name: c.Args[0], Err: exec.ErrNotFound}
+	}
+	return f(ctx, c)
+}
+
+// HostWith is Host for one that can run commands.
+func (n *Network) HostWith(name string, address netip.Addr, disk host.FS, commands Commands) host.Host {
+	return machine{name, stack{n, address}, disk, commands}
 }
 
 // Cut takes the cable out of a host: what it sends and what is sent to it waits
@@ -80,11 +98,13 @@ type machine struct {
 	name  string
 	stack stack
 	disk  host.FS
+	exec  Commands
 }
 
 func (m machine) Hostname() (string, error) { return m.name, nil }
 func (m machine) Network() host.Network     { return m.stack }
 func (m machine) FS() host.FS               { return m.disk }
+func (m machine) Exec() host.Exec           { return m.exec }
 
 type stack struct {
 	net  *Network

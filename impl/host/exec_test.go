@@ -1,0 +1,52 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"tribune/impl/host"
+)
+
+func sh(script string) host.Command { return host.Command{Args: []string{"sh", "-c", script}} }
+
+func TestACommandIsRunWithItsInputAndEnvironment(t *testing.T) {
+	var out, errs bytes.Buffer
+	c := sh("cat; echo $WHO; echo oops >&2; exit 3")
+	c.Env, c.Stdin, c.Stdout, c.Stderr = []string{"WHO=me"}, strings.NewReader("in\n"), &out, &errs
+	status, err := host.Real().Exec().Run(t.Context(), c)
+	if err != nil || status != 3 || out.String() != "in\nme\n" || errs.String() != "oops\n" {
+		t.Errorf("status %d, %v, %q, %q", status, err, out.String(), errs.String())
+	}
+}
+
+func TestACommandThatCannotBeRunIsAnError(t *testing.T) {
+	if _, err := host.Real().Exec().Run(t.Context(), host.Command{Args: []string{"no-such-command"}}); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("a command that does not exist: %v", err)
+	}
+	if _, err := host.Real().Exec().Run(t.Context(), host.Command{}); err == nil {
+		t.Error("no command at all is no error")
+	}
+	if _, err := host.Real().Exec().Run(t.Context(), sh("kill -9 $$")); err == nil {
+		t.Error("that somebody killed it is no error")
+	}
+}
+
+func TestACommandIsKilledWithAllThatItStarted(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	var out bytes.Buffer
+	c := sh("sleep 60 & wait")
+	c.Stdout = &out // which the child holds open
+	began := time.Now()
+	if _, err := host.Real().Exec().Run(ctx, c); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a command that took too long: %v", err)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it was waited for for %v", took)
+	}
+}
