@@ -107,6 +107,7 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 		}
 	}
 	a.serve()
+	a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.server, a.log) })
 	if len(c.Join.Retry) > 0 {
 		a.wait.Go(a.retryJoin)
 	}
@@ -197,7 +198,7 @@ func (a *Agent) advertise(h host.Host) (netip.Addr, error) {
 func (a *Agent) serve() {
 	a.http = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
+			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Coordinate: a.server, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,
@@ -310,6 +311,7 @@ func (f face) Self() api.AgentSelf {
 			Server: c.Server, Version: Version,
 		},
 		DebugConfig: map[string]any{"Bootstrap": c.Bootstrap, "BootstrapExpect": c.BootstrapExpect, "DataDir": c.DataDir, "LogLevel": c.LogLevel},
+		Coord:       f.server.Coordinate(),
 		Stats:       f.server.Stats(),
 		Meta:        map[string]string{},
 	}

@@ -160,10 +160,15 @@ func Node(tx *store.Txn, ws store.WatchSet, name string) (uint64, *api.Node, []a
 	return index, n, found, err
 }
 
+// Find returns a node, nil if there is none.
+func Find(tx *store.Txn, name string) (*api.Node, error) {
+	return first[api.Node](tx, nodes, "id", name)
+}
+
 // Support returns an error in Consul's words unless a node is there and each of
 // the checks is on it and is not critical: what a session stands on.
 func Support(tx *store.Txn, node string, needed []string) error {
-	n, err := first[api.Node](tx, nodes, "id", node)
+	n, err := Find(tx, node)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func drawOther(t *rapid.T) (fsm.Type, any) {
 	node := rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node")
 	id := rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "session")
 	status := rapid.SampledFrom([]string{"passing", "critical"}).Draw(t, "status")
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		return fsm.RegisterType, api.RegisterRequest{Node: node, Address: "a", NodeMeta: map[string]string{"x": "1", "y": "2"}, Check: &api.HealthCheck{CheckID: "c", Status: status}}
 	case 1:
@@ -92,6 +92,8 @@ func drawOther(t *rapid.T) (fsm.Type, any) {
 		}
 		ops = append(ops, api.TxnOp{Check: &api.TxnCheckOp{Verb: "set", Check: api.HealthCheck{Node: node, CheckID: "c", Status: status}}})
 		return fsm.TxnType, api.TxnRequest{Ops: ops}
+	case 5:
+		return fsm.CoordinateType, api.CoordinateBatch{Updates: []api.NodeCoordinate{{Node: node, Coord: &api.Coordinate{Vec: []float64{1, 2}}}}}
 	}
 	return 0, nil
 }

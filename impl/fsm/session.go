@@ -42,9 +42,12 @@ func needed(s api.Session) []string {
 }
 
 // review ends the sessions on nodes that changed for which a check turned
-// critical or is gone, or the node itself.
+// critical or is gone, or the node itself, which then is nowhere any more.
 func (f *FSM) review(tx *store.Txn, index uint64, nodes ...string) error {
 	for _, node := range nodes {
+		if err := settle(tx, index, node); err != nil {
+			return err
+		}
 		found, err := session.OfNode(tx, node)
 		if err != nil {
 			return err

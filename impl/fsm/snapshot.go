@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"tribune/impl/catalog"
+	"tribune/impl/coordinate"
 	"tribune/impl/kv"
 	"tribune/impl/session"
 	"tribune/impl/store"
@@ -21,9 +22,10 @@ import (
 const snapshotHeader = "tribune state 1\n"
 
 type body struct {
-	Catalog  catalog.Dump
-	Sessions session.Dump
-	KV       kv.Dump
+	Catalog     catalog.Dump
+	Coordinates coordinate.Dump
+	Sessions    session.Dump
+	KV          kv.Dump
 }
 
 type snapshot struct {
@@ -47,6 +49,9 @@ func dump(to io.Writer, tx *store.Txn, handle *codec.MsgpackHandle) error {
 	var b body
 	var err error
 	if b.Catalog, err = catalog.Export(tx); err != nil {
+		return fmt.Errorf("dumping the state: %w", err)
+	}
+	if b.Coordinates, err = coordinate.Export(tx); err != nil {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
 	if b.Sessions, err = session.Export(tx); err != nil {
@@ -81,6 +86,9 @@ func (f *FSM) load(tx *store.Txn, from io.Reader) error {
 		return fmt.Errorf("decoding it: %w", err)
 	}
 	if err := catalog.Import(tx, b.Catalog); err != nil {
+		return err
+	}
+	if err := coordinate.Import(tx, b.Coordinates); err != nil {
 		return err
 	}
 	if err := session.Import(tx, b.Sessions); err != nil {

@@ -283,6 +283,16 @@ func (p *Pool) Remove(name string, prune bool) error {
 	return p.serf.RemoveFailedNode(name)
 }
 
+// Coordinate is where this agent lies among the members by what their probes
+// took; nil if it cannot be told.
+func (p *Pool) Coordinate() *api.Coordinate {
+	c, err := p.serf.GetCoordinate()
+	if err != nil {
+		return nil
+	}
+	return (*api.Coordinate)(c)
+}
+
 // Stats are serf's own figures, for people.
 func (p *Pool) Stats() map[string]string { return p.serf.Stats() }
 

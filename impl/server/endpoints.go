@@ -10,8 +10,9 @@ import (
 
 // What only servers ask each other.
 const (
-	methodGroup = "Raft.Group"
-	methodTerm  = "Raft.Term"
+	methodGroup  = "Raft.Group"
+	methodTerm   = "Raft.Term"
+	methodLocate = "Coordinate.Batch"
 )
 
 // nothing is a request that needs no words.
@@ -48,7 +49,12 @@ func (s *Server) endpoints() []rpc.Method {
 		serve(api.MethodKVApply, s.KVApply),
 		serve(api.MethodTxnApply, s.TxnApply),
 		serve(api.MethodTxnRead, s.TxnRead),
+		serve(api.MethodCoordinateNodes, s.CoordinateNodes),
+		serve(api.MethodCoordinateNode, s.CoordinateNode),
 		[]rpc.Method{
+			rpc.Handle(api.MethodCoordinateUpdate, s.CoordinateUpdate),
+			rpc.Handle(api.MethodCoordinateDatacenters, s.CoordinateDatacenters),
+			rpc.Handle(forwarded+methodLocate, arrived(s.locate)),
 			rpc.Handle(api.MethodRaftLeader, s.RaftLeader),
 			rpc.Handle(api.MethodRaftPeers, s.RaftPeers),
 			rpc.Handle(methodGroup, s.group),

@@ -9,8 +9,8 @@
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
 //     confirm.go is how a consistent read makes sure that the leader still leads.
-//   - kv.go, catalog.go, session.go, txn.go and status.go are the endpoints, for callers in this process and, in
-//     the table of endpoints.go, for agents and other servers.
+//   - kv.go, catalog.go, session.go, txn.go, coordinate.go and status.go are the endpoints, for callers in this
+//     process and, in the table of endpoints.go, for agents and other servers.
 package server
 
 import (
@@ -82,6 +82,7 @@ type Server struct {
 	book    addressBook
 	leases  leases
 	delays  delays
+	places  places
 	members chan struct{} // they changed: the leader looks again
 
 	ctx  context.Context // ends when the server closes
@@ -106,6 +107,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.wait.Go(s.watchMembers)
 	s.wait.Go(s.watchLeadership)
 	s.wait.Go(s.askQuorum)
+	s.wait.Go(s.keepPlaces)
 	return s, nil
 }
 
