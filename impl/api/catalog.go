@@ -139,7 +139,21 @@ type CatalogRequest struct {
 	Tags     []string          // an instance must have all of them
 	NodeMeta map[string]string // a node must have all of it
 	Passing  bool              // all checks of an instance must pass
+	Source   Source            // what is near to it comes first
 	QueryOptions
+}
+
+// Names of nodes that Source.Node may have beside real ones.
+const (
+	NearAgent = "_agent" // the agent that was asked
+	NearIP    = "_ip"    // the node whose address is Source.IP
+)
+
+// Source is whom an answer is for: the nearest by round trip time come first
+// (Consul API: Catalog, ?near).
+type Source struct {
+	Node string // empty: in whatever order
+	IP   string // of the client, empty if unknown
 }
 
 // List is the answer to a read that finds any number.

@@ -79,6 +79,7 @@ func commands() map[string]verb {
 		"leave":       leaveVerb(),
 		"force-leave": forceLeaveVerb(),
 		"info":        infoVerb(),
+		"rtt":         rttVerb(),
 		"version":     versionVerb(),
 		"catalog":     {usage: "<subcommand> [options] [args]", synopsis: "Interact with the catalog", about: "Lists what the catalog holds: datacenters, nodes and services."},
 		"kv":          {usage: "<subcommand> [options] [args]", synopsis: "Interact with the key-value store", about: "Reads, writes, deletes, exports and imports entries of the key-value store."},

@@ -104,9 +104,9 @@ func (s catalogFace) catalogDatacenters(http.ResponseWriter, *http.Request) (any
 	return []string{s.Agent.Self().Config.Datacenter}, nil
 }
 
-// catalogRequest reads the parameters of a read. The name is what follows prefix
+// request reads the parameters of a read. The name is what follows prefix
 // in the path; what names it in an error if there is none.
-func catalogRequest(r *http.Request, prefix, what string) (request api.CatalogRequest, name string, err error) {
+func (s catalogFace) request(r *http.Request, prefix, what string) (request api.CatalogRequest, name string, err error) {
 	if request.QueryOptions, err = options(r); err != nil {
 		return request, "", err
 	}
@@ -114,7 +114,7 @@ func catalogRequest(r *http.Request, prefix, what string) (request api.CatalogRe
 		return request, "", fault.New(fault.Invalid, "Missing %s", what)
 	}
 	q := r.URL.Query()
-	request.Filter, request.Tags = q.Get("filter"), q["tag"]
+	request.Filter, request.Tags, request.Source = q.Get("filter"), q["tag"], source(r, s.Agent)
 	for _, pair := range q["node-meta"] {
 		key, value, _ := strings.Cut(pair, ":")
 		if request.NodeMeta == nil {
@@ -143,7 +143,7 @@ func found[Item any](w http.ResponseWriter, a api.List[Item], err error) (any, e
 }
 
 func (s catalogFace) catalogNodes(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, _, err := catalogRequest(r, "", "")
+	request, _, err := s.request(r, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (s catalogFace) catalogNodes(w http.ResponseWriter, r *http.Request) (any, 
 }
 
 func (s catalogFace) catalogServices(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, _, err := catalogRequest(r, "", "")
+	request, _, err := s.request(r, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (s catalogFace) catalogServices(w http.ResponseWriter, r *http.Request) (an
 func listed(tags []string) []string { return append([]string{}, tags...) }
 
 func (s catalogFace) catalogService(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, name, err := catalogRequest(r, "/v1/catalog/service/", "service name")
+	request, name, err := s.request(r, "/v1/catalog/service/", "service name")
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ type nodeServiceList struct {
 }
 
 func (s catalogFace) nodeServices(w http.ResponseWriter, r *http.Request, prefix string) (api.NodeServicesResponse, error) {
-	request, name, err := catalogRequest(r, prefix, "node name")
+	request, name, err := s.request(r, prefix, "node name")
 	if err != nil {
 		return api.NodeServicesResponse{}, err
 	}
@@ -239,7 +239,7 @@ func (s catalogFace) catalogNodeServices(w http.ResponseWriter, r *http.Request)
 }
 
 func (s catalogFace) healthNode(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, name, err := catalogRequest(r, "/v1/health/node/", "node name")
+	request, name, err := s.request(r, "/v1/health/node/", "node name")
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (s catalogFace) healthNode(w http.ResponseWriter, r *http.Request) (any, er
 }
 
 func (s catalogFace) healthChecks(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, name, err := catalogRequest(r, "/v1/health/checks/", "service name")
+	request, name, err := s.request(r, "/v1/health/checks/", "service name")
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (s catalogFace) healthChecks(w http.ResponseWriter, r *http.Request) (any, 
 }
 
 func (s catalogFace) healthState(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, name, err := catalogRequest(r, "/v1/health/state/", "check state")
+	request, name, err := s.request(r, "/v1/health/state/", "check state")
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +276,7 @@ func checks(w http.ResponseWriter, a api.List[api.HealthCheck], err error) (any,
 }
 
 func (s catalogFace) healthService(w http.ResponseWriter, r *http.Request) (any, error) {
-	request, name, err := catalogRequest(r, "/v1/health/service/", "service name")
+	request, name, err := s.request(r, "/v1/health/service/", "service name")
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func write[Request any](ctx context.Context, s *Server, method, datacenter strin
 }
 
 // list answers a read that finds any number of items, of which it keeps those
-// that fulfil the request's filter.
+// that fulfil the request's filter, the nearest first.
 func list[Item any](ctx context.Context, s *Server, method string, r api.CatalogRequest, find func(*store.Txn, store.WatchSet) (uint64, []Item, error)) (api.List[Item], error) {
 	keep, err := filter[Item](r.Filter)
 	if err != nil {
@@ -83,7 +83,9 @@ func list[Item any](ctx context.Context, s *Server, method string, r api.Catalog
 			if err != nil {
 				return 0, false, err
 			}
-			a.Items, err = keep(found)
+			if a.Items, err = keep(found); err == nil {
+				err = sortNear(tx, r.Source, a.Items)
+			}
 			return index, len(found) > 0, err
 		})
 		return a, err

@@ -79,3 +79,67 @@ func TestANodeThatGoesTakesItsCoordinateWithIt(t *testing.T) {
 		}
 	})
 }
+
+// TestTheNearestComeFirst has nodes along a line, one of which nobody knows where
+// it is.
+func TestTheNearestComeFirst(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		s := w.start(1)
+		w.leader()
+		for _, n := range []struct {
+			name, address string
+			ms            float64
+		}{{"a", "192.0.2.1", 1}, {"b", "192.0.2.2", 9}, {"c", "192.0.2.3", -1}, {"d", "192.0.2.4", 4}, {"e", "db.example", 6}} {
+			_, err := s.Register(w.Context(), api.RegisterRequest{
+				Node: n.name, Address: n.address, Service: &api.NodeService{Service: "web"},
+				Check: &api.HealthCheck{CheckID: "up", ServiceID: "web", Status: api.HealthPassing},
+			})
+			if err == nil && n.ms > 0 {
+				_, err = s.CoordinateUpdate(w.Context(), at(n.name, n.ms))
+			}
+			if err != nil {
+				w.Fatal(err)
+			}
+		}
+		time.Sleep(6 * time.Second)
+		for _, c := range []struct {
+			from api.Source
+			want string
+		}{
+			{api.Source{}, "abcde"},
+			{api.Source{Node: "a"}, "adebc"},
+			{api.Source{Node: "B"}, "bedac"},
+			{api.Source{Node: "d"}, "deabc"},
+			{api.Source{Node: "c"}, "abcde"},
+			{api.Source{Node: "nobody"}, "abcde"},
+			{api.Source{Node: api.NearIP, IP: "192.0.2.2"}, "bedac"},
+			{api.Source{Node: api.NearIP, IP: "192.0.2.3"}, "abcde"},
+			{api.Source{Node: api.NearIP, IP: "192.0.2.77"}, "abcde"},
+			{api.Source{Node: api.NearIP}, "abcde"},
+		} {
+			r := api.CatalogRequest{Service: "web", State: api.HealthPassing, Source: c.from, QueryOptions: api.QueryOptions{Filter: `Node != "s1"`}}
+			nodes, err := s.Nodes(w.Context(), r)
+			order(w, "nodes", c.from, nodes, err, c.want, func(n api.Node) string { return n.Node })
+			instances, err := s.ServiceNodes(w.Context(), r)
+			order(w, "instances", c.from, instances, err, c.want, func(i api.CatalogService) string { return i.Node })
+			checks, err := s.ServiceChecks(w.Context(), r)
+			order(w, "checks", c.from, checks, err, c.want, func(c api.HealthCheck) string { return c.Node })
+			checks, err = s.ChecksInState(w.Context(), r)
+			order(w, "checks in a state", c.from, checks, err, c.want, func(c api.HealthCheck) string { return c.Node })
+			r.Filter = ""
+			health, err := s.HealthOfService(w.Context(), r)
+			order(w, "health", c.from, health, err, c.want, func(n api.CheckServiceNode) string { return n.Node.Node })
+		}
+	})
+}
+
+func order[Item any](w *world, what string, from api.Source, a api.List[Item], err error, want string, name func(Item) string) {
+	w.Helper()
+	got := ""
+	for _, i := range a.Items {
+		got += name(i)
+	}
+	if err != nil || got != want {
+		w.Errorf("%s near %+v: %s, %v; want %s", what, from, got, err, want)
+	}
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tribune/impl/api"
+	"tribune/impl/catalog"
+	"tribune/impl/coordinate"
+	"tribune/impl/store"
+)
+
+// sortNear sorts what is on nodes by the round trip time from a source. Nodes that
+// nobody knows the place of come last. The order of equals stays as it was, and
+// of all if the source's place is unknown.
+func sortNear[Item any](tx *store.Txn, from api.Source, items []Item) error {
+	name, err := sourceNode(tx, from)
+	if err != nil || name == "" {
+		return err
+	}
+	_, origin, err := coordinate.Node(tx, nil, name)
+	if err != nil || len(origin) == 0 {
+		return err
+	}
+	distances := map[string]time.Duration{}
+	for _, item := range items {
+		_, place, err := coordinate.Node(tx, nil, nodeOf(item))
+		if err != nil {
+			return err
+		}
+		distances[nodeOf(item)] = coordinate.Distance(origin, place)
+	}
+	slices.SortStableFunc(items, func(a, b Item) int {
+		return cmp.Compare(distances[nodeOf(a)], distances[nodeOf(b)])
+	})
+	return nil
+}
+
+// nodeOf is the name of the node that an item of an answer is, or is on.
+func nodeOf(item any) string {
+	switch item := item.(type) {
+	case api.Node:
+		return item.Node
+	case api.CatalogService:
+		return item.Node
+	case api.HealthCheck:
+		return item.Node
+	case api.CheckServiceNode:
+		return item.Node.Node
+	}
+	return ""
+}
+
+// sourceNode is the name of the node that a source means, empty if there is none.
+func sourceNode(tx *store.Txn, from api.Source) (string, error) {
+	if from.Node != api.NearIP {
+		return from.Node, nil
+	}
+	ip, err := netip.ParseAddr(from.IP)
+	if err != nil {
+		return "", nil // the client's address cannot be told
+	}
+	_, nodes, err := catalog.Nodes(tx, nil, nil)
+	for _, n := range nodes {
+		if at, err := netip.ParseAddr(n.Address); err == nil && at == ip {
+			return n.Node, nil
+		}
+	}
+	return "", err
+}
