@@ -198,7 +198,7 @@ func (a *Agent) advertise(h host.Host) (netip.Addr, error) {
 func (a *Agent) serve() {
 	a.http = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Coordinate: a.server, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
+			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Coordinate: a.server, Query: a.server, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,

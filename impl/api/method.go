@@ -25,6 +25,10 @@ const (
 	MethodCoordinateNodes       = "Coordinate.ListNodes"       // CoordinateRequest, List[NodeCoordinate]
 	MethodCoordinateNode        = "Coordinate.Node"            // CoordinateRequest, List[NodeCoordinate]
 	MethodCoordinateDatacenters = "Coordinate.ListDatacenters" // QueryOptions, []DatacenterCoordinates
+	MethodQueryApply            = "PreparedQuery.Apply"        // QueryApplyRequest, QueryApplyResponse
+	MethodQueryRead             = "PreparedQuery.Read"         // QueryRequest, List[PreparedQuery]
+	MethodQueryExecute          = "PreparedQuery.Execute"      // QueryExecuteRequest, QueryExecuteResponse
+	MethodQueryExplain          = "PreparedQuery.Explain"      // QueryExecuteRequest, QueryExplainResponse
 	MethodRaftLeader            = "Status.Leader"              // QueryOptions, string
 	MethodRaftPeers             = "Status.Peers"               // QueryOptions, []string
 )

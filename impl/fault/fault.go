@@ -30,6 +30,7 @@ const (
 	TextNoLeader         = "No cluster leader"
 	TextNoPath           = "No path to datacenter"
 	TextPermissionDenied = "Permission denied"
+	TextNoQuery          = "Query not found"
 )
 
 type fault struct {

@@ -22,6 +22,7 @@ import (
 	"tribune/impl/catalog"
 	"tribune/impl/coordinate"
 	"tribune/impl/kv"
+	"tribune/impl/query"
 	"tribune/impl/session"
 	"tribune/impl/store"
 )
@@ -35,6 +36,7 @@ const (
 	DeregisterType Type = 1 // api.DeregisterRequest; answers nil or error
 	KVSType        Type = 2 // api.KVApplyRequest; answers bool or error
 	SessionType    Type = 3 // api.SessionApplyRequest; answers nil or error
+	QueryType      Type = 5 // api.QueryApplyRequest; answers nil or error
 	TombstoneType  Type = 6 // ReapRequest; answers nil or error
 	CoordinateType Type = 7 // api.CoordinateBatch; answers nil or error
 	TxnType        Type = 8 // api.TxnRequest; answers api.TxnResponse or error
@@ -74,7 +76,7 @@ var _ raft.BatchingFSM = (*FSM)(nil)
 // is no part of the replicated state: how long the delay is still to last each
 // server knows by its own clock.
 func New(log *slog.Logger, freed func(key string, delay time.Duration)) (*FSM, error) {
-	s, err := store.New(slices.Concat(catalog.Tables(), coordinate.Tables(), session.Tables(), kv.Tables())...)
+	s, err := store.New(slices.Concat(catalog.Tables(), coordinate.Tables(), query.Tables(), session.Tables(), kv.Tables())...)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func New(log *slog.Logger, freed func(key string, delay time.Duration)) (*FSM, e
 		handle: newHandle(),
 		rules: map[Type]rule{
 			RegisterType: register, DeregisterType: deregister, KVSType: applyKVS, SessionType: applySession, TombstoneType: reapTombstones,
-			CoordinateType: applyCoordinates,
+			CoordinateType: applyCoordinates, QueryType: applyQuery,
 		},
 		log: log, freed: freed,
 	}, nil

@@ -14,6 +14,7 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/fsm"
 	"tribune/impl/kv"
+	"tribune/impl/query"
 )
 
 func newFSM(t interface{ Fatal(...any) }) *fsm.FSM {
@@ -74,7 +75,7 @@ func drawOther(t *rapid.T) (fsm.Type, any) {
 	node := rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node")
 	id := rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "session")
 	status := rapid.SampledFrom([]string{"passing", "critical"}).Draw(t, "status")
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 10).Draw(t, "kind") {
 	case 0:
 		return fsm.RegisterType, api.RegisterRequest{Node: node, Address: "a", NodeMeta: map[string]string{"x": "1", "y": "2"}, Check: &api.HealthCheck{CheckID: "c", Status: status}}
 	case 1:
@@ -94,6 +95,13 @@ func drawOther(t *rapid.T) (fsm.Type, any) {
 		return fsm.TxnType, api.TxnRequest{Ops: ops}
 	case 5:
 		return fsm.CoordinateType, api.CoordinateBatch{Updates: []api.NodeCoordinate{{Node: node, Coord: &api.Coordinate{Vec: []float64{1, 2}}}}}
+	case 6:
+		op := rapid.SampledFrom([]api.QueryOp{api.QueryCreate, api.QueryCreate, api.QueryUpdate, api.QueryDelete}).Draw(t, "query op")
+		return fsm.QueryType, api.QueryApplyRequest{Op: op, Query: api.PreparedQuery{
+			ID: rapid.SampledFrom([]string{"q1", "q2"}).Draw(t, "query"), Name: node, Session: rapid.SampledFrom([]string{"", id}).Draw(t, "for"),
+			Service:  api.ServiceQuery{Service: rapid.SampledFrom([]string{"web", "${name.full}", "${"}).Draw(t, "service")},
+			Template: api.QueryTemplate{Type: rapid.SampledFrom([]string{"", api.QueryNamePrefix}).Draw(t, "template")},
+		}}
 	}
 	return 0, nil
 }
@@ -236,6 +244,43 @@ func TestAReapRemovesTombstones(t *testing.T) {
 	f.Apply(&raft.Log{Index: 3, Type: raft.LogCommand, Data: b})
 	if last, _ := kv.LastTombstone(f.Store().Read()); last != 0 {
 		t.Errorf("after the reap there is a tombstone of %d", last)
+	}
+}
+
+// TestAQueryEndsWithItsSession has the session end with a check of its node.
+func TestAQueryEndsWithItsSession(t *testing.T) {
+	f := newFSM(t)
+	index := uint64(0)
+	do := func(kind fsm.Type, request any) any {
+		b, err := f.Encode(kind, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index++
+		return f.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b})
+	}
+	check := func(status string) api.RegisterRequest {
+		return api.RegisterRequest{Node: "n", Address: "a", Check: &api.HealthCheck{CheckID: "c", Status: status}}
+	}
+	create := api.QueryApplyRequest{Op: api.QueryCreate, Query: api.PreparedQuery{ID: "q", Session: "s", Service: api.ServiceQuery{Service: "web"}}}
+	if err, _ := do(fsm.QueryType, create).(error); err == nil || err.Error() != `invalid session "s"` {
+		t.Errorf("a query of a session that is not there: %v", err)
+	}
+	for _, answer := range []any{
+		do(fsm.RegisterType, check(api.HealthPassing)),
+		do(fsm.SessionType, api.SessionApplyRequest{Op: api.SessionCreate, Session: api.Session{ID: "s", Node: "n", NodeChecks: []string{"c"}}}),
+		do(fsm.QueryType, create),
+	} {
+		if answer != nil {
+			t.Fatal(answer)
+		}
+	}
+	if q, err := query.Resolve(f.Store().Read(), "q"); q == nil || err != nil {
+		t.Fatalf("%v, %v", q, err)
+	}
+	do(fsm.RegisterType, check(api.HealthCritical))
+	if q, err := query.Resolve(f.Store().Read(), "q"); q != nil || err != nil {
+		t.Errorf("after the session ended: %+v, %v", q, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/catalog"
 	"tribune/impl/kv"
+	"tribune/impl/query"
 	"tribune/impl/session"
 	"tribune/impl/store"
 )
@@ -64,10 +65,13 @@ func (f *FSM) review(tx *store.Txn, index uint64, nodes ...string) error {
 	return nil
 }
 
-// end ends a session, and with it its locks.
+// end ends a session, and with it its prepared queries and its locks.
 func (f *FSM) end(tx *store.Txn, index uint64, id string) error {
 	s, err := session.End(tx, index, id)
 	if err != nil || s == nil {
+		return err
+	}
+	if err := query.EndSession(tx, index, s.ID); err != nil {
 		return err
 	}
 	keys, err := kv.EndLocks(tx, index, *s)

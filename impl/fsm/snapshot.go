@@ -13,6 +13,7 @@ import (
 	"tribune/impl/catalog"
 	"tribune/impl/coordinate"
 	"tribune/impl/kv"
+	"tribune/impl/query"
 	"tribune/impl/session"
 	"tribune/impl/store"
 )
@@ -25,6 +26,7 @@ type body struct {
 	Catalog     catalog.Dump
 	Coordinates coordinate.Dump
 	Sessions    session.Dump
+	Queries     query.Dump
 	KV          kv.Dump
 }
 
@@ -55,6 +57,9 @@ func dump(to io.Writer, tx *store.Txn, handle *codec.MsgpackHandle) error {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
 	if b.Sessions, err = session.Export(tx); err != nil {
+		return fmt.Errorf("dumping the state: %w", err)
+	}
+	if b.Queries, err = query.Export(tx); err != nil {
 		return fmt.Errorf("dumping the state: %w", err)
 	}
 	if b.KV, err = kv.Export(tx); err != nil {
@@ -92,6 +97,9 @@ func (f *FSM) load(tx *store.Txn, from io.Reader) error {
 		return err
 	}
 	if err := session.Import(tx, b.Sessions); err != nil {
+		return err
+	}
+	if err := query.Import(tx, b.Queries); err != nil {
 		return err
 	}
 	for _, lost := range b.KV.Freed {

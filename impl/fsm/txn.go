@@ -83,10 +83,11 @@ func nodeOf(op api.TxnOp) string {
 	return op.Check.Check.Node
 }
 
-// exists returns an error if a lock is to be for a session that is not there.
+// exists returns an error if a lock or a prepared query is to be for a session that
+// is not there.
 func exists(tx *store.Txn, id string) error {
 	if id == "" {
-		return nil // refused by package kv
+		return nil // a query needs none; a lock is refused by package kv
 	}
 	s, err := session.Find(tx, id)
 	if err == nil && s == nil {

@@ -282,13 +282,18 @@ func (s catalogFace) healthService(w http.ResponseWriter, r *http.Request) (any,
 	}
 	request.Service = name
 	a, err := s.Catalog.HealthOfService(r.Context(), request)
-	for i, item := range a.Items {
+	shown(a.Items)
+	return found(w, a, err)
+}
+
+// shown has instances show empty lists rather than null.
+func shown(instances []api.CheckServiceNode) {
+	for i, item := range instances {
 		service := *item.Service // the store's own row
 		service.Tags = listed(service.Tags)
-		a.Items[i].Service, a.Items[i].Checks = &service, append([]api.HealthCheck{}, item.Checks...)
-		for j := range a.Items[i].Checks {
-			a.Items[i].Checks[j].ServiceTags = listed(a.Items[i].Checks[j].ServiceTags)
+		instances[i].Service, instances[i].Checks = &service, append([]api.HealthCheck{}, item.Checks...)
+		for j := range instances[i].Checks {
+			instances[i].Checks[j].ServiceTags = listed(instances[i].Checks[j].ServiceTags)
 		}
 	}
-	return found(w, a, err)
 }

@@ -110,10 +110,10 @@ func TestTheNearestComeFirst(t *testing.T) {
 			{api.Source{Node: "a"}, "adebc"},
 			{api.Source{Node: "B"}, "bedac"},
 			{api.Source{Node: "d"}, "deabc"},
-			{api.Source{Node: "c"}, "abcde"},
+			{api.Source{Node: "c"}, "cabde"},
 			{api.Source{Node: "nobody"}, "abcde"},
 			{api.Source{Node: api.NearIP, IP: "192.0.2.2"}, "bedac"},
-			{api.Source{Node: api.NearIP, IP: "192.0.2.3"}, "abcde"},
+			{api.Source{Node: api.NearIP, IP: "192.0.2.3"}, "cabde"},
 			{api.Source{Node: api.NearIP, IP: "192.0.2.77"}, "abcde"},
 			{api.Source{Node: api.NearIP}, "abcde"},
 		} {

@@ -49,6 +49,10 @@ func (s *Server) endpoints() []rpc.Method {
 		serve(api.MethodKVApply, s.KVApply),
 		serve(api.MethodTxnApply, s.TxnApply),
 		serve(api.MethodTxnRead, s.TxnRead),
+		serve(api.MethodQueryApply, s.QueryApply),
+		serve(api.MethodQueryRead, s.QueryRead),
+		serve(api.MethodQueryExecute, s.QueryExecute),
+		serve(api.MethodQueryExplain, s.QueryExplain),
 		serve(api.MethodCoordinateNodes, s.CoordinateNodes),
 		serve(api.MethodCoordinateNode, s.CoordinateNode),
 		[]rpc.Method{

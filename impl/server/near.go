@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"tribune/impl/api"
@@ -12,16 +13,16 @@ import (
 	"tribune/impl/store"
 )
 
-// sortNear sorts what is on nodes by the round trip time from a source. Nodes that
-// nobody knows the place of come last. The order of equals stays as it was, and
-// of all if the source's place is unknown.
+// sortNear sorts what is on nodes by the round trip time from a source, whose own
+// node comes first. Where nobody knows a place the distance is the greatest, and
+// the order of equals stays as it was.
 func sortNear[Item any](tx *store.Txn, from api.Source, items []Item) error {
 	name, err := sourceNode(tx, from)
 	if err != nil || name == "" {
 		return err
 	}
 	_, origin, err := coordinate.Node(tx, nil, name)
-	if err != nil || len(origin) == 0 {
+	if err != nil {
 		return err
 	}
 	distances := map[string]time.Duration{}
@@ -30,7 +31,9 @@ func sortNear[Item any](tx *store.Txn, from api.Source, items []Item) error {
 		if err != nil {
 			return err
 		}
-		distances[nodeOf(item)] = coordinate.Distance(origin, place)
+		if distances[nodeOf(item)] = coordinate.Distance(origin, place); strings.EqualFold(nodeOf(item), name) {
+			distances[nodeOf(item)] = 0
+		}
 	}
 	slices.SortStableFunc(items, func(a, b Item) int {
 		return cmp.Compare(distances[nodeOf(a)], distances[nodeOf(b)])

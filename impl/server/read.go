@@ -23,9 +23,9 @@ const (
 // time for which the read itself asks it to wait.
 const readPatience = 5 * time.Second
 
-// query reads from a consistent view, adds to ws what to watch, and returns the
+// lookup reads from a consistent view, adds to ws what to watch, and returns the
 // index of what it found and whether there was anything.
-type query func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error)
+type lookup func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error)
 
 // read answers a read that carries opts. Stale reads are answered here, others
 // by the leader. The request is what the leader gets, local what is done there.
@@ -55,7 +55,7 @@ func (s *Server) freshEnough(limit time.Duration) bool {
 // run executes q and, if opts ask for it, again until its index passes
 // opts.MinQueryIndex or the time is up; it fills in meta. The channel ended, nil
 // for a stale read, closes when this server may no longer answer as the leader.
-func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta, q query) error {
+func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta, q lookup) error {
 	wait := ctx
 	blocks := opts.MinQueryIndex > 0
 	if blocks {

@@ -9,7 +9,7 @@
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
 //     confirm.go is how a consistent read makes sure that the leader still leads.
-//   - kv.go, catalog.go, session.go, txn.go, coordinate.go and status.go are the endpoints, for callers in this
+//   - kv.go, catalog.go, session.go, txn.go, coordinate.go, query.go and status.go are the endpoints, for callers in this
 //     process and, in the table of endpoints.go, for agents and other servers.
 package server
 

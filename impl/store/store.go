@@ -119,6 +119,12 @@ func (t *Txn) Get(table, index string, args ...any) (Iterator, error) {
 	return t.tx.Get(table, index, args...)
 }
 
+// LongestPrefix returns the row whose key in a unique index, among those that
+// begin the key of the arguments, is longest, nil if there is none.
+func (t *Txn) LongestPrefix(table, index string, args ...any) (any, error) {
+	return t.tx.LongestPrefix(table, index+"_prefix", args...)
+}
+
 // Insert adds or replaces a row. The row must not be changed afterwards.
 func (t *Txn) Insert(table string, row any) error { return t.tx.Insert(table, row) }
 

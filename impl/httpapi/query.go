@@ -1,0 +1,141 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"tribune/impl/api"
+	"tribune/impl/fault"
+)
+
+// Query is the prepared queries.
+type Query interface {
+	QueryApply(context.Context, api.QueryApplyRequest) (api.QueryApplyResponse, error)
+	QueryRead(context.Context, api.QueryRequest) (api.List[api.PreparedQuery], error)
+	QueryExecute(context.Context, api.QueryExecuteRequest) (api.QueryExecuteResponse, error)
+	QueryExplain(context.Context, api.QueryExecuteRequest) (api.QueryExplainResponse, error)
+}
+
+// queryFace answers for prepared queries.
+type queryFace struct {
+	Query Query
+	Agent Agent
+}
+
+// endpoints is its part of the table.
+func (s queryFace) endpoints() []endpoint {
+	return []endpoint{
+		{"/v1/query", []string{"GET", "POST"}, s.all},
+		{"/v1/query/", []string{"GET", "PUT", "DELETE"}, s.one},
+	}
+}
+
+func (s queryFace) all(w http.ResponseWriter, r *http.Request) (any, error) {
+	if r.Method == http.MethodPost {
+		a, err := s.apply(r, api.QueryCreate, "")
+		return map[string]string{"ID": a.ID}, err
+	}
+	return s.read(w, r, "")
+}
+
+func (s queryFace) one(w http.ResponseWriter, r *http.Request) (any, error) {
+	id := strings.TrimPrefix(r.URL.Path, "/v1/query/")
+	name, execute := strings.CutSuffix(id, "/execute")
+	name, explain := strings.CutSuffix(name, "/explain")
+	if name == "" {
+		return nil, fault.New(fault.Invalid, "Missing query ID")
+	}
+	var err error
+	switch {
+	case r.Method == http.MethodPut:
+		_, err = s.apply(r, api.QueryUpdate, id)
+	case r.Method == http.MethodDelete:
+		_, err = s.apply(r, api.QueryDelete, id)
+	case execute:
+		return s.execute(w, r, name)
+	case explain:
+		return s.explain(w, r, name)
+	default:
+		return s.read(w, r, id)
+	}
+	if err == nil {
+		w.WriteHeader(http.StatusOK)
+	}
+	return nil, err
+}
+
+func (s queryFace) apply(r *http.Request, op api.QueryOp, id string) (api.QueryApplyResponse, error) {
+	q := r.URL.Query()
+	request := api.QueryApplyRequest{Op: op, WriteOptions: api.WriteOptions{Datacenter: q.Get("dc"), Token: token(r, q)}}
+	if op != api.QueryDelete {
+		if err := decode(r, &request.Query); err != nil && !errors.Is(err, io.EOF) {
+			return api.QueryApplyResponse{}, err
+		}
+	}
+	if op != api.QueryCreate {
+		request.Query.ID = id
+	}
+	return s.Query.QueryApply(r.Context(), request)
+}
+
+func (s queryFace) read(w http.ResponseWriter, r *http.Request, id string) (any, error) {
+	o, err := options(r)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Query.QueryRead(r.Context(), api.QueryRequest{ID: id, QueryOptions: o})
+	return found(w, a, err)
+}
+
+// executeRequest reads the parameters of an execution.
+func (s queryFace) executeRequest(r *http.Request, name string) (api.QueryExecuteRequest, error) {
+	o, err := options(r)
+	request := api.QueryExecuteRequest{QueryIDOrName: name, Source: source(r, s.Agent), Agent: s.Agent.Self().Config.NodeName, QueryOptions: o}
+	if err != nil {
+		return request, err
+	}
+	q := r.URL.Query()
+	if limit := q.Get("limit"); limit != "" {
+		if request.Limit, err = strconv.Atoi(limit); err != nil {
+			return request, fault.New(fault.Internal, "Bad limit: %w", err)
+		}
+	}
+	if v := q.Get("connect"); v != "" {
+		if request.Connect, err = strconv.ParseBool(v); err != nil {
+			return request, fault.New(fault.Internal, "Error parsing 'connect' value: %w", err)
+		}
+	}
+	return request, nil
+}
+
+func (s queryFace) execute(w http.ResponseWriter, r *http.Request, name string) (any, error) {
+	request, err := s.executeRequest(r, name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Query.QueryExecute(r.Context(), request)
+	if err != nil {
+		return nil, err
+	}
+	writeMeta(w, a.QueryMeta)
+	a.Nodes = append([]api.CheckServiceNode{}, a.Nodes...)
+	shown(a.Nodes)
+	return a.QueryResult, nil
+}
+
+func (s queryFace) explain(w http.ResponseWriter, r *http.Request, name string) (any, error) {
+	request, err := s.executeRequest(r, name)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Query.QueryExplain(r.Context(), request)
+	if err != nil {
+		return nil, err
+	}
+	writeMeta(w, a.QueryMeta)
+	return map[string]api.PreparedQuery{"Query": a.Query}, nil
+}
