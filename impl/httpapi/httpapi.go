@@ -62,6 +62,7 @@ type Config struct {
 	Txn          Txn
 	Status       Status
 	Agent        Agent
+	Local        Local
 	Logger       *slog.Logger
 	MaxValueSize int // most bytes of a KV value
 }
@@ -85,7 +86,7 @@ type endpoint struct {
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
 	s := &server{Config: c, exact: map[string]endpoint{}}
-	for _, e := range slices.Concat(catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(), []endpoint{
+	for _, e := range slices.Concat(catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(), localFace{c.Local}.endpoints(), []endpoint{
 		{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 		{"/v1/status/peers", []string{"GET"}, s.statusPeers},
 		{"/v1/agent/self", []string{"GET"}, s.agentSelf},
@@ -108,12 +109,13 @@ func (s *server) find(path string) (endpoint, bool) {
 	if e, ok := s.exact[path]; ok {
 		return e, true
 	}
+	var longest endpoint
 	for _, e := range s.prefix {
-		if strings.HasPrefix(path, e.path) {
-			return e, true
+		if strings.HasPrefix(path, e.path) && len(e.path) > len(longest.path) {
+			longest = e
 		}
 	}
-	return endpoint{}, false
+	return longest, longest.path != ""
 }
 
 // ServeHTTP implements http.Handler.
