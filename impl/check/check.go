@@ -27,9 +27,8 @@ import (
 	"tribune/impl/host"
 )
 
-// Sink takes what checks find. It is called by one goroutine a check at a time,
-// whether or not something changed, and must call neither Stop nor Touch of that
-// check.
+// Sink takes what checks find, whether or not it is what they found before. Each
+// check calls it once at a time; it must call neither Stop nor Touch of that check.
 type Sink interface {
 	// UpdateCheck takes a status (api.HealthPassing, Warning or Critical) and
 	// what a person may read about it.
@@ -177,11 +176,7 @@ func (c Config) every(ctx context.Context, d api.CheckDefinition) {
 }
 
 func (c Config) tell(id string, f finding) {
-	level := slog.LevelDebug
-	if f.status == api.HealthCritical {
-		level = slog.LevelWarn
-	}
-	c.Logger.Log(context.Background(), level, "a check found something", "status", f.status, "output", f.output)
+	c.Logger.Debug("a check found something", "status", f.status, "output", f.output)
 	c.Sink.UpdateCheck(id, f.status, f.output)
 }
 

@@ -3,6 +3,7 @@ package check_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -128,6 +129,7 @@ func TestNoCheckRunsMoreOftenThanOnceASecond(t *testing.T) {
 func TestAFewFailuresDoNotChangeAStatus(t *testing.T) {
 	inWorld(t, func(w *world) {
 		statuses := []int{0, 2, 2, 2, 0, 2, 0, 0, 0}
+		want := []string{"passing", "", "warning", "critical", "", "", "", "passing", "passing"}
 		w.commands(func(context.Context, host.Command) (int, error) {
 			next := statuses[0]
 			statuses = statuses[1:]
@@ -138,7 +140,7 @@ func TestAFewFailuresDoNotChangeAStatus(t *testing.T) {
 			SuccessBeforePassing: 2, FailuresBeforeWarning: 2, FailuresBeforeCritical: 3,
 		})
 		var told []string
-		for len(statuses) > 0 {
+		for range len(want) {
 			time.Sleep(10 * time.Second)
 			select {
 			case r := <-w.heard:
@@ -148,10 +150,8 @@ func TestAFewFailuresDoNotChangeAStatus(t *testing.T) {
 			}
 		}
 		w.promptly(k)
-		for i, want := range []string{"passing", "", "warning", "critical", "", "", "", "passing", "passing"} {
-			if told[i] != want {
-				w.Errorf("look %d told %q, not %q; all: %q", i, told[i], want, told)
-			}
+		if !slices.Equal(told, want) {
+			w.Errorf("told %q, want %q", told, want)
 		}
 	})
 }
@@ -175,5 +175,7 @@ func TestOfSeveralKindsThereIsOne(t *testing.T) {
 		w.want(r, "passing", "HTTP GET http://10.0.0.2: 200 OK Output: ")
 		r = w.first(api.CheckDefinition{TCP: "10.0.0.2:80", ScriptArgs: []string{"x"}})
 		w.want(r, "passing", "TCP connect 10.0.0.2:80: Success")
+		r = w.first(api.CheckDefinition{UDP: "10.0.0.2:53", GRPC: "10.0.0.2:80", H2PING: "10.0.0.2:80"})
+		w.want(r, "critical", "dial udp 10.0.0.2:53: connection refused")
 	})
 }

@@ -170,28 +170,39 @@ func TestHTTPOverTLSTrustsWhomItIsTold(t *testing.T) {
 }
 
 func TestAnHTTPCheckStopsInTheMiddle(t *testing.T) {
-	for what, prepare := range map[string]func(*world){
-		"of waiting for an answer": func(w *world) {
+	for _, c := range []struct {
+		what, url string
+		prepare   func(*world)
+	}{
+		{"of waiting for an answer", url, func(w *world) {
 			w.serve(":80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		},
-		"of an answer": func(w *world) {
+		}},
+		{"of an answer", url, func(w *world) {
 			w.serve(":80", func(a http.ResponseWriter, r *http.Request) {
 				_ = http.NewResponseController(a).Flush()
 				<-r.Context().Done()
 			})
-		},
-		"of dialling": func(w *world) {
+		}},
+		{"of a handshake", "https://10.0.0.2:80/", func(w *world) { w.accept(":80") }},
+		{"of dialling", url, func(w *world) {
 			w.net.Cut(there)
 			w.Cleanup(func() { w.net.Mend(there) })
-		},
+		}},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(c.what, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				prepare(w)
-				k := w.start(api.CheckDefinition{HTTP: url, Interval: time.Second, Timeout: time.Hour})
+				c.prepare(w)
+				k := w.start(api.CheckDefinition{HTTP: c.url, Interval: time.Second, Timeout: time.Hour})
 				time.Sleep(2 * time.Second)
 				w.promptly(k)
 			})
 		})
 	}
+}
+
+func TestWhoDoesNotEndAHandshakeInTimeIsCritical(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.accept(":443")
+		w.want(w.first(api.CheckDefinition{HTTP: "https://10.0.0.2:443/"}), api.HealthCritical, `Get "https://10.0.0.2:443/": context deadline exceeded`)
+	})
 }
