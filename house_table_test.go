@@ -24,6 +24,7 @@ var neighbours = map[string]string{
 	"impl/config":        "impl/api impl/definition impl/host impl/logging",
 	"impl/httpapi":       "impl/api impl/definition impl/fault",
 	"impl/agent":         "impl/api impl/check impl/client impl/config impl/fault impl/host impl/httpapi impl/local impl/logging impl/server",
+	"impl/check":         "impl/api impl/fault impl/host",
 	"impl/cli":           "impl/agent impl/config impl/host impl/logging",
 
 	"netmodel":        "",
@@ -52,6 +53,7 @@ var testNeighbours = map[string]string{
 	"impl/gossip":    "impl/host/hosttest",
 	"impl/rpc":       "impl/host/hosttest",
 	"impl/server":    "impl/host/hosttest",
+	"impl/check":     "impl/host/hosttest",
 	"impl/agent":     "impl/host/hosttest",
 	"impl/cli":       "impl/host/hosttest",
 	"impl/config":    "impl/host/hosttest",

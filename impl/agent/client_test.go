@@ -177,99 +177,110 @@ func TestAClientAgentWithoutServersSaysSo(t *testing.T) {
 	})
 }
 
-// TestTheOfficialClientRegistersServicesAndChecks goes through the endpoints of
-// /v1/agent about services and checks, on a client agent.
-func TestTheOfficialClientRegistersServicesAndChecks(t *testing.T) {
+// page starts a server on port 7000 of a machine that answers with a status.
+func (m machine) page(status *int) *http.Server {
+	m.Helper()
+	l, err := m.Network().Listen(m.Context(), "tcp", ":7000")
+	if err != nil {
+		m.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(*status) })}
+	go func() { _ = s.Serve(l) }()
+	return s
+}
+
+func (w world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Error(err)
+	}
+}
+
+// registered is a server, and a client agent that has a service with two checks.
+func (w world) registered(f func(m machine, own *capi.Agent, remote *capi.Client, status *int)) {
+	_, servers := w.servers(1)
+	m := w.machine(9)
+	a := m.start(joined(1, false))
+	m.ready(a)
+	status := http.StatusOK
+	page := m.page(&status)
+	own := m.client(a).Agent()
+	w.must(own.ServiceRegister(&capi.AgentServiceRegistration{
+		ID: "web1", Name: "web", Tags: []string{"v1"}, Port: 7000, Meta: map[string]string{"a": "b"}, Weights: &capi.AgentWeights{Passing: 3, Warning: 1},
+		TaggedAddresses: map[string]capi.ServiceAddress{"lan": {Address: "10.0.0.9", Port: 7000}},
+		Checks: capi.AgentServiceChecks{
+			{CheckID: "up", HTTP: "http://10.0.0.9:7000/", Interval: "5s", Timeout: "1s"}, {CheckID: "alive", TTL: "30s", Status: "passing"},
+		},
+	}))
+	remote := w.machine(1).client(servers[0])
+	w.awaitHealth(10*time.Second, remote, "web", "m9=passing")
+	f(m, own, remote, &status)
+	w.must(page.Close())
+	w.close(a)
+	w.close(servers[0])
+}
+
+func TestWhatChecksFindIsInTheCatalogOfAllAtOnce(t *testing.T) {
 	inWorld(t, func(w world) {
-		_, servers := w.servers(1)
-		m := w.machine(9)
-		a := m.start(joined(1, false))
-		m.ready(a)
-		l, err := m.Network().Listen(w.Context(), "tcp", ":7000")
-		if err != nil {
-			w.Fatal(err)
-		}
-		answer := http.StatusOK
-		page := http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(answer) })}
-		go func() { _ = page.Serve(l) }()
-
-		c := m.client(a)
-		own := c.Agent()
-		err = own.ServiceRegister(&capi.AgentServiceRegistration{
-			ID: "web1", Name: "web", Tags: []string{"v1"}, Port: 7000, Meta: map[string]string{"a": "b"}, Weights: &capi.AgentWeights{Passing: 3, Warning: 1},
-			TaggedAddresses: map[string]capi.ServiceAddress{"lan": {Address: "10.0.0.9", Port: 7000}},
-			Checks: capi.AgentServiceChecks{
-				{CheckID: "up", HTTP: "http://10.0.0.9:7000/", Interval: "5s", Timeout: "1s"}, {CheckID: "alive", TTL: "30s", Status: "passing"},
-			},
+		w.registered(func(_ machine, own *capi.Agent, remote *capi.Client, status *int) {
+			*status = http.StatusTooManyRequests
+			w.awaitHealth(10*time.Second, remote, "web", "m9=warning")
+			*status = http.StatusInternalServerError
+			w.awaitHealth(10*time.Second, remote, "web", "m9=critical")
+			*status = http.StatusOK
+			w.awaitHealth(10*time.Second, remote, "web", "m9=passing")
+			time.Sleep(30 * time.Second)
+			w.awaitHealth(time.Second, remote, "web", "m9=critical") // its TTL is over
+			w.must(own.UpdateTTL("alive", "well", "pass"))
+			w.awaitHealth(time.Second, remote, "web", "m9=passing")
+			w.must(own.EnableServiceMaintenance("web1", "why"))
+			w.awaitHealth(time.Second, remote, "web", "m9=maintenance")
+			w.must(own.DisableServiceMaintenance("web1"))
+			w.must(own.EnableNodeMaintenance("why"))
+			w.awaitHealth(time.Second, remote, "web", "m9=maintenance")
+			w.must(own.DisableNodeMaintenance())
+			w.awaitHealth(time.Second, remote, "web", "m9=passing")
+			w.must(own.ServiceDeregister("web1"))
+			w.awaitHealth(time.Second, remote, "web", "")
 		})
-		if err != nil {
-			w.Fatal(err)
-		}
-		remote := w.machine(1).client(servers[0])
-		w.awaitHealth(10*time.Second, remote, "web", "m9=passing")
-		answer = http.StatusTooManyRequests
-		w.awaitHealth(10*time.Second, remote, "web", "m9=warning")
-		answer = http.StatusInternalServerError
-		w.awaitHealth(10*time.Second, remote, "web", "m9=critical")
-		answer = http.StatusOK
-		w.awaitHealth(10*time.Second, remote, "web", "m9=passing")
-		time.Sleep(30 * time.Second)
-		w.awaitHealth(time.Second, remote, "web", "m9=critical") // its TTL is over
-		if err := own.UpdateTTL("alive", "well", "pass"); err != nil {
-			w.Error(err)
-		}
-		w.awaitHealth(time.Second, remote, "web", "m9=passing")
+	})
+}
 
-		if s, _, err := own.Service("web1", nil); err != nil || s.Service != "web" || s.Weights.Passing != 3 || s.ContentHash == "" || s.TaggedAddresses["lan"].Port != 7000 {
-			w.Errorf("%+v, %v", s, err)
-		}
-		if s, err := own.ServicesWithFilter(`"v1" in Tags`); err != nil || len(s) != 1 {
-			w.Errorf("%+v, %v", s, err)
-		}
-		if s, err := own.ServicesWithFilter(`"v2" in Tags`); err != nil || len(s) != 0 {
-			w.Errorf("%+v, %v", s, err)
-		}
-		if s, info, err := own.AgentHealthServiceByID("web1"); err != nil || s != "passing" || info.Service.ID != "web1" {
-			w.Errorf("%s, %+v, %v", s, info, err)
-		}
-		if s, _, err := own.AgentHealthServiceByName("none"); err != nil || s != "critical" {
-			w.Errorf("%s, %v", s, err)
-		}
-		if err := own.EnableServiceMaintenance("web1", "why"); err != nil {
-			w.Error(err)
-		}
-		w.awaitHealth(time.Second, remote, "web", "m9=maintenance")
-		if err := own.DisableServiceMaintenance("web1"); err != nil {
-			w.Error(err)
-		}
-		if err := own.EnableNodeMaintenance("why"); err != nil {
-			w.Error(err)
-		}
-		w.awaitHealth(time.Second, remote, "web", "m9=maintenance")
-		if err := own.DisableNodeMaintenance(); err != nil {
-			w.Error(err)
-		}
-		w.awaitHealth(time.Second, remote, "web", "m9=passing")
-
-		if err := own.CheckRegister(&capi.AgentCheckRegistration{ID: "tcp", Name: "tcp", ServiceID: "web1", AgentServiceCheck: capi.AgentServiceCheck{TCP: "10.0.0.9:7000", Interval: "2s"}}); err != nil {
-			w.Error(err)
-		}
-		w.awaitHealth(5*time.Second, remote, "web", "m9=passing")
-		if all, err := own.Checks(); err != nil || len(all) != 3 || all["tcp"].Type != "tcp" || all["tcp"].ServiceName != "web" {
-			w.Errorf("%+v, %v", all, err)
-		}
-		if err := own.CheckDeregister("tcp"); err != nil {
-			w.Error(err)
-		}
-		if err := own.ServiceDeregister("web1"); err != nil {
-			w.Error(err)
-		}
-		w.awaitHealth(time.Second, remote, "web", "")
-		if err := page.Close(); err != nil {
-			w.Error(err)
-		}
-		w.close(a)
-		w.close(servers[0])
+func TestTheOfficialClientReadsServicesAndChecksOfItsAgent(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.registered(func(_ machine, own *capi.Agent, _ *capi.Client, _ *int) {
+			s, _, err := own.Service("web1", nil)
+			if err != nil || s.Service != "web" || s.Weights.Passing != 3 || s.ContentHash == "" || s.TaggedAddresses["lan"].Port != 7000 {
+				w.Errorf("%+v, %v", s, err)
+			}
+			began := time.Now()
+			again, _, err := own.Service("web1", &capi.QueryOptions{WaitHash: s.ContentHash, WaitTime: 20 * time.Second})
+			if err != nil || again.ContentHash != s.ContentHash || time.Since(began) < 20*time.Second {
+				w.Errorf("a wait for another hash: %+v, %v after %v", again, err, time.Since(began))
+			}
+			if s, err := own.ServicesWithFilter(`"v1" in Tags`); err != nil || len(s) != 1 {
+				w.Errorf("%+v, %v", s, err)
+			}
+			if s, err := own.ServicesWithFilter(`"v2" in Tags`); err != nil || len(s) != 0 {
+				w.Errorf("%+v, %v", s, err)
+			}
+			w.must(own.UpdateTTL("alive", "well", "pass"))
+			if s, info, err := own.AgentHealthServiceByID("web1"); err != nil || s != "passing" || info.Service.ID != "web1" {
+				w.Errorf("%s, %+v, %v", s, info, err)
+			}
+			if s, _, err := own.AgentHealthServiceByName("none"); err != nil || s != "critical" {
+				w.Errorf("%s, %v", s, err)
+			}
+			check := &capi.AgentCheckRegistration{ID: "tcp", Name: "tcp", ServiceID: "web1", AgentServiceCheck: capi.AgentServiceCheck{TCP: "10.0.0.9:7000", Interval: "2s"}}
+			w.must(own.CheckRegister(check))
+			if all, err := own.Checks(); err != nil || len(all) != 3 || all["tcp"].Type != "tcp" || all["tcp"].ServiceName != "web" {
+				w.Errorf("%+v, %v", all, err)
+			}
+			w.must(own.CheckDeregister("tcp"))
+			if all, err := own.Checks(); err != nil || len(all) != 2 {
+				w.Errorf("%+v, %v", all, err)
+			}
+		})
 	})
 }
 

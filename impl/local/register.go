@@ -239,9 +239,8 @@ func Type(d api.CheckDefinition) string {
 		name string
 		is   bool
 	}{
-		{"alias", d.AliasNode != "" || d.AliasService != ""}, {"script", len(d.ScriptArgs) > 0}, {"http", d.HTTP != ""},
-		{"tcp", d.TCP != ""}, {"udp", d.UDP != ""}, {"grpc", d.GRPC != ""}, {"h2ping", d.H2PING != ""},
-		{"os_service", d.OSService != ""}, {"ttl", d.TTL > 0},
+		{"http", d.HTTP != ""}, {"tcp", d.TCP != ""}, {"udp", d.UDP != ""}, {"grpc", d.GRPC != ""}, {"script", len(d.ScriptArgs) > 0},
+		{"h2ping", d.H2PING != ""}, {"os_service", d.OSService != ""}, {"alias", d.AliasNode != "" || d.AliasService != ""}, {"ttl", d.TTL > 0},
 	} {
 		if k.is {
 			return k.name
