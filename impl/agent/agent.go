@@ -1,32 +1,32 @@
 // Package agent is the composition root: the one package that knows every part
 // and puts an agent together from a configuration and a host. Many agents run
 // in one process; nothing here or below is shared between them.
+//
+//   - agent.go opens and closes the parts.
+//   - identity.go says who the agent is: its ID and its address.
+//   - brain.go chooses between a server and a client.
+//   - local.go connects what is registered here with its checks and the catalog.
+//   - coordinate.go tells the servers where the agent is.
+//   - http.go is the agent as the HTTP API sees it.
 package agent
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"path"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/go-uuid"
 
 	"tribune/impl/api"
 	"tribune/impl/config"
 	"tribune/impl/host"
-	"tribune/impl/httpapi"
-	"tribune/impl/logging"
+	"tribune/impl/local"
 	"tribune/impl/server"
 )
 
@@ -38,7 +38,10 @@ type Agent struct {
 	config *config.Config
 	log    *slog.Logger
 	lock   io.Closer
-	server *server.Server
+	brain  brain
+	server *server.Server // the brain, in a server
+	local  *local.State
+	node   api.Node // as the catalog shall have it
 	http   *http.Server
 	listen net.Listener
 	wait   sync.WaitGroup
@@ -94,129 +97,34 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if a.listen, err = h.Network().Listen(ctx, "tcp", httpAddress); err != nil {
 		return fmt.Errorf("the HTTP API %s: %w", httpAddress, err)
 	}
-	sc, err := a.serverConfig(h)
+	address, err := a.advertise(h)
 	if err != nil {
 		return err
 	}
-	if a.server, err = server.New(ctx, sc); err != nil {
+	if err := a.think(ctx, h, address); err != nil {
 		return err
 	}
 	if len(c.Join.Start) > 0 {
-		if _, err := a.server.Join(ctx, c.Join.Start); err != nil {
+		if _, err := a.brain.Join(ctx, c.Join.Start); err != nil {
 			return err
 		}
 	}
+	if err := a.register(h, address); err != nil {
+		return err
+	}
 	a.serve()
-	a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.server, a.log) })
+	a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.brain, a.log) })
 	if len(c.Join.Retry) > 0 {
 		a.wait.Go(a.retryJoin)
 	}
 	return nil
 }
 
-// identify sets the node's ID: the one configured, or the one that the data
-// directory keeps, made the first time.
-func (a *Agent) identify(fsys host.FS) error {
-	file := path.Join(a.config.DataDir, "node-id")
-	b, err := host.ReadFile(fsys, file)
-	kept := strings.TrimSpace(string(b))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return fmt.Errorf("node_id: %w", err)
-	default:
-		if _, err := uuid.ParseUUID(kept); err != nil {
-			return fmt.Errorf("node_id: %s is corrupt: %w", file, err)
-		}
-	}
-	id := a.config.NodeID
-	if id == "" {
-		id = kept
-	}
-	if id == "" {
-		if id, err = uuid.GenerateUUIDWithReader(rand.Reader); err != nil {
-			return fmt.Errorf("node_id: %w", err)
-		}
-	}
-	if _, err := uuid.ParseUUID(id); err != nil {
-		return fmt.Errorf("node_id: %q is not a UUID", id)
-	}
-	a.config.NodeID = strings.ToLower(id)
-	if a.config.NodeID == kept {
-		return nil
-	}
-	return host.ReplaceFile(fsys, file, []byte(a.config.NodeID+"\n"))
-}
-
-func (a *Agent) serverConfig(h host.Host) (server.Config, error) {
-	c := a.config
-	advertise, err := a.advertise(h)
-	if err != nil {
-		return server.Config{}, err
-	}
-	return server.Config{
-		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter,
-		DataDir: c.DataDir, Build: Version,
-		RPCBind:         net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.Server)),
-		RPCAdvertise:    netip.AddrPortFrom(advertise, uint16(c.Ports.Server)),
-		LANBind:         net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.SerfLAN)),
-		LANAdvertise:    netip.AddrPortFrom(advertise, uint16(c.Ports.SerfLAN)),
-		Bootstrap:       c.Bootstrap,
-		BootstrapExpect: c.BootstrapExpect,
-		MaxValueSize:    c.KVMaxValueSize,
-		Raft: server.RaftConfig{
-			Multiplier: c.Raft.Multiplier, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
-			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),
-		},
-	}, nil
-}
-
-func (a *Agent) advertise(h host.Host) (netip.Addr, error) {
-	for _, text := range []string{a.config.AdvertiseAddr, a.config.BindAddr} {
-		if text == "" {
-			continue
-		}
-		ip, err := netip.ParseAddr(text)
-		if err != nil {
-			return ip, err
-		}
-		if !ip.IsUnspecified() {
-			return ip, nil
-		}
-	}
-	found, err := h.Network().Addrs()
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("advertise_addr: the host's addresses: %w", err)
-	}
-	if len(found) == 0 {
-		return netip.Addr{}, errors.New("advertise_addr: this host has no address that others could reach; give -advertise")
-	}
-	return found[0], nil
-}
-
-// serve starts answering HTTP requests.
-func (a *Agent) serve() {
-	a.http = &http.Server{
-		Handler: httpapi.New(httpapi.Config{
-			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Coordinate: a.server, Query: a.server, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
-		}),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       5 * time.Minute,
-		ErrorLog:          logging.Std(a.log),
-		BaseContext:       func(net.Listener) context.Context { return a.ctx },
-	}
-	a.wait.Go(func() {
-		if err := a.http.Serve(a.listen); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("the HTTP API stopped: %w", err)
-		}
-	})
-}
-
 // retryJoin tries to join until an agent answers.
 func (a *Agent) retryJoin() {
 	j := a.config.Join
 	for attempt := 1; ; attempt++ {
-		n, err := a.server.Join(a.ctx, j.Retry)
+		n, err := a.brain.Join(a.ctx, j.Retry)
 		if err == nil {
 			a.log.Info("joined the cluster", "agents", n)
 			return
@@ -242,7 +150,7 @@ func (a *Agent) Wait(ctx context.Context) error {
 	case <-a.left:
 	case err := <-a.failed:
 		return err
-	case err := <-a.server.Failed():
+	case err := <-a.brain.Failed():
 		return err
 	}
 	return nil
@@ -256,7 +164,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // Leave takes the agent out of the cluster for good; then Wait returns.
 func (a *Agent) Leave(ctx context.Context) error {
 	a.leave.Do(func() {
-		a.leaveErr = a.server.Leave(ctx)
+		a.leaveErr = a.brain.Leave(ctx)
 		close(a.left)
 	})
 	return a.leaveErr
@@ -279,8 +187,11 @@ func (a *Agent) Close() error {
 		} else if a.listen != nil {
 			errs = append(errs, a.listen.Close())
 		}
-		if a.server != nil {
-			errs = append(errs, a.server.Close())
+		if a.local != nil {
+			a.local.Close()
+		}
+		if a.brain != nil {
+			errs = append(errs, a.brain.Close())
 		}
 		a.wait.Wait()
 		if a.lock != nil {
@@ -291,43 +202,20 @@ func (a *Agent) Close() error {
 	return a.closeErr
 }
 
-// Server is the agent's server part.
+// Server is the agent's server part, nil in a client agent.
 func (a *Agent) Server() *server.Server { return a.server }
+
+// Local is what this agent itself has registered.
+func (a *Agent) Local() *local.State { return a.local }
+
+// Members lists the members of the LAN pool, sorted by name.
+func (a *Agent) Members() []api.Member { return a.brain.Members() }
+
+// Advertise is the address at which other agents reach this one.
+func (a *Agent) Advertise() string { return a.brain.Advertise() }
 
 // HTTPAddr is the address of the HTTP API.
 func (a *Agent) HTTPAddr() string { return a.listen.Addr().String() }
 
 // Config is the configuration in effect.
 func (a *Agent) Config() config.Config { return *a.config }
-
-// face is the agent as the HTTP API sees it.
-type face struct{ *Agent }
-
-func (f face) Self() api.AgentSelf {
-	c := f.config
-	self := api.AgentSelf{
-		Config: api.AgentConfig{
-			Datacenter: c.Datacenter, PrimaryDatacenter: c.Datacenter, NodeName: c.NodeName, NodeID: c.NodeID,
-			Server: c.Server, Version: Version,
-		},
-		DebugConfig: map[string]any{"Bootstrap": c.Bootstrap, "BootstrapExpect": c.BootstrapExpect, "DataDir": c.DataDir, "LogLevel": c.LogLevel},
-		Coord:       f.server.Coordinate(),
-		Stats:       f.server.Stats(),
-		Meta:        map[string]string{},
-	}
-	for _, m := range f.server.Members() {
-		if m.Name == c.NodeName {
-			self.Member = m
-		}
-	}
-	return self
-}
-
-func (f face) Members() []api.Member { return f.server.Members() }
-
-func (f face) Join(ctx context.Context, address string) error {
-	_, err := f.server.Join(ctx, []string{address})
-	return err
-}
-
-func (f face) ForceLeave(name string, prune bool) error { return f.server.ForceLeave(name, prune) }

@@ -472,7 +472,7 @@ func TestTheAdvertisedAddressIsTheOneOthersReach(t *testing.T) {
 			{"0.0.0.0", "", "10.0.0.1"}, {"10.0.0.1", "", "10.0.0.1"}, {"0.0.0.0", "192.0.2.7", "192.0.2.7"},
 		} {
 			a := m.start(func(o *config.Config) { o.BindAddr, o.AdvertiseAddr = c.bind, c.advertise })
-			if got := a.Server().Advertise(); got != c.want {
+			if got := a.Advertise(); got != c.want {
 				w.Errorf("bound to %s, advertise %q: %s", c.bind, c.advertise, got)
 			}
 			w.close(a)

@@ -83,3 +83,39 @@ func TestCoordinatesInOtherSpellings(t *testing.T) {
 		}
 	})
 }
+
+// TestAClientAgentIsLocatedAndExecutesQueries has a client agent send its own
+// coordinate, and ask for what is near to it.
+func TestAClientAgentIsLocatedAndExecutesQueries(t *testing.T) {
+	inWorld(t, func(w world) {
+		machines, servers := w.servers(1)
+		defer w.close(servers[0])
+		m := w.machine(9)
+		a := m.start(joined(1, false))
+		defer w.close(a)
+		machines[0].ready(servers[0])
+		time.Sleep(40 * time.Second)
+		nodes, _, err := m.client(a).Coordinate().Nodes(nil)
+		if err != nil || len(nodes) != 2 || nodes[0].Node != "m1" || nodes[1].Node != "m9" {
+			w.Errorf("%+v, %v", nodes, err)
+		}
+		if dcs, err := m.client(a).Coordinate().Datacenters(); err != nil || len(dcs) != 1 || len(dcs[0].Coordinates) != 1 || dcs[0].Coordinates[0].Node != "m1" {
+			w.Errorf("%+v, %v", dcs, err)
+		}
+		if near, _, err := m.client(a).Catalog().Nodes(&capi.QueryOptions{Near: "_agent"}); err != nil || len(near) != 2 || near[0].Node != "m9" {
+			w.Errorf("near: %+v, %v", near, err)
+		}
+		q := m.client(a).PreparedQuery()
+		id, _, err := q.Create(&capi.PreparedQueryDefinition{Name: "q", Service: capi.ServiceQuery{Service: "consul", Near: "_agent"}}, nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if r, _, err := q.Execute("q", nil); err != nil || nodesOf(r) != "m1" {
+			w.Errorf("executed: %+v, %v", r, err)
+		}
+		m.want(a, "DELETE", "/v1/query/"+id, "", "")
+		if _, _, err := q.Execute("q", nil); err == nil {
+			w.Error("a deleted query was executed")
+		}
+	})
+}

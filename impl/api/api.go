@@ -33,6 +33,14 @@ type QueryOptions struct {
 	Filter string
 }
 
+// A blocking query waits DefaultWait unless it says how long, at most MaxWait, and
+// up to a sixteenth longer, so that clients that began together do not return
+// together (Consul API: Blocking Queries).
+const (
+	DefaultWait = 5 * time.Minute
+	MaxWait     = 10 * time.Minute
+)
+
 // QueryMeta travels with the answer to a read and becomes the X-Consul-*
 // response headers.
 type QueryMeta struct {

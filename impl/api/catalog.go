@@ -43,6 +43,8 @@ const (
 	HealthPassing  = "passing"
 	HealthWarning  = "warning"
 	HealthCritical = "critical"
+
+	HealthMaintenance = "maintenance" // of a service that is out of use by hand
 )
 
 // The check that the leader keeps for every member of the gossip pool.

@@ -30,28 +30,28 @@ type CheckDefinition struct {
 	Status    string // before the check has run; default: critical
 	Token     string
 
-	ScriptArgs     []string
-	HTTP           string // URL
-	Header         map[string][]string
-	Method         string // default: GET
-	Body           string
-	H2PING         string // HOST:PORT
-	H2PingUseTLS   *bool  // default: true
-	TCP            string // HOST:PORT
-	TCPUseTLS      bool
-	UDP            string // HOST:PORT
-	GRPC           string // HOST:PORT, or HOST:PORT/SERVICE
-	GRPCUseTLS     bool
-	OSService      string
-	AliasNode      string
-	AliasService   string
-	TTL            time.Duration
-	Interval       time.Duration
-	Timeout        time.Duration
-	TLSServerName  string
-	TLSSkipVerify  bool
-	StayOnRedirect bool `json:"DisableRedirects"` // an answer that redirects is the answer
-	OutputMaxSize  int  // bytes; default and most: 4096
+	ScriptArgs       []string
+	HTTP             string // URL
+	Header           map[string][]string
+	Method           string // default: GET
+	Body             string
+	H2PING           string // HOST:PORT
+	H2PingUseTLS     *bool  // default: true
+	TCP              string // HOST:PORT
+	TCPUseTLS        bool
+	UDP              string // HOST:PORT
+	GRPC             string // HOST:PORT, or HOST:PORT/SERVICE
+	GRPCUseTLS       bool
+	OSService        string
+	AliasNode        string
+	AliasService     string
+	TTL              time.Duration
+	Interval         time.Duration
+	Timeout          time.Duration
+	TLSServerName    string
+	TLSSkipVerify    bool
+	DisableRedirects bool // an answer that redirects is the answer
+	OutputMaxSize    int  // bytes; default and most: 4096
 
 	SuccessBeforePassing   int // successes in a row that it takes
 	FailuresBeforeWarning  int // default: FailuresBeforeCritical
@@ -77,4 +77,12 @@ type AgentService struct {
 	EnableTagOverride bool
 	ContentHash       string `json:",omitempty"`
 	Datacenter        string `json:",omitempty"`
+}
+
+// AgentServiceHealth is how a service of an agent does: the worst of its own
+// checks and those of the node (/v1/agent/health/service).
+type AgentServiceHealth struct {
+	AggregatedStatus string // passing, warning, critical or maintenance
+	Service          AgentService
+	Checks           []HealthCheck
 }

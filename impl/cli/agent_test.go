@@ -102,7 +102,7 @@ func TestAnAgentThatCannotRunSaysWhyInOneLine(t *testing.T) {
 		}
 		for line, want := range map[string]string{
 			"":                                    "Error! data_dir cannot be empty: give -data-dir DIR\n",
-			"-data-dir /data":                     "Error! server is false: this version runs only as a server, give -server\n",
+			"-data-dir /data -bootstrap":          "Error! bootstrap and bootstrap_expect are for servers: give -server\n",
 			"-nonsense":                           "Error! flag provided but not defined: -nonsense\n",
 			"now":                                 "Error! unexpected argument \"now\"\n",
 			"-config-file /none.json":             " /none.json: file does not exist\n",

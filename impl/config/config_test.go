@@ -42,6 +42,25 @@ func TestFlagsOverrideFilesAndFilesOverrideDefaults(t *testing.T) {
 	}
 }
 
+func TestDefinitionsOfAllFilesAddUp(t *testing.T) {
+	hcl := file(t, "a.hcl", "service { name = \"web\" \n port = 80 }\nservice { name = \"db\" }\nnode_meta { rack = \"r1\" }\n")
+	json := file(t, "b.json", `{"services": [{"name": "mail"}], "check": {"name": "disk", "args": ["df"], "interval": "1m"}, "node_meta": {"room": "7"}}`)
+	c, err := load(t, "-data-dir", "/d", "-config-file", hcl, "-config-file", json, "-node-meta", "rack:r2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range c.Services {
+		names = append(names, s.Name)
+	}
+	if got := strings.Join(names, " "); got != "web db mail" || len(c.Checks) != 1 || c.Checks[0].Interval != time.Minute {
+		t.Errorf("services %s, checks %+v", got, c.Checks)
+	}
+	if c.NodeMeta["rack"] != "r2" || c.NodeMeta["room"] != "7" {
+		t.Errorf("metadata %v", c.NodeMeta)
+	}
+}
+
 func TestADirectoryIsReadInTheOrderOfNamesAndOnlyItsSettings(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -65,7 +84,11 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 	}{
 		{"no datacenter", []string{"-server", "-data-dir", "/d", "-datacenter", ""}, `datacenter: "" may hold only`},
 		{"no data directory", []string{"-server"}, "data_dir cannot be empty"},
-		{"no server", []string{"-data-dir", "/d"}, "give -server"},
+		{"no server", []string{"-data-dir", "/d", "-bootstrap-expect", "3"}, "give -server"},
+		{"a service without a name", []string{"-data-dir", "/d", "-hcl", "service { port = 80 }"}, `service "": Missing service name`},
+		{"a check with an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\ncheck {\n  name = \"a\"\n  htp = \"b\"\n}")}, "x.hcl: line 2: check: "},
+		{"a bad pair", []string{"-node-meta", "color"}, `"color" is not KEY:VALUE`},
+		{"reserved metadata", []string{"-data-dir", "/d", "-node-meta", "consul-x:y"}, "node_meta: couldn't load metadata pair"},
 		{"no address", []string{"-server", "-data-dir", "/d", "-bind", "here"}, `bind_addr: "here" is not an IP address`},
 		{"no port", []string{"-server", "-data-dir", "/d", "-http-port", "70000"}, "ports.http: 70000 is not between"},
 		{"a bad datacenter", []string{"-server", "-data-dir", "/d", "-datacenter", "a b"}, "datacenter"},

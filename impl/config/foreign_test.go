@@ -44,8 +44,6 @@ func TestWhatConsulHasAndTribuneHasNotIsRefusedOrWarnedAbout(t *testing.T) {
 		{`verify_incoming = false`, none, ""},
 		{`limits { rpc_rate = 5 }`, refused, "limits.rpc_rate"},
 		{`limits { rpc_rate = -1 }`, none, ""},
-		{`service { name = "web" }`, refused, "service.name"},
-		{`services = [{ name = "web" }, { name = "db" }]`, refused, "services.name"},
 		{`retry_join_wan = ["x"]`, refused, "retry_join_wan"},
 		{`retry_join_wan = []`, none, ""},
 		{`rejoin_after_leave = true`, refused, "rejoin_after_leave"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/hcl"
 
+	"tribune/impl/definition"
 	"tribune/impl/host"
 	"tribune/impl/logging"
 )
@@ -162,6 +163,8 @@ func defineSetting(fs *flag.FlagSet, s setting, l *line) {
 		doc = "`TIME` " + doc + defaultText(true, *v)
 	case *[]string:
 		doc = "`ADDRESS` " + doc
+	case *map[string]string:
+		doc = "`PAIR` " + doc
 	}
 	fs.Func(s.flag, doc, set)
 }
@@ -195,8 +198,21 @@ func assign(target any, text string) (err error) {
 		}
 	case *[]string:
 		*t = append(*t, text)
+	case *map[string]string:
+		key, value, ok := strings.Cut(text, ":")
+		if !ok {
+			return fmt.Errorf("%q is not KEY:VALUE", text)
+		}
+		put(t, key, value)
 	}
 	return nil
+}
+
+func put(m *map[string]string, key, value string) {
+	if *m == nil {
+		*m = map[string]string{}
+	}
+	(*m)[key] = value
 }
 
 // expand returns a file's name, or those of the files with settings in a
@@ -269,6 +285,15 @@ func (c *Config) Merge(text []byte, isJSON bool) error {
 		where = jsonLines
 	}
 	stands := where(text)
+	for _, key := range sortedKeys(tree) {
+		taken, err := c.mergeWhole(key, tree[key])
+		if err != nil {
+			return stands.at(key, fmt.Errorf("%s: %w", key, err))
+		}
+		if taken {
+			delete(tree, key)
+		}
+	}
 	flat := map[string]any{}
 	flatten(flat, "", tree)
 	byKey := map[string]setting{}
@@ -281,6 +306,37 @@ func (c *Config) Merge(text []byte, isJSON bool) error {
 		}
 	}
 	return nil
+}
+
+// mergeWhole takes the keys that hold more than settings: definitions, which add
+// up, and maps, whose keys are anybody's.
+func (c *Config) mergeWhole(key string, value any) (taken bool, err error) {
+	switch key {
+	case "service", "services":
+		list, err := definition.Services(value, definition.File)
+		c.Services = append(c.Services, list...)
+		return true, err
+	case "check", "checks":
+		list, err := definition.Checks(value, definition.File)
+		c.Checks = append(c.Checks, list...)
+		return true, err
+	}
+	for _, s := range settings() {
+		m, ok := s.target(c).(*map[string]string)
+		if !ok || s.key != key {
+			continue
+		}
+		if value != nil && objectsIn(value) == nil {
+			return true, fmt.Errorf("%v is not an object", value)
+		}
+		for _, o := range objectsIn(value) {
+			for k, v := range o {
+				put(m, k, fmt.Sprint(v))
+			}
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // mergeKey sets one key. A JSON null says nothing.

@@ -64,6 +64,7 @@ type Config struct {
 	Query        Query
 	Status       Status
 	Agent        Agent
+	Local        Local
 	Logger       *slog.Logger
 	MaxValueSize int // most bytes of a KV value
 }
@@ -87,16 +88,20 @@ type endpoint struct {
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
 	s := &server{Config: c, exact: map[string]endpoint{}}
-	for _, e := range slices.Concat(catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(), coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), []endpoint{
-		{"/v1/status/leader", []string{"GET"}, s.statusLeader},
-		{"/v1/status/peers", []string{"GET"}, s.statusPeers},
-		{"/v1/agent/self", []string{"GET"}, s.agentSelf},
-		{"/v1/agent/members", []string{"GET"}, s.agentMembers},
-		{"/v1/agent/leave", []string{"PUT"}, s.agentLeave},
-		{"/v1/kv/", []string{"GET", "PUT", "DELETE"}, s.kv},
-		{"/v1/agent/join/", []string{"PUT"}, s.agentJoin},
-		{"/v1/agent/force-leave/", []string{"PUT"}, s.agentForceLeave},
-	}) {
+	for _, e := range slices.Concat(
+		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
+		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(),
+		[]endpoint{
+			{"/v1/status/leader", []string{"GET"}, s.statusLeader},
+			{"/v1/status/peers", []string{"GET"}, s.statusPeers},
+			{"/v1/agent/self", []string{"GET"}, s.agentSelf},
+			{"/v1/agent/members", []string{"GET"}, s.agentMembers},
+			{"/v1/agent/leave", []string{"PUT"}, s.agentLeave},
+			{"/v1/kv/", []string{"GET", "PUT", "DELETE"}, s.kv},
+			{"/v1/agent/join/", []string{"PUT"}, s.agentJoin},
+			{"/v1/agent/force-leave/", []string{"PUT"}, s.agentForceLeave},
+		},
+	) {
 		if strings.HasSuffix(e.path, "/") {
 			s.prefix = append(s.prefix, e)
 		} else {
@@ -110,12 +115,13 @@ func (s *server) find(path string) (endpoint, bool) {
 	if e, ok := s.exact[path]; ok {
 		return e, true
 	}
+	var longest endpoint
 	for _, e := range s.prefix {
-		if strings.HasPrefix(path, e.path) {
-			return e, true
+		if strings.HasPrefix(path, e.path) && len(e.path) > len(longest.path) {
+			longest = e
 		}
 	}
-	return endpoint{}, false
+	return longest, longest.path != ""
 }
 
 // ServeHTTP implements http.Handler.

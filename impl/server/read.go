@@ -11,14 +11,6 @@ import (
 	"tribune/impl/store"
 )
 
-// A blocking query waits defaultWait unless it says how long, at most maxWait,
-// and up to a sixteenth longer, so that clients that began together do not
-// return together (Consul API: Blocking Queries).
-const (
-	defaultWait = 5 * time.Minute
-	maxWait     = 10 * time.Minute
-)
-
 // readPatience is how long the leader may take to answer a read, apart from the
 // time for which the read itself asks it to wait.
 const readPatience = 5 * time.Second
@@ -114,9 +106,9 @@ func isClosed(c <-chan struct{}) bool {
 
 func waitLimit(opts api.QueryOptions) time.Duration {
 	if opts.MaxQueryTime <= 0 {
-		return defaultWait
+		return api.DefaultWait
 	}
-	return min(opts.MaxQueryTime, maxWait)
+	return min(opts.MaxQueryTime, api.MaxWait)
 }
 
 func (s *Server) describe(opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta) {

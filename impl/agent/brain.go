@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"tribune/impl/api"
+	"tribune/impl/client"
+	"tribune/impl/host"
+	"tribune/impl/httpapi"
+	"tribune/impl/server"
+)
+
+// brain is what answers requests: a server by itself or with other servers, a
+// client by asking servers.
+type brain interface {
+	httpapi.KV
+	httpapi.Catalog
+	httpapi.Session
+	httpapi.Txn
+	httpapi.Coordinate
+	httpapi.Query
+	httpapi.Status
+	Members() []api.Member
+	Coordinate() *api.Coordinate
+	Join(ctx context.Context, addresses []string) (int, error)
+	ForceLeave(name string, prune bool) error
+	Leave(context.Context) error
+	Stats() map[string]map[string]string
+	Advertise() string
+	Failed() <-chan error
+	Close() error
+}
+
+// think starts the brain that the configuration asks for.
+func (a *Agent) think(ctx context.Context, h host.Host, address netip.Addr) (err error) {
+	if a.config.Server {
+		if a.server, err = server.New(ctx, a.serverConfig(h, address)); err == nil {
+			a.brain = a.server
+		}
+		return err
+	}
+	k, err := client.New(ctx, a.clientConfig(h, address))
+	if err == nil {
+		a.brain = k
+	}
+	return err
+}
+
+func (a *Agent) clientConfig(h host.Host, address netip.Addr) client.Config {
+	c := a.config
+	return client.Config{
+		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter, DataDir: c.DataDir, Build: Version,
+		LANBind:      net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.SerfLAN)),
+		LANAdvertise: netip.AddrPortFrom(address, uint16(c.Ports.SerfLAN)),
+	}
+}
+
+func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
+	c := a.config
+	return server.Config{
+		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter,
+		DataDir: c.DataDir, Build: Version,
+		RPCBind:         net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.Server)),
+		RPCAdvertise:    netip.AddrPortFrom(address, uint16(c.Ports.Server)),
+		LANBind:         net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.SerfLAN)),
+		LANAdvertise:    netip.AddrPortFrom(address, uint16(c.Ports.SerfLAN)),
+		Bootstrap:       c.Bootstrap,
+		BootstrapExpect: c.BootstrapExpect,
+		MaxValueSize:    c.KVMaxValueSize,
+		Raft: server.RaftConfig{
+			Multiplier: c.Raft.Multiplier, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
+			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),
+		},
+	}
+}

@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"tribune/impl/api"
+	"tribune/impl/httpapi"
+	"tribune/impl/logging"
+)
+
+// serve starts answering HTTP requests.
+func (a *Agent) serve() {
+	a.http = &http.Server{
+		Handler: httpapi.New(httpapi.Config{
+			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local,
+			Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       5 * time.Minute,
+		ErrorLog:          logging.Std(a.log),
+		BaseContext:       func(net.Listener) context.Context { return a.ctx },
+	}
+	a.wait.Go(func() {
+		if err := a.http.Serve(a.listen); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("the HTTP API stopped: %w", err)
+		}
+	})
+}
+
+// face is the agent as the HTTP API sees it.
+type face struct{ *Agent }
+
+func (f face) Self() api.AgentSelf {
+	c := f.config
+	self := api.AgentSelf{
+		Config: api.AgentConfig{
+			Datacenter: c.Datacenter, PrimaryDatacenter: c.Datacenter, NodeName: c.NodeName, NodeID: c.NodeID,
+			Server: c.Server, Version: Version,
+		},
+		DebugConfig: map[string]any{"Bootstrap": c.Bootstrap, "BootstrapExpect": c.BootstrapExpect, "DataDir": c.DataDir, "LogLevel": c.LogLevel},
+		Coord:       f.brain.Coordinate(),
+		Stats:       f.brain.Stats(),
+		Meta:        f.node.Meta,
+	}
+	for _, m := range f.brain.Members() {
+		if m.Name == c.NodeName {
+			self.Member = m
+		}
+	}
+	return self
+}
+
+func (f face) Join(ctx context.Context, address string) error {
+	_, err := f.brain.Join(ctx, []string{address})
+	return err
+}
+
+func (f face) ForceLeave(name string, prune bool) error { return f.brain.ForceLeave(name, prune) }

@@ -1,0 +1,94 @@
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"tribune/impl/api"
+	"tribune/impl/fault"
+	"tribune/impl/rpc"
+)
+
+// holdTimeout is how long a request is tried until a server answers it (Consul:
+// limits.rpc_hold_timeout). A server holds a request as long while there is no
+// leader.
+const holdTimeout = 7 * time.Second
+
+// readPatience is how long a server may take for a read, apart from the time for
+// which the read asks it to wait: it waits for a leader, and for the leader.
+const readPatience = holdTimeout + 8*time.Second
+
+// textNoServers is Consul's text.
+const textNoServers = "No known Consul servers"
+
+// write brings a request that changes something to a server. It is sent to
+// another one only if the first surely did not get it.
+func write[Answer any](ctx context.Context, k *Client, method string, request any) (Answer, error) {
+	return try[Answer](ctx, k, method, request, 0, func(kind fault.Kind) bool { return kind == fault.Unavailable })
+}
+
+// read brings a request that changes nothing to a server, and to another one if
+// no answer comes.
+func read[Answer any](ctx context.Context, k *Client, method string, o api.QueryOptions, request any) (Answer, error) {
+	patience := readPatience
+	if o.MinQueryIndex > 0 {
+		wait := min(o.MaxQueryTime, api.MaxWait)
+		if wait <= 0 {
+			wait = api.DefaultWait
+		}
+		patience += wait + wait/16
+	}
+	return try[Answer](ctx, k, method, request, patience, func(kind fault.Kind) bool {
+		return kind == fault.Unavailable || kind == fault.Unknown
+	})
+}
+
+// try asks one server after the other. The time to find one that answers begins
+// with the first failure, since a blocking query may have waited long before.
+func try[Answer any](ctx context.Context, k *Client, method string, request any, patience time.Duration, again func(fault.Kind) bool) (Answer, error) {
+	var hold time.Time
+	for {
+		a, err := ask[Answer](ctx, k, method, request, patience)
+		if err == nil || !again(fault.Of(err)) {
+			return a, err
+		}
+		now := time.Now()
+		if hold.IsZero() {
+			hold = now.Add(holdTimeout)
+		}
+		pause := holdTimeout/32 + rand.N(holdTimeout/32)
+		if hold.Sub(now) < pause {
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, err
+		case <-k.ctx.Done():
+			return a, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// ask asks the server whose turn it is.
+func ask[Answer any](ctx context.Context, k *Client, method string, request any, patience time.Duration) (Answer, error) {
+	var none Answer
+	address := k.servers.pick()
+	if address == "" {
+		return none, fault.New(fault.Unavailable, textNoServers)
+	}
+	if patience > 0 {
+		limited, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		ctx = limited
+	}
+	a, err := rpc.Call[Answer](ctx, k.rpc, address, method, request)
+	if err != nil {
+		switch fault.Of(err) {
+		case fault.Unavailable, fault.Unknown, fault.NoLeader: // another may still know the leader
+			k.servers.failed(address)
+		}
+	}
+	return a, err
+}

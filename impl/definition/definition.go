@@ -1,0 +1,177 @@
+// Package definition makes services and checks of what a person wrote: a decoded
+// tree of JSON or HCL, with keys as in configuration files (enable_tag_override)
+// or as in the HTTP API (EnableTagOverride). Consul takes both in both places.
+package definition
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+
+	"tribune/impl/api"
+)
+
+// Source is where a tree comes from.
+type Source int
+
+// The sources. In a file, a key that nobody knows is an error; HCL in addition
+// makes a list of each block.
+const (
+	Body Source = iota // of a request to the HTTP API
+	File
+)
+
+// Service reads a service.
+func Service(tree map[string]any, from Source) (api.ServiceDefinition, error) {
+	var d api.ServiceDefinition
+	rest := map[string]any{}
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		value, name := tree[key], plain(key)
+		switch name {
+		case "check", "checks":
+			checks, err := checksIn(value, from)
+			if err != nil {
+				return d, fmt.Errorf("%s: %w", key, err)
+			}
+			d.Checks = append(d.Checks, checks...)
+		case "kind":
+			if value != nil && value != "" {
+				return d, fmt.Errorf("%s: %q belongs to the service mesh, which Tribune does not have", key, value)
+			}
+		case "connect", "proxy", "namespace", "partition", "locality", "socketpath":
+			// Of the service mesh and of editions that are not this one: a service
+			// is a service without them.
+		default:
+			rest[name] = value
+		}
+	}
+	return d, decode(rest, &d, from)
+}
+
+// Check reads a check.
+func Check(tree map[string]any, from Source) (api.CheckDefinition, error) {
+	var d api.CheckDefinition
+	rest := map[string]any{}
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		value, name := tree[key], plain(key)
+		switch name {
+		case "id":
+			rest["checkid"] = value
+		case "args":
+			rest["scriptargs"] = value
+		case "dockercontainerid":
+			if value != nil && value != "" {
+				return d, fmt.Errorf("%s: checks in Docker containers are not supported", key)
+			}
+		case "shell", "namespace", "partition", "exposedport": // of Docker checks, and as for services
+		default:
+			rest[name] = value
+		}
+	}
+	return d, decode(rest, &d, from)
+}
+
+// Services reads one service or a list of them.
+func Services(value any, from Source) ([]api.ServiceDefinition, error) {
+	return each(value, from, Service)
+}
+
+// Checks reads one check or a list of them.
+func Checks(value any, from Source) ([]api.CheckDefinition, error) { return checksIn(value, from) }
+
+func checksIn(value any, from Source) ([]api.CheckDefinition, error) { return each(value, from, Check) }
+
+func each[Item any](value any, from Source, read func(map[string]any, Source) (Item, error)) ([]Item, error) {
+	trees, err := objects(value)
+	if err != nil {
+		return nil, err
+	}
+	var list []Item
+	for _, tree := range trees {
+		item, err := read(tree, from)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, item)
+	}
+	return list, nil
+}
+
+// objects returns an object, or those in a list.
+func objects(value any) ([]map[string]any, error) {
+	switch v := value.(type) {
+	case nil:
+		return nil, nil
+	case map[string]any:
+		return []map[string]any{v}, nil
+	case []map[string]any:
+		return v, nil
+	case []any:
+		var list []map[string]any
+		for _, e := range v {
+			o, ok := e.(map[string]any)
+			if !ok {
+				return nil, fmt.Errorf("%v is not an object", e)
+			}
+			list = append(list, o)
+		}
+		return list, nil
+	}
+	return nil, fmt.Errorf("%v is not an object", value)
+}
+
+// plain is a key without what is different in the two ways to write it.
+func plain(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
+
+func decode(tree map[string]any, into any, from Source) error {
+	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result:      into,
+		ErrorUnused: from == File,
+		MatchName:   func(key, field string) bool { return plain(key) == plain(field) },
+		DecodeHook:  mapstructure.ComposeDecodeHookFunc(unwrap, duration),
+	})
+	if err != nil {
+		return err
+	}
+	return firstOf(d.Decode(tree))
+}
+
+// firstOf is the first line of what mapstructure found wrong.
+func firstOf(err error) error {
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) && len(several.Unwrap()) > 0 {
+		return several.Unwrap()[0]
+	}
+	return err
+}
+
+// unwrap takes a block of HCL, which is a list of one object, for the object.
+func unwrap(_, to reflect.Type, value any) (any, error) {
+	list, ok := value.([]map[string]any)
+	if !ok || len(list) != 1 || to.Kind() == reflect.Slice {
+		return value, nil
+	}
+	return list[0], nil
+}
+
+// duration reads text such as "10s"; a number is one of nanoseconds.
+func duration(_, to reflect.Type, value any) (any, error) {
+	text, ok := value.(string)
+	if !ok || to != reflect.TypeFor[time.Duration]() {
+		return value, nil
+	}
+	if text == "" {
+		return time.Duration(0), nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a duration such as 30s or 5m", text)
+	}
+	return d, nil
+}

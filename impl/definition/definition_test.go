@@ -1,0 +1,93 @@
+package definition_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl"
+
+	"tribune/impl/api"
+	"tribune/impl/definition"
+)
+
+var want = api.ServiceDefinition{
+	ID: "web-1", Name: "web", Tags: []string{"a", "b"}, Address: "10.0.0.1", Port: 80, EnableTagOverride: true,
+	Meta: map[string]string{"version": "2", "My_Key": "kept"}, Weights: &api.Weights{Passing: 5, Warning: 1},
+	TaggedAddresses: map[string]api.ServiceAddress{"lan": {Address: "10.0.0.2", Port: 81}},
+	Checks: []api.CheckDefinition{
+		{CheckID: "up", HTTP: "http://localhost/", Interval: 10 * time.Second, Header: map[string][]string{"X-A": {"1", "2"}}, TLSSkipVerify: true},
+		{Name: "script", ScriptArgs: []string{"sh", "-c", "true"}, Interval: time.Minute, DeregisterCriticalServiceAfter: time.Hour},
+	},
+}
+
+func TestAServiceIsTheSameInHCLAndInBothSpellingsOfJSON(t *testing.T) {
+	for name, text := range map[string]string{
+		"hcl": `id = "web-1"
+			name = "web"
+			tags = ["a", "b"]
+			address = "10.0.0.1"
+			port = 80
+			enable_tag_override = true
+			meta { version = "2", My_Key = "kept" }
+			weights { passing = 5, warning = 1 }
+			tagged_addresses { lan { address = "10.0.0.2", port = 81 } }
+			check { id = "up", http = "http://localhost/", interval = "10s", header { X-A = ["1", "2"] }, tls_skip_verify = true }
+			check { name = "script", args = ["sh", "-c", "true"], interval = "1m", deregister_critical_service_after = "1h" }
+			connect { sidecar_service {} }`,
+		"files": `{"id": "web-1", "name": "web", "tags": ["a", "b"], "address": "10.0.0.1", "port": 80, "enable_tag_override": true,
+			"meta": {"version": "2", "My_Key": "kept"}, "weights": {"passing": 5, "warning": 1},
+			"tagged_addresses": {"lan": {"address": "10.0.0.2", "port": 81}},
+			"checks": [{"id": "up", "http": "http://localhost/", "interval": "10s", "header": {"X-A": ["1", "2"]}, "tls_skip_verify": true},
+			{"name": "script", "args": ["sh", "-c", "true"], "interval": "1m", "deregister_critical_service_after": "1h"}]}`,
+		"api": `{"ID": "web-1", "Name": "web", "Tags": ["a", "b"], "Address": "10.0.0.1", "Port": 80, "EnableTagOverride": true, "Kind": "",
+			"Meta": {"version": "2", "My_Key": "kept"}, "Weights": {"Passing": 5, "Warning": 1},
+			"TaggedAddresses": {"lan": {"Address": "10.0.0.2", "Port": 81}}, "Connect": {"SidecarService": {}},
+			"Checks": [{"CheckID": "up", "HTTP": "http://localhost/", "Interval": "10s", "Header": {"X-A": ["1", "2"]}, "TLSSkipVerify": true},
+			{"Name": "script", "Args": ["sh", "-c", "true"], "Interval": 60000000000, "DeregisterCriticalServiceAfter": "1h"}]}`,
+	} {
+		var tree map[string]any
+		err := json.Unmarshal([]byte(text), &tree)
+		if name == "hcl" {
+			err = hcl.Decode(&tree, text)
+		}
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		got, err := definition.Service(tree, definition.File)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhatIsWrongIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"Port": "80"}`:                              "'Port' expected type 'int'",
+		`{"Kind": "connect-proxy"}`:                   "service mesh",
+		`{"Check": {"Interval": "soon"}}`:             `"soon" is not a duration`,
+		`{"Check": {"DockerContainerID": "x"}}`:       "Docker",
+		`{"Checks": [1]}`:                             "1 is not an object",
+		`{"Check": {"Interval": "1s", "Intervl": 1}}`: "intervl",
+	} {
+		var tree map[string]any
+		if err := json.Unmarshal([]byte(text), &tree); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := definition.Service(tree, definition.File); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+}
+
+func TestABodyMayHaveKeysThatNobodyKnows(t *testing.T) {
+	d, err := definition.Service(map[string]any{"Name": "web", "Surprise": true}, definition.Body)
+	if err != nil || d.Name != "web" {
+		t.Errorf("%+v, %v", d, err)
+	}
+}

@@ -1,0 +1,339 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-bexpr"
+
+	"tribune/impl/api"
+	"tribune/impl/definition"
+	"tribune/impl/fault"
+)
+
+// Local is what the agent itself has registered.
+type Local interface {
+	AddService(d api.ServiceDefinition, replaceChecks bool) error
+	RemoveService(id string) error
+	AddCheck(api.CheckDefinition) error
+	RemoveCheck(id string) error
+	Touch(id, status, output string) error
+	ServiceMaintenance(id string, on bool, reason, token string) error
+	NodeMaintenance(on bool, reason, token string) error
+	Services() []api.AgentService
+	Checks() []api.HealthCheck
+	Health(fits func(api.AgentService) bool) []api.AgentServiceHealth
+	Changed() <-chan struct{}
+}
+
+// localFace answers for the agent's own services and checks.
+type localFace struct{ Local }
+
+// endpoints is its part of the table.
+func (s localFace) endpoints() []endpoint {
+	get, put := []string{"GET"}, []string{"PUT"}
+	return []endpoint{
+		{"/v1/agent/services", get, s.services},
+		{"/v1/agent/service/", get, s.service},
+		{"/v1/agent/service/register", put, s.registerService},
+		{"/v1/agent/service/deregister/", put, s.deregisterService},
+		{"/v1/agent/service/maintenance/", put, s.serviceMaintenance},
+		{"/v1/agent/maintenance", put, s.nodeMaintenance},
+		{"/v1/agent/checks", get, s.checks},
+		{"/v1/agent/check/register", put, s.registerCheck},
+		{"/v1/agent/check/deregister/", put, s.deregisterCheck},
+		{"/v1/agent/check/pass/", put, s.touch("/v1/agent/check/pass/", api.HealthPassing)},
+		{"/v1/agent/check/warn/", put, s.touch("/v1/agent/check/warn/", api.HealthWarning)},
+		{"/v1/agent/check/fail/", put, s.touch("/v1/agent/check/fail/", api.HealthCritical)},
+		{"/v1/agent/check/update/", put, s.updateCheck},
+		{"/v1/agent/health/service/id/", get, s.healthByID},
+		{"/v1/agent/health/service/name/", get, s.healthByName},
+	}
+}
+
+// decodeTree reads a body that is a definition.
+func decodeTree(r *http.Request) (map[string]any, error) {
+	var tree map[string]any
+	err := decode(r, &tree)
+	return tree, err
+}
+
+// done answers what has nothing to say.
+func done(w http.ResponseWriter, err error) (any, error) {
+	if err == nil {
+		w.WriteHeader(http.StatusOK)
+	}
+	return nil, err
+}
+
+// named returns what follows prefix in the path, which must not be empty.
+func named(r *http.Request, prefix, what string) (string, error) {
+	id := strings.TrimPrefix(r.URL.Path, prefix)
+	if id == "" {
+		return "", fault.New(fault.Invalid, "Missing %s", what)
+	}
+	return id, nil
+}
+
+func (s localFace) registerService(w http.ResponseWriter, r *http.Request) (any, error) {
+	tree, err := decodeTree(r)
+	if err != nil {
+		return nil, err
+	}
+	d, err := definition.Service(tree, definition.Body)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "Request decode failed: %w", err)
+	}
+	q := r.URL.Query()
+	if t := token(r, q); t != "" && d.Token == "" {
+		d.Token = t
+	}
+	replace, err := truth(q, "replace-existing-checks")
+	if err != nil {
+		return nil, err
+	}
+	return done(w, s.AddService(d, replace))
+}
+
+// truth reads a parameter that is true, false or only there.
+func truth(q url.Values, name string) (bool, error) {
+	if !q.Has(name) || q.Get(name) == "" {
+		return q.Has(name), nil
+	}
+	v, err := strconv.ParseBool(q.Get(name))
+	if err != nil {
+		return false, fault.New(fault.Invalid, "Invalid value for %s: %q", name, q.Get(name))
+	}
+	return v, nil
+}
+
+func (s localFace) deregisterService(w http.ResponseWriter, r *http.Request) (any, error) {
+	id, err := named(r, "/v1/agent/service/deregister/", "service ID")
+	if err != nil {
+		return nil, err
+	}
+	return done(w, s.RemoveService(id))
+}
+
+// maintenance reads the parameters of the two endpoints for maintenance.
+func maintenance(r *http.Request) (on bool, reason, secret string, err error) {
+	q := r.URL.Query()
+	if !q.Has("enable") {
+		return false, "", "", fault.New(fault.Invalid, "Missing value for enable")
+	}
+	if on, err = strconv.ParseBool(q.Get("enable")); err != nil {
+		return false, "", "", fault.New(fault.Invalid, "Invalid value for enable: %q", q.Get("enable"))
+	}
+	return on, q.Get("reason"), token(r, q), nil
+}
+
+func (s localFace) serviceMaintenance(w http.ResponseWriter, r *http.Request) (any, error) {
+	id, err := named(r, "/v1/agent/service/maintenance/", "service ID")
+	if err != nil {
+		return nil, err
+	}
+	on, reason, secret, err := maintenance(r)
+	if err != nil {
+		return nil, err
+	}
+	return done(w, s.ServiceMaintenance(id, on, reason, secret))
+}
+
+func (s localFace) nodeMaintenance(w http.ResponseWriter, r *http.Request) (any, error) {
+	on, reason, secret, err := maintenance(r)
+	if err != nil {
+		return nil, err
+	}
+	return done(w, s.NodeMaintenance(on, reason, secret))
+}
+
+func (s localFace) registerCheck(w http.ResponseWriter, r *http.Request) (any, error) {
+	tree, err := decodeTree(r)
+	if err != nil {
+		return nil, err
+	}
+	d, err := definition.Check(tree, definition.Body)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "Request decode failed: %w", err)
+	}
+	if t := token(r, r.URL.Query()); t != "" && d.Token == "" {
+		d.Token = t
+	}
+	return done(w, s.AddCheck(d))
+}
+
+func (s localFace) deregisterCheck(w http.ResponseWriter, r *http.Request) (any, error) {
+	id, err := named(r, "/v1/agent/check/deregister/", "check ID")
+	if err != nil {
+		return nil, err
+	}
+	return done(w, s.RemoveCheck(id))
+}
+
+func (s localFace) touch(prefix, status string) handler {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) {
+		id, err := named(r, prefix, "check ID")
+		if err != nil {
+			return nil, err
+		}
+		return done(w, s.Touch(id, status, r.URL.Query().Get("note")))
+	}
+}
+
+func (s localFace) updateCheck(w http.ResponseWriter, r *http.Request) (any, error) {
+	id, err := named(r, "/v1/agent/check/update/", "check ID")
+	if err != nil {
+		return nil, err
+	}
+	var body struct{ Status, Output string }
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	switch body.Status {
+	case api.HealthPassing, api.HealthWarning, api.HealthCritical:
+	default:
+		return nil, fault.New(fault.Invalid, "Invalid check status: '%s'", body.Status)
+	}
+	return done(w, s.Touch(id, body.Status, body.Output))
+}
+
+// chosen leaves out what does not fulfil the request's filter.
+func chosen[Item any](r *http.Request, all []Item) ([]Item, error) {
+	expression := r.URL.Query().Get("filter")
+	if expression == "" {
+		return all, nil
+	}
+	e, err := bexpr.CreateEvaluator(expression)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "Failed to create boolean expression evaluator: %w", err)
+	}
+	var kept []Item
+	for _, item := range all {
+		fulfils, err := e.Evaluate(item)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "evaluating the filter: %w", err)
+		}
+		if fulfils {
+			kept = append(kept, item)
+		}
+	}
+	return kept, nil
+}
+
+func (s localFace) services(_ http.ResponseWriter, r *http.Request) (any, error) {
+	list, err := chosen(r, s.Services())
+	shown := map[string]api.AgentService{}
+	for _, n := range list {
+		n.ContentHash = ""
+		shown[n.ID] = n
+	}
+	return shown, err
+}
+
+func (s localFace) checks(_ http.ResponseWriter, r *http.Request) (any, error) {
+	list, err := chosen(r, s.Checks())
+	shown := map[string]api.HealthCheck{}
+	for _, c := range list {
+		shown[c.CheckID] = c
+	}
+	return shown, err
+}
+
+// service answers at once, or when the service has another hash than the request
+// gives (Consul API: Hash-based Blocking Queries).
+func (s localFace) service(w http.ResponseWriter, r *http.Request) (any, error) {
+	id, err := named(r, "/v1/agent/service/", "service ID")
+	if err != nil {
+		return nil, err
+	}
+	o, err := options(r)
+	if err != nil {
+		return nil, err
+	}
+	wait := min(o.MaxQueryTime, api.MaxWait)
+	if wait <= 0 {
+		wait = api.DefaultWait
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	hash := r.URL.Query().Get("hash")
+	for {
+		changed := s.Changed()
+		shown, found := s.find(id)
+		if !found {
+			return nil, fault.New(fault.NotFound, "unknown service ID: %s", id)
+		}
+		if hash == "" || shown.ContentHash != hash || ctx.Err() != nil {
+			w.Header().Set("X-Consul-ContentHash", shown.ContentHash)
+			return shown, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s localFace) find(id string) (api.AgentService, bool) {
+	for _, n := range s.Services() {
+		if n.ID == id {
+			return n, true
+		}
+	}
+	return api.AgentService{}, false
+}
+
+func (s localFace) healthByID(w http.ResponseWriter, r *http.Request) (any, error) {
+	id, err := named(r, "/v1/agent/health/service/id/", "serviceID")
+	if err != nil {
+		return nil, err
+	}
+	found := s.Health(func(n api.AgentService) bool { return n.ID == id })
+	if len(found) == 0 {
+		return s.health(w, r, nil, api.AgentServiceHealth{AggregatedStatus: api.HealthCritical})
+	}
+	return s.health(w, r, found, found[0])
+}
+
+func (s localFace) healthByName(w http.ResponseWriter, r *http.Request) (any, error) {
+	name, err := named(r, "/v1/agent/health/service/name/", "service Name")
+	if err != nil {
+		return nil, err
+	}
+	found := s.Health(func(n api.AgentService) bool { return n.Service == name })
+	return s.health(w, r, found, found)
+}
+
+// health answers with a status that load balancers understand: 200 for passing,
+// 429 for warning, 503 for all else, 404 if there is nothing.
+func (s localFace) health(w http.ResponseWriter, r *http.Request, found []api.AgentServiceHealth, shown any) (any, error) {
+	code, status := http.StatusNotFound, api.HealthCritical
+	for _, h := range found {
+		c := http.StatusServiceUnavailable
+		switch h.AggregatedStatus {
+		case api.HealthPassing:
+			c = http.StatusOK
+		case api.HealthWarning:
+			c = http.StatusTooManyRequests
+		}
+		if code == http.StatusNotFound || c > code { // the codes rise as health falls
+			code, status = c, h.AggregatedStatus
+		}
+	}
+	body, kind := []byte(status), "text/plain; charset=utf-8"
+	if r.URL.Query().Get("format") != "text" {
+		kind = "application/json"
+		var err error
+		if body, err = json.Marshal(shown); err != nil {
+			return nil, err
+		}
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(code)
+	_, _ = w.Write(body) // the client went away, if it cannot be told
+	return nil, nil
+}

@@ -1,0 +1,148 @@
+package local
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"tribune/impl/api"
+	"tribune/impl/definition"
+)
+
+// Definitions are the services and checks of the configuration.
+type Definitions struct {
+	Services []api.ServiceDefinition
+	Checks   []api.CheckDefinition
+}
+
+// load takes up the definitions of the configuration, and then what the data
+// directory has beside them. What the configuration defines is not looked for on
+// disk: the configuration is the newer word.
+func (s *State) load(d Definitions) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if err := s.define(d); err != nil {
+		return err
+	}
+	services, err := kept[api.ServiceDefinition](s.files, servicesDir)
+	if err != nil {
+		return err
+	}
+	checks, err := kept[api.CheckDefinition](s.files, checksDir)
+	if err != nil {
+		return err
+	}
+	for _, r := range services {
+		if s.has(r.ID) {
+			err = errors.Join(err, s.files.forgetService(r.ID))
+			continue
+		}
+		if invalid := definition.ValidateService(r); invalid != nil {
+			s.log.Error("a service on disk is left out", "service", r.ID, "error", invalid)
+			continue
+		}
+		s.put(r, false)
+	}
+	for _, c := range checks {
+		if s.checks[c.CheckID] != nil || c.ServiceID != "" && !s.has(c.ServiceID) {
+			err = errors.Join(err, s.files.forgetCheck(c.CheckID))
+			continue
+		}
+		invalid := s.validateCheck(c, false)
+		if invalid == nil {
+			invalid = s.putCheck(c, false)
+		}
+		if invalid != nil {
+			s.log.Error("a check on disk is left out", "check", c.CheckID, "error", invalid)
+		}
+	}
+	return errors.Join(err, s.loadFindings())
+}
+
+// loadFindings sets TTL checks to what they found before a restart, as long as
+// that counts.
+func (s *State) loadFindings() error {
+	findings, err := kept[finding](s.files, findingsDir)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		c := s.checks[f.ID]
+		if c == nil || c.definition.TTL == 0 || time.Now().After(f.Until) {
+			err = errors.Join(err, s.files.remove(findingsDir, f.ID))
+			continue
+		}
+		s.UpdateCheck(f.ID, f.Status, f.Output)
+	}
+	return err
+}
+
+// define takes up the definitions of the configuration.
+func (s *State) define(d Definitions) error {
+	for _, n := range d.Services {
+		if err := s.addService(n, true, true); err != nil {
+			return fmt.Errorf("service %q: %w", cmp.Or(n.ID, n.Name), err)
+		}
+	}
+	for _, c := range d.Checks {
+		if err := s.addCheck(c, true); err != nil {
+			return fmt.Errorf("check %q: %w", cmp.Or(c.CheckID, c.Name), err)
+		}
+	}
+	return nil
+}
+
+// Reload puts other definitions in the place of those that the configuration had.
+// What is defined as before goes on undisturbed; what is not any more goes.
+func (s *State) Reload(d Definitions) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if err := s.validate(d); err != nil {
+		return err
+	}
+	stays := map[string]bool{}
+	for _, n := range d.Services {
+		stays[cmp.Or(n.ID, n.Name)] = true
+	}
+	staying := map[string]bool{}
+	for _, c := range d.Checks {
+		staying[cmp.Or(c.CheckID, c.Name)] = true
+	}
+	s.mu.Lock()
+	services, checks := sorted(s.services), sorted(s.checks)
+	s.mu.Unlock()
+	var errs []error
+	for _, n := range services {
+		if n.filed && !n.gone && !stays[n.ID] {
+			errs = append(errs, s.removeService(n.ID))
+		}
+	}
+	for _, c := range checks {
+		if c.filed && !c.gone && !staying[c.CheckID] && !stays[c.ServiceID] {
+			errs = append(errs, s.removeCheck(c.CheckID))
+		}
+	}
+	return errors.Join(append(errs, s.define(d))...)
+}
+
+// validate refuses definitions as a whole, before anything is changed.
+func (s *State) validate(d Definitions) error {
+	for _, n := range d.Services {
+		n.ID = cmp.Or(n.ID, n.Name)
+		err := definition.ValidateService(n)
+		if err == nil {
+			_, err = s.checksOf(n, true)
+		}
+		if err != nil {
+			return fmt.Errorf("service %q: %w", n.ID, err)
+		}
+	}
+	for _, c := range d.Checks {
+		c.CheckID = cmp.Or(c.CheckID, c.Name)
+		if err := s.validateCheck(c, true); err != nil {
+			return fmt.Errorf("check %q: %w", c.CheckID, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package local_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tribune/impl/api"
+	"tribune/impl/fault"
+	"tribune/impl/local"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func web(checks ...api.CheckDefinition) api.ServiceDefinition {
+	return api.ServiceDefinition{ID: "web1", Name: "web", Port: 80, Checks: checks}
+}
+
+func http(id string) api.CheckDefinition {
+	return api.CheckDefinition{CheckID: id, HTTP: "http://localhost/", Interval: time.Second}
+}
+
+func ttl(id string) api.CheckDefinition { return api.CheckDefinition{CheckID: id, TTL: time.Minute} }
+
+func TestWhatIsRegisteredIsInTheCatalogAtOnceTogetherWithItsChecks(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(http("up"), ttl("alive")), false))
+		a.wrote("register web1 with alive critical with up critical")
+		a.probed("start up, start alive")
+		a.must(a.Touch("alive", api.HealthPassing, "fine"))
+		a.wrote("register alive passing")
+		a.must(a.AddCheck(api.CheckDefinition{Name: "disk", HTTP: "x", Status: api.HealthPassing}))
+		a.wrote("register disk passing")
+		a.must(a.RemoveCheck("disk"))
+		a.wrote("deregister disk")
+		a.must(a.RemoveService("web1"))
+		a.wrote("deregister web1")
+		a.probed("start disk, stop disk, stop alive, stop up")
+	})
+}
+
+func TestRegisteringTheSameAgainChangesNothing(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.must(a.Touch("alive", api.HealthPassing, "fine"))
+		a.settle()
+		a.catalog.took()
+		a.probes.took()
+		a.must(a.AddService(web(ttl("alive")), true))
+		a.wrote("")
+		a.probed("")
+		if c := a.Checks(); c[0].Status != api.HealthPassing || c[0].Output != "fine" {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestAnotherDefinitionOfACheckKeepsItsStatus(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.must(a.Touch("alive", api.HealthPassing, "fine"))
+		slower := ttl("alive")
+		slower.TTL = time.Hour
+		a.probes.took()
+		a.must(a.AddService(web(slower), false))
+		a.probed("stop alive, start alive")
+		if c := a.Checks(); c[0].Status != api.HealthPassing {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestChecksThatAreNotNamedAgainGoOnlyIfTheyAreToBeReplaced(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("one"), ttl("two")), false))
+		a.must(a.ServiceMaintenance("web1", true, "", ""))
+		a.must(a.AddService(web(ttl("one")), false))
+		if n := len(a.Checks()); n != 3 {
+			t.Errorf("%d checks", n)
+		}
+		a.must(a.AddService(web(ttl("one")), true))
+		var ids []string
+		for _, c := range a.Checks() {
+			ids = append(ids, c.CheckID)
+		}
+		if got := strings.Join(ids, " "); got != "_service_maintenance:web1 one" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestIDsAndNamesThatADefinitionLeavesOutAreConsuls(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(api.ServiceDefinition{Name: "a", Checks: []api.CheckDefinition{{HTTP: "x"}}}, false))
+		a.must(a.AddService(api.ServiceDefinition{Name: "b", ID: "b1", Check: &api.CheckDefinition{HTTP: "x"}, Checks: []api.CheckDefinition{{TTL: time.Minute}}}, false))
+		var got []string
+		for _, c := range a.Checks() {
+			got = append(got, c.CheckID+"="+c.Name+"="+c.ServiceName+"="+c.Type)
+		}
+		if s := strings.Join(got, ", "); s != "service:a=Service 'a' check=a=http, service:b1:1=Service 'b' check=b=http, service:b1:2=Service 'b' check=b=ttl" {
+			t.Error(s)
+		}
+	})
+}
+
+func TestWhatMakesNoSenseIsRefusedAndChangesNothing(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		for _, c := range []struct {
+			err  error
+			kind fault.Kind
+			text string
+		}{
+			{a.AddService(api.ServiceDefinition{}, false), fault.Invalid, "Missing service name"},
+			{a.AddService(api.ServiceDefinition{Name: "a", Address: "0.0.0.0"}, false), fault.Invalid, "Invalid service address"},
+			{a.AddService(api.ServiceDefinition{Name: "a", Port: 70000}, false), fault.Invalid, "Invalid service port"},
+			{a.AddService(api.ServiceDefinition{Name: "a", Weights: &api.Weights{}}, false), fault.Invalid, "Passing must be greater than 0"},
+			{a.AddService(api.ServiceDefinition{Name: "a", Meta: map[string]string{"consul-x": "y"}}, false), fault.Invalid, "reserved"},
+			{a.AddService(web(http("a"), api.CheckDefinition{HTTP: "invalid"}), false), fault.Invalid, "Invalid check: that is no URL"},
+			{a.AddService(web(api.CheckDefinition{Status: "good"}), false), fault.Invalid, "Bad check status"},
+			{a.AddCheck(api.CheckDefinition{HTTP: "x"}), fault.Invalid, "Missing check name"},
+			{a.AddCheck(api.CheckDefinition{Name: "x", HTTP: "x", ServiceID: "none"}), fault.Internal, `ServiceID "none" does not exist`},
+			{a.RemoveService("none"), fault.NotFound, `Unknown service ID "none"`},
+			{a.RemoveCheck("none"), fault.NotFound, `Unknown check ID "none"`},
+			{a.Touch("none", api.HealthPassing, ""), fault.NotFound, `Unknown check ID "none"`},
+			{a.ServiceMaintenance("none", true, "", ""), fault.NotFound, `Unknown service ID "none"`},
+		} {
+			if c.err == nil || fault.Of(c.err) != c.kind || !strings.Contains(c.err.Error(), c.text) {
+				t.Errorf("%v: %v; want %v: %s", fault.Of(c.err), c.err, c.kind, c.text)
+			}
+		}
+		if len(a.Services())+len(a.Checks()) != 0 {
+			t.Error(a.Services(), a.Checks())
+		}
+		a.wrote("")
+		a.must(a.AddCheck(api.CheckDefinition{Name: "x", HTTP: "x"}))
+		if err := a.Touch("x", api.HealthPassing, ""); err == nil || !strings.Contains(err.Error(), `CheckID "x" does not have associated TTL`) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAFullDiskRefusesARegistration(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		full := errors.New("no space left on device")
+		a.disk.Fail(func(op, _ string) error {
+			if op == "write" {
+				return full
+			}
+			return nil
+		})
+		if err := a.AddService(web(ttl("alive")), false); !errors.Is(err, full) {
+			t.Error(err)
+		}
+		a.wrote("")
+		a.disk.Fail(nil)
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.wrote("register web1 with alive critical")
+	})
+}
+
+func TestMaintenanceIsACriticalCheckUntilItEnds(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(), false))
+		a.must(a.ServiceMaintenance("web1", true, "upgrade", ""))
+		a.must(a.ServiceMaintenance("web1", true, "again", ""))
+		a.must(a.NodeMaintenance(true, "", ""))
+		status := func() string {
+			h := a.Health(func(n api.AgentService) bool { return n.ID == "web1" })
+			return h[0].AggregatedStatus
+		}
+		if got := status(); got != api.HealthMaintenance {
+			t.Error(got)
+		}
+		if c := a.Checks()[1]; c.Notes != "upgrade" || c.Status != api.HealthCritical {
+			t.Errorf("%+v", c)
+		}
+		a.restart(local.Definitions{})
+		if got := status(); got != api.HealthMaintenance {
+			t.Errorf("after a restart: %s", got)
+		}
+		a.must(a.ServiceMaintenance("web1", false, "", ""))
+		a.must(a.NodeMaintenance(false, "", ""))
+		a.must(a.NodeMaintenance(false, "", ""))
+		if got := status(); got != api.HealthPassing {
+			t.Error(got)
+		}
+		a.probed("")
+	})
+}
+
+func TestRegistrationsOutliveAPowerFailure(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("alive"), http("up")), false))
+		a.must(a.AddService(api.ServiceDefinition{Name: "gone"}, false))
+		a.must(a.AddCheck(api.CheckDefinition{Name: "disk", HTTP: "x"}))
+		a.must(a.RemoveService("gone"))
+		a.stop()
+		a.disk.PowerFailure(rand.New(rand.NewPCG(1, 1)))
+		a.start(local.Definitions{})
+		a.settle()
+		if got := a.summary(); got != "web1[alive=critical up=critical] node[disk=critical]" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestWhatATTLCheckFoundOutlivesARestartWithinTheTTL(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.must(a.Touch("alive", api.HealthPassing, "fine"))
+		a.restart(local.Definitions{})
+		if got := a.summary(); got != "web1[alive=passing] node[]" || a.Checks()[0].Output != "fine" {
+			t.Error(got)
+		}
+		a.stop()
+		time.Sleep(2 * time.Minute)
+		a.start(local.Definitions{})
+		if got := a.summary(); got != "web1[alive=critical] node[]" {
+			t.Error(got)
+		}
+	})
+}
+
+// summary is what the agent has, in short.
+func (a *agent) summary() string {
+	parts := map[string][]string{"node": nil}
+	var order []string
+	for _, n := range a.Services() {
+		order = append(order, n.ID)
+	}
+	for _, c := range a.Checks() {
+		owner := c.ServiceID
+		if owner == "" {
+			owner = "node"
+		}
+		parts[owner] = append(parts[owner], c.CheckID+"="+c.Status)
+	}
+	var list []string
+	for _, id := range append(order, "node") {
+		list = append(list, fmt.Sprintf("%s%v", id, parts[id]))
+	}
+	return strings.Join(list, " ")
+}
+
+func TestTheConfigurationIsTheNewerWord(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(api.ServiceDefinition{Name: "web", Port: 1}, false))
+		filed := local.Definitions{Services: []api.ServiceDefinition{{Name: "web", Port: 2}}}
+		a.restart(filed)
+		if n := a.Services(); len(n) != 1 || n[0].Port != 2 {
+			t.Errorf("%+v", n)
+		}
+		a.restart(local.Definitions{}) // what a file defined is not kept
+		if n := a.Services(); len(n) != 0 {
+			t.Errorf("%+v", n)
+		}
+		a.wrote("register web, register web, deregister web")
+	})
+}
+
+func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		disk := api.CheckDefinition{Name: "disk", HTTP: "x"}
+		a.restart(local.Definitions{
+			Services: []api.ServiceDefinition{web(http("up"), http("old")), {Name: "db"}, {Name: "mail"}}, Checks: []api.CheckDefinition{disk, {Name: "cpu", HTTP: "x"}},
+		})
+		a.must(a.AddService(api.ServiceDefinition{Name: "api"}, false))
+		a.UpdateCheck("up", api.HealthPassing, "fine")
+		a.settle()
+		a.catalog.took()
+		a.probes.took()
+		a.must(a.Reload(local.Definitions{
+			Services: []api.ServiceDefinition{web(http("up"), http("new")), {Name: "db", Port: 1}}, Checks: []api.CheckDefinition{disk},
+		}))
+		a.wroteInAnyOrder("register db", "deregister mail", "deregister cpu", "register new critical", "deregister old")
+		a.probed("stop cpu, start new, stop old")
+		if got := a.summary(); got != "api[] db[] web1[new=critical up=passing] node[disk=critical]" {
+			t.Error(got)
+		}
+		bad := local.Definitions{Services: []api.ServiceDefinition{{Name: "x"}, {Name: "y", Port: -1}}}
+		if err := a.Reload(bad); err == nil || !strings.Contains(err.Error(), `service "y"`) {
+			t.Error(err)
+		}
+		a.wrote("")
+	})
+}

@@ -1,0 +1,112 @@
+package local
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Times of anti-entropy (Consul documentation: Anti-Entropy).
+const (
+	// syncInterval is how often the catalog is looked through, in a cluster of up
+	// to scaleAt agents; with every doubling an interval more.
+	syncInterval = time.Minute
+	scaleAt      = 128
+	// firstRetry is how long after a failure, and longRetry after several.
+	firstRetry = time.Second
+	longRetry  = 15 * time.Second
+	// syncTimeout bounds one exchange with the catalog.
+	syncTimeout = 30 * time.Second
+)
+
+// syncer keeps the catalog in line with a table.
+type syncer struct {
+	*table
+	config Config
+	log    *slog.Logger
+	soon   chan struct{} // something is to be pushed now
+	full   chan struct{} // the catalog is to be looked through
+}
+
+// scale returns the interval for a cluster of so many agents.
+func scale(members int) time.Duration {
+	if members <= scaleAt {
+		return syncInterval
+	}
+	return syncInterval * time.Duration(math.Ceil(math.Log2(float64(members))-math.Log2(scaleAt))+1)
+}
+
+// stagger adds up to a sixteenth, so that agents that began together do not go on
+// together.
+func stagger(d time.Duration) time.Duration { return d + rand.N(d/16+1) }
+
+// run looks the catalog through at once, now and then, and some time after
+// a failure; and writes what has changed as soon as it has.
+func (s *syncer) run(ctx context.Context) {
+	look := time.NewTimer(0)
+	defer look.Stop()
+	outputs := time.NewTimer(time.Hour)
+	defer outputs.Stop()
+	retry := firstRetry
+	through := true // the catalog has been looked through since the last failure
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.full:
+			through = false
+		case <-look.C:
+			through = false
+		case <-outputs.C:
+		case <-s.soon:
+		}
+		err := s.sync(ctx, !through)
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err != nil:
+			s.log.Warn("the catalog could not be brought in line with this agent, will retry", "error", err)
+			look.Reset(stagger(retry))
+			retry = min(2*retry, longRetry)
+			through = false
+		case !through:
+			look.Reset(stagger(scale(s.config.Members())))
+			through, retry = true, firstRetry
+		}
+		outputs.Reset(s.nextOutput())
+	}
+}
+
+// sync looks for differences, if it is to, and pushes them.
+func (s *syncer) sync(ctx context.Context, look bool) error {
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	if look {
+		if err := s.compare(ctx); err != nil {
+			return err
+		}
+	}
+	return s.pushAll(ctx)
+}
+
+// nextOutput makes those outputs be pushed that are due, and returns how long it
+// is until another is.
+func (s *syncer) nextOutput() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, next := time.Now(), time.Hour
+	for _, c := range sorted(s.checks) {
+		switch {
+		case c.due.IsZero():
+		case c.due.After(now):
+			next = min(next, c.due.Sub(now))
+		default:
+			c.due, c.same = time.Time{}, false
+			kick(s.soon)
+		}
+	}
+	return next
+}

@@ -1,0 +1,112 @@
+package local
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"tribune/impl/api"
+)
+
+// table is what this agent has.
+type table struct {
+	node api.Node
+
+	mu       sync.Mutex
+	services map[string]*service
+	checks   map[string]*check
+	nodeSame bool          // the catalog has this node as it is
+	changed  chan struct{} // closed at the next change
+}
+
+// service is an instance that this agent has.
+type service struct {
+	api.NodeService
+	token string
+	// filed is set when the configuration defines it, and not somebody by the API.
+	filed bool
+	mark
+}
+
+// check is a check that this agent has.
+type check struct {
+	api.HealthCheck
+	definition api.CheckDefinition
+	filed      bool
+	probe      Probe     // nil if it is set by hand
+	critical   time.Time // since when; zero: it is not
+	due        time.Time // when the catalog is to hear of a new output; zero: it has
+	mark
+}
+
+// mark is how something stands with the catalog.
+type mark struct {
+	same bool // the catalog has it as it is
+	gone bool // it is to go from the catalog, and then from here
+}
+
+// all lists the checks, sorted by ID.
+func (t *table) all() []*check {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return sorted(t.checks)
+}
+
+// notify wakes those who wait for a change. The caller holds mu.
+func (t *table) notify() {
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// Changed returns a channel that closes at the next change of a service or a
+// check.
+func (t *table) Changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changed
+}
+
+// sorted lists the entries of a table in the order of their IDs.
+func sorted[Entry any](table map[string]*Entry) []*Entry {
+	var list []*Entry
+	for _, id := range slices.Sorted(maps.Keys(table)) {
+		list = append(list, table[id])
+	}
+	return list
+}
+
+// put takes a service in; it is in the catalog already if it is what it was.
+func (t *table) put(d api.ServiceDefinition, filed bool) {
+	n := &service{NodeService: instance(d), token: d.Token, filed: filed}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old := t.services[n.ID]; old != nil && !old.gone && old.same && old.token == n.token && sameService(n.NodeService, old.NodeService) {
+		n.same = true
+	}
+	t.services[n.ID] = n
+	t.notify()
+}
+
+// has reports whether a service is registered.
+func (t *table) has(serviceID string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.services[serviceID]
+	return n != nil && !n.gone
+}
+
+// enter puts a check into the table.
+func (t *table) enter(c, old *check) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old != nil && !old.gone {
+		c.Status, c.Output, c.critical = old.Status, old.Output, old.critical
+	}
+	c.watch()
+	t.checks[c.CheckID] = c
+	t.notify()
+}
+
+// leave marks a check as one that is to go. The caller holds mu.
+func (c *check) leave() { c.probe, c.due, c.mark = nil, time.Time{}, mark{gone: true} }
