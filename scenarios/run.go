@@ -197,7 +197,7 @@ func (r *run) settings(name string) *config.Config {
 	c := config.Default()
 	c.Server, c.NodeName, c.DataDir = true, name, "/data"
 	c.BootstrapExpect = s.Topology.Servers
-	c.ClientAddr = "0.0.0.0"
+	c.ClientAddr, c.LogLevel = "0.0.0.0", "trace" // the world keeps from the log what it wants
 	c.Join.Retry, c.Join.Interval = r.plan.names(), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {

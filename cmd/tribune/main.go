@@ -16,7 +16,7 @@ import (
 
 func main() {
 	os.Exit(cli.Run(cli.Env{
-		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Hangups: hangups,
 	}, os.Args[1:]))
 }
 
@@ -37,4 +37,16 @@ func signals(parent context.Context) (context.Context, func() cli.Signal) {
 		cancel()
 	}()
 	return ctx, func() cli.Signal { return got }
+}
+
+// hangups receives at each SIGHUP.
+func hangups() <-chan struct{} {
+	caught, asked := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(caught, syscall.SIGHUP)
+	go func() {
+		for range caught {
+			asked <- struct{}{}
+		}
+	}()
+	return asked
 }

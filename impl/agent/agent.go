@@ -5,6 +5,7 @@
 //   - agent.go opens and closes the parts.
 //   - identity.go says who the agent is: its ID and its address.
 //   - brain.go chooses between a server and a client.
+//   - reload.go changes what can be changed while the agent runs.
 //   - local.go connects what is registered here with its checks and the catalog.
 //   - coordinate.go tells the servers where the agent is.
 //   - http.go is the agent as the HTTP API sees it.
@@ -27,6 +28,7 @@ import (
 	"tribune/impl/config"
 	"tribune/impl/host"
 	"tribune/impl/local"
+	"tribune/impl/logging"
 	"tribune/impl/server"
 )
 
@@ -36,8 +38,11 @@ const Version = "0.1.0"
 // Agent is a running agent.
 type Agent struct {
 	config *config.Config
-	log    *slog.Logger
+	hub    *logging.Hub
+	log    *slog.Logger // which writes to the hub
+	host   host.Host
 	lock   io.Closer
+	tokens *tokens
 	brain  brain
 	server *server.Server // the brain, in a server
 	local  *local.State
@@ -46,29 +51,48 @@ type Agent struct {
 	listen net.Listener
 	wait   sync.WaitGroup
 
-	left     chan struct{} // closed when a leave was asked for and done
-	leave    sync.Once
-	leaveErr error
-	failed   chan error // why the agent cannot go on
+	leave  ending     // out of the cluster, when somebody asks for it
+	close  ending     // of the agent
+	failed chan error // why it cannot go on
 
 	ctx  context.Context // ends when the agent closes
 	stop context.CancelFunc
 
-	close    sync.Once
-	closeErr error
+	reloading sync.Mutex
+	loaded    *config.Config // last
+}
+
+// ending is something that is done once.
+type ending struct {
+	once sync.Once
+	done chan struct{} // closed when it is done
+	err  error
+}
+
+// do does it, or waits for who does.
+func (e *ending) do(f func() error) error {
+	e.once.Do(func() {
+		e.err = f()
+		close(e.done)
+	})
+	return e.err
 }
 
 // ErrNotJoined says that no agent answered within the attempts allowed.
 var ErrNotJoined = errors.New("no agent to join answered")
 
 // New starts an agent: everything, or nothing with an error that says what
-// could not be had.
+// could not be had. Of what the agent logs, log gets what the configuration's
+// level lets through.
 func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (*Agent, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	own := *c // which gets the node's name and ID; the caller's may serve others
-	a := &Agent{config: &own, log: log, left: make(chan struct{}), failed: make(chan error, 1)}
+	own := *c                                 // which gets the node's name and ID; the caller's may serve others
+	level, _ := config.ParseLevel(c.LogLevel) // validated
+	hub := logging.NewHub(log.Handler(), level)
+	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), loaded: c, failed: make(chan error, 1)}
+	a.leave.done, a.close.done = make(chan struct{}), make(chan struct{})
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	if err := a.open(ctx, h); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -84,6 +108,9 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	var err error
 	if a.lock, err = h.FS().Lock(path.Join(c.DataDir, "lock")); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
+	}
+	if a.tokens, err = loadTokens(h.FS(), c.DataDir); err != nil {
+		return err
 	}
 	if c.NodeName == "" {
 		if c.NodeName, err = h.Hostname(); err != nil {
@@ -147,7 +174,7 @@ func (a *Agent) retryJoin() {
 func (a *Agent) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-	case <-a.left:
+	case <-a.leave.done:
 	case err := <-a.failed:
 		return err
 	case err := <-a.brain.Failed():
@@ -163,43 +190,38 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // Leave takes the agent out of the cluster for good; then Wait returns.
 func (a *Agent) Leave(ctx context.Context) error {
-	a.leave.Do(func() {
-		a.leaveErr = a.brain.Leave(ctx)
-		close(a.left)
-	})
-	return a.leaveErr
+	return a.leave.do(func() error { return a.brain.Leave(ctx) })
 }
 
 const drainTime = 2 * time.Second
 
 // Close stops the agent and waits until all of it has stopped. Requests that
 // wait for a change are answered with what there is; others have two seconds.
-func (a *Agent) Close() error {
-	a.close.Do(func() {
-		a.stop()
-		var errs []error
-		if a.http != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-			if err := a.http.Shutdown(ctx); err != nil {
-				errs = append(errs, a.http.Close())
-			}
-			cancel()
-		} else if a.listen != nil {
-			errs = append(errs, a.listen.Close())
+func (a *Agent) Close() error { return a.close.do(a.shutdown) }
+
+func (a *Agent) shutdown() error {
+	a.stop()
+	var errs []error
+	if a.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		if err := a.http.Shutdown(ctx); err != nil {
+			errs = append(errs, a.http.Close())
 		}
-		if a.local != nil {
-			a.local.Close()
-		}
-		if a.brain != nil {
-			errs = append(errs, a.brain.Close())
-		}
-		a.wait.Wait()
-		if a.lock != nil {
-			errs = append(errs, a.lock.Close())
-		}
-		a.closeErr = errors.Join(errs...)
-	})
-	return a.closeErr
+		cancel()
+	} else if a.listen != nil {
+		errs = append(errs, a.listen.Close())
+	}
+	if a.local != nil {
+		a.local.Close()
+	}
+	if a.brain != nil {
+		errs = append(errs, a.brain.Close())
+	}
+	a.wait.Wait()
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Server is the agent's server part, nil in a client agent.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/config"
+	"tribune/impl/fault"
 	"tribune/impl/httpapi"
 	"tribune/impl/logging"
 )
@@ -54,6 +57,26 @@ func (f face) Self() api.AgentSelf {
 	}
 	return self
 }
+
+// Host describes the machine.
+func (f face) Host() api.AgentHost { return machine(f.host) }
+
+// Listen implements httpapi.Agent.
+func (f face) Listen(level string, asJSON bool) (<-chan string, func(), error) {
+	least, ok := config.ParseLevel(cmp.Or(level, "info"))
+	if !ok {
+		return nil, nil, fault.New(fault.Invalid, "Unknown log level: %s", level)
+	}
+	format := logging.Handler
+	if asJSON {
+		format = logging.JSON
+	}
+	lines, stop := f.hub.Listen(format, least)
+	return lines, stop, nil
+}
+
+// SetToken sets a token that the agent itself uses.
+func (f face) SetToken(kind, secret string) error { return f.tokens.put(kind, secret) }
 
 func (f face) Join(ctx context.Context, address string) error {
 	_, err := f.brain.Join(ctx, []string{address})

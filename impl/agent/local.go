@@ -6,6 +6,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/check"
+	"tribune/impl/config"
 	"tribune/impl/fault"
 	"tribune/impl/host"
 	"tribune/impl/local"
@@ -33,14 +34,14 @@ func (a *Agent) register(h host.Host, address netip.Addr) error {
 	c := a.config
 	a.node = a.describe(address)
 	a.local = local.New(local.Config{
-		Node: a.node, FS: h.FS(), Dir: c.DataDir, Catalog: a.brain, Members: func() int { return len(a.brain.Members()) },
+		Node: a.node, FS: h.FS(), Dir: c.DataDir, Catalog: a.brain, Members: func() int { return len(a.brain.Members()) }, Token: func() string { return a.tokens.get(tokenDefault) },
 		Logger: a.log, OutputDelay: c.Probing.OutputInterval,
 	})
-	return a.local.Start(a.prober(h), a.definitions())
+	return a.local.Start(a.prober(h), definitions(c))
 }
 
-func (a *Agent) definitions() local.Definitions {
-	return local.Definitions{Services: a.config.Services, Checks: a.config.Checks}
+func definitions(c *config.Config) local.Definitions {
+	return local.Definitions{Services: c.Services, Checks: c.Checks}
 }
 
 // prober makes the checks of this agent.

@@ -45,3 +45,39 @@ type AgentConfig struct {
 	Version           string
 	BuildDate         string
 }
+
+// AgentHost is the machine that an agent runs on (/v1/agent/host).
+type AgentHost struct {
+	Memory *HostMemory
+	CPU    []HostCPU
+	Host   *HostInfo
+	// CollectionTime is when, in nanoseconds since 1970.
+	CollectionTime int64
+	Errors         []string
+}
+
+// HostMemory is the memory of a machine, in bytes.
+type HostMemory struct {
+	Total       uint64  `json:"total"`
+	Available   uint64  `json:"available"`
+	Used        uint64  `json:"used"`
+	UsedPercent float64 `json:"usedPercent"`
+	Free        uint64  `json:"free"`
+}
+
+// HostCPU is a processor of a machine.
+type HostCPU struct {
+	CPU       int32   `json:"cpu"`
+	VendorID  string  `json:"vendorId"`
+	ModelName string  `json:"modelName"`
+	MHz       float64 `json:"mhz"`
+}
+
+// HostInfo names a machine.
+type HostInfo struct {
+	Hostname      string `json:"hostname"`
+	Uptime        uint64 `json:"uptime"` // seconds
+	OS            string `json:"os"`
+	KernelVersion string `json:"kernelVersion"`
+	KernelArch    string `json:"kernelArch"`
+}

@@ -88,6 +88,9 @@ type RegisterRequest struct {
 	Check           *HealthCheck
 	Checks          []HealthCheck
 	SkipNodeUpdate  bool // an existing node keeps its own fields
+	// KeepMeta has an existing node keep its tagged addresses and its metadata,
+	// which the leader does not know that registers a member.
+	KeepMeta bool `codec:"KeepMeta" json:"-"`
 	WriteOptions
 }
 

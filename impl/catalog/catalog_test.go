@@ -441,3 +441,17 @@ func TestReadsLeaveOutWhatWasNotAskedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLeaderLeavesANodeWhatItSaysOfItself(t *testing.T) {
+	s := newStore(t)
+	own := api.RegisterRequest{ID: "a", Node: "n1", Address: "1", NodeMeta: map[string]string{"rack": "7"}, TaggedAddresses: map[string]string{"lan": "1"}}
+	for i, r := range []api.RegisterRequest{own, {ID: "a", Node: "n1", Address: "2", KeepMeta: true}} {
+		if err := register(s, uint64(i+1), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, n, _, err := catalog.Node(s.Read(), nil, "n1")
+	if err != nil || n.Address != "2" || n.Meta["rack"] != "7" || n.TaggedAddresses["lan"] != "1" {
+		t.Errorf("%+v, %v", n, err)
+	}
+}

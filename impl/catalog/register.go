@@ -188,6 +188,9 @@ func ensureNode(tx *store.Txn, index uint64, r api.RegisterRequest) error {
 	}
 	if old != nil {
 		n.ID, n.CreateIndex = cmp.Or(n.ID, old.ID), old.CreateIndex
+		if r.KeepMeta {
+			n.TaggedAddresses, n.Meta = old.TaggedAddresses, old.Meta
+		}
 		if sameNode(*old, n) {
 			return nil
 		}

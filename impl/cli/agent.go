@@ -34,12 +34,11 @@ func (c *call) runAgent(args []string) error {
 	if err != nil {
 		return err
 	}
-	level, _ := config.ParseLevel(settings.LogLevel) // validated
 	out := &gate{to: c.Stdout}
 	defer out.open()
-	log := slog.New(logging.Handler(out, level))
+	log := slog.New(logging.Handler(out, logging.Trace))
 	if settings.LogJSON {
-		log = slog.New(logging.JSON(out, level))
+		log = slog.New(logging.JSON(out, logging.Trace))
 	}
 	for _, w := range settings.Warnings {
 		log.Warn(w)
@@ -96,6 +95,14 @@ func (g *gate) open() {
 // attend runs the agent until a signal, and has it leave first if the signal
 // and the settings ask for that.
 func (c *call) attend(ctx context.Context, a *agent.Agent, s config.Config, signal func() Signal) error {
+	if c.Hangups != nil {
+		hangups := c.Hangups()
+		watching, cancel := context.WithCancel(ctx)
+		var wait sync.WaitGroup
+		wait.Go(func() { c.reloadOn(watching, hangups, a) })
+		defer wait.Wait()
+		defer cancel()
+	}
 	err := a.Wait(ctx)
 	got := signal()
 	if got == Interrupt && !s.Leave.SkipOnInterrupt || got == Terminate && s.Leave.OnTerminate {
@@ -107,4 +114,20 @@ func (c *call) attend(ctx context.Context, a *agent.Agent, s config.Config, sign
 		fmt.Fprintln(c.Stdout, "==> Stopped.")
 	}
 	return err
+}
+
+// reloadOn has the agent load its configuration anew whenever it is asked to. A
+// configuration that makes no sense changes nothing.
+func (c *call) reloadOn(ctx context.Context, hangups <-chan struct{}, a *agent.Agent) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		fmt.Fprintln(c.Stdout, "==> Reloading configuration...")
+		if err := a.Reload(); err != nil {
+			fmt.Fprintf(c.Stderr, "Error! %v\n", err)
+		}
+	}
 }

@@ -1,6 +1,6 @@
 // Package cli is the command line of tribune: Consul's verbs, flags, outputs
 // and exit codes (Consul documentation: Commands). Each verb has its file. All
-// but `agent` and `version` talk to an agent's HTTP API with Consul's official
+// but `agent`, `validate` and `version` talk to an agent's HTTP API with Consul's official
 // client, so CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN and the like are honoured.
 package cli
 
@@ -30,6 +30,9 @@ type Env struct {
 	// function tells whether that signal asks the agent to leave first, given
 	// its settings for SIGINT and SIGTERM.
 	Signals func(ctx context.Context) (stopped context.Context, signal func() Signal)
+	// Hangups returns a channel that receives when the configuration is to be
+	// loaded anew (SIGHUP); nil if nobody can ask for that so.
+	Hangups func() <-chan struct{}
 }
 
 // Signal is a signal that stops an agent.
@@ -81,6 +84,7 @@ func commands() map[string]verb {
 		"info":        infoVerb(),
 		"rtt":         rttVerb(),
 		"version":     versionVerb(),
+		"validate":    validateVerb(),
 		"catalog":     {usage: "<subcommand> [options] [args]", synopsis: "Interact with the catalog", about: "Lists what the catalog holds: datacenters, nodes and services."},
 		"kv":          {usage: "<subcommand> [options] [args]", synopsis: "Interact with the key-value store", about: "Reads, writes, deletes, exports and imports entries of the key-value store."},
 		"kv get":      kvGetVerb(),

@@ -48,6 +48,8 @@ type Config struct {
 	// Warnings are lines for the person who wrote the configuration: what has no
 	// effect, and what is unwise.
 	Warnings []string
+
+	again func() (*Config, error) // loads it anew
 }
 
 // Ports are the numbers of the agent's ports.

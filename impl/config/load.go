@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,7 @@ func Load(fsys host.FS, args []string) (*Config, error) {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	c := Default()
+	c.again = func() (*Config, error) { return Load(fsys, args) }
 	c.Warnings = l.warnings
 	if err := l.apply(c, fsys); err != nil {
 		return nil, err
@@ -101,6 +103,31 @@ func Load(fsys host.FS, args []string) (*Config, error) {
 	}
 	c.advise()
 	return c, nil
+}
+
+// Again loads the configuration anew, from the same arguments and from what the
+// files hold now. A configuration that did not come from Load is itself.
+func (c *Config) Again() (*Config, error) {
+	if c.again == nil {
+		return c, nil
+	}
+	return c.again()
+}
+
+// reloadable are the settings that an agent takes up while it runs, beside
+// definitions.
+var reloadable = []string{"log_level"}
+
+// Fixed lists the keys of the settings that are otherwise in another
+// configuration and that a running agent does not take up.
+func (c *Config) Fixed(other *Config) []string {
+	var keys []string
+	for _, s := range settings() {
+		if !slices.Contains(reloadable, s.key) && !reflect.DeepEqual(s.target(c), s.target(other)) {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
 }
 
 // apply sets what the command line gives, in Consul's order: lists, to which the

@@ -17,7 +17,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,15 +42,6 @@ type KV interface {
 type Status interface {
 	RaftLeader(context.Context, api.QueryOptions) (string, error)
 	RaftPeers(context.Context, api.QueryOptions) ([]string, error)
-}
-
-// Agent is the agent itself and its gossip pool.
-type Agent interface {
-	Self() api.AgentSelf
-	Members() []api.Member
-	Join(ctx context.Context, address string) error
-	ForceLeave(name string, prune bool) error
-	Leave(context.Context) error
 }
 
 // Config is what the handlers stand on.
@@ -90,16 +80,11 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, exact: map[string]endpoint{}}
 	for _, e := range slices.Concat(
 		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
-		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(),
+		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(), agentFace{c.Agent}.endpoints(),
 		[]endpoint{
 			{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 			{"/v1/status/peers", []string{"GET"}, s.statusPeers},
-			{"/v1/agent/self", []string{"GET"}, s.agentSelf},
-			{"/v1/agent/members", []string{"GET"}, s.agentMembers},
-			{"/v1/agent/leave", []string{"PUT"}, s.agentLeave},
 			{"/v1/kv/", []string{"GET", "PUT", "DELETE"}, s.kv},
-			{"/v1/agent/join/", []string{"PUT"}, s.agentJoin},
-			{"/v1/agent/force-leave/", []string{"PUT"}, s.agentForceLeave},
 		},
 	) {
 		if strings.HasSuffix(e.path, "/") {
@@ -247,74 +232,6 @@ func (s *server) statusPeers(_ http.ResponseWriter, r *http.Request) (any, error
 	slices.Sort(peers)
 	return append([]string{}, peers...), err // none are an empty list and not null
 }
-
-func (s *server) agentSelf(http.ResponseWriter, *http.Request) (any, error) {
-	return s.Agent.Self(), nil
-}
-
-// allSegments is what Consul's command line asks for.
-const allSegments = "_all"
-
-func (s *server) agentMembers(_ http.ResponseWriter, r *http.Request) (any, error) {
-	q := r.URL.Query()
-	wan := q.Get("wan") != ""
-	if segment := q.Get("segment"); segment != "" && segment != allSegments {
-		if wan {
-			return nil, fault.New(fault.Invalid, "Cannot provide a segment with wan=true")
-		}
-		return nil, errNoSegments
-	}
-	if wan {
-		return []api.Member{}, nil // this datacenter is federated with no other
-	}
-	return append([]api.Member{}, s.Agent.Members()...), nil
-}
-
-func (s *server) agentJoin(w http.ResponseWriter, r *http.Request) (any, error) {
-	address := strings.TrimPrefix(r.URL.Path, "/v1/agent/join/")
-	if address == "" {
-		return nil, fault.New(fault.Invalid, "Missing address to join")
-	}
-	if r.URL.Query().Get("wan") != "" {
-		return nil, errNoWAN
-	}
-	if err := s.Agent.Join(r.Context(), address); err != nil {
-		return nil, err
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil, nil
-}
-
-func (s *server) agentForceLeave(w http.ResponseWriter, r *http.Request) (any, error) {
-	name := strings.TrimPrefix(r.URL.Path, "/v1/agent/force-leave/")
-	if name == "" {
-		return nil, fault.New(fault.Invalid, "Missing node name")
-	}
-	q := r.URL.Query()
-	prune := q.Has("prune")
-	if q.Has("wan") {
-		return nil, errNoWAN
-	}
-	if err := s.Agent.ForceLeave(name, prune); err != nil {
-		return nil, err
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil, nil
-}
-
-func (s *server) agentLeave(w http.ResponseWriter, r *http.Request) (any, error) {
-	if err := s.Agent.Leave(r.Context()); err != nil {
-		return nil, err
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil, nil
-}
-
-// What this version has no notion of.
-var (
-	errNoWAN      = errors.New("WAN federation is not supported in this version of Tribune")
-	errNoSegments = errors.New("network segments are not supported in this version of Tribune")
-)
 
 // writeMeta tells about a read. An index of zero is never told: a client that
 // waited on it would not wait at all, and ask again and again.

@@ -75,6 +75,12 @@ func (f *fake) Join(_ context.Context, address string) error {
 
 func (f *fake) ForceLeave(string, bool) error { return f.err }
 func (f *fake) Leave(context.Context) error   { return f.err }
+func (f *fake) Reload() error                 { return f.err }
+func (f *fake) Host() api.AgentHost           { return api.AgentHost{} }
+func (f *fake) SetToken(string, string) error { return f.err }
+func (f *fake) Listen(string, bool) (<-chan string, func(), error) {
+	return nil, func() {}, f.err
+}
 
 func do(f *fake, method, target, body string) *http.Response {
 	h := httpapi.New(httpapi.Config{KV: f, Status: f, Agent: f, Logger: slog.New(slog.DiscardHandler), MaxValueSize: 10})

@@ -11,7 +11,7 @@ import (
 // compare finds out where the catalog differs from this agent. What is only in the
 // catalog is to go from there, but for what the leader keeps.
 func (s *syncer) compare(ctx context.Context) error {
-	r := api.CatalogRequest{Node: s.config.Node.Node, QueryOptions: api.QueryOptions{Datacenter: s.config.Node.Datacenter, Token: s.config.Token}}
+	r := api.CatalogRequest{Node: s.config.Node.Node, QueryOptions: api.QueryOptions{Datacenter: s.config.Node.Datacenter, Token: s.config.Token()}}
 	remote, err := s.config.Catalog.NodeServices(ctx, r)
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (s *State) load(d Definitions) error {
 			err = errors.Join(err, s.files.forgetCheck(c.CheckID))
 			continue
 		}
-		invalid := s.validateCheck(c, false)
+		invalid := validateCheck(s.prober, c, false)
 		if invalid == nil {
 			invalid = s.putCheck(c, false)
 		}
@@ -98,7 +98,7 @@ func (s *State) define(d Definitions) error {
 func (s *State) Reload(d Definitions) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if err := s.validate(d); err != nil {
+	if err := Validate(s.prober, d); err != nil {
 		return err
 	}
 	stays := map[string]bool{}
@@ -126,13 +126,13 @@ func (s *State) Reload(d Definitions) error {
 	return errors.Join(append(errs, s.define(d))...)
 }
 
-// validate refuses definitions as a whole, before anything is changed.
-func (s *State) validate(d Definitions) error {
+// Validate returns why definitions cannot be, as a whole.
+func Validate(p Prober, d Definitions) error {
 	for _, n := range d.Services {
 		n.ID = cmp.Or(n.ID, n.Name)
 		err := definition.ValidateService(n)
 		if err == nil {
-			_, err = s.checksOf(n, true)
+			_, err = checksOf(p, n, true)
 		}
 		if err != nil {
 			return fmt.Errorf("service %q: %w", n.ID, err)
@@ -140,7 +140,7 @@ func (s *State) validate(d Definitions) error {
 	}
 	for _, c := range d.Checks {
 		c.CheckID = cmp.Or(c.CheckID, c.Name)
-		if err := s.validateCheck(c, true); err != nil {
+		if err := validateCheck(p, c, true); err != nil {
 			return fmt.Errorf("check %q: %w", c.CheckID, err)
 		}
 	}

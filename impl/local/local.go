@@ -52,8 +52,8 @@ type Prober interface {
 
 // Config is what the state stands on.
 type Config struct {
-	Node    api.Node // this agent's: name, ID, address, datacenter, tagged addresses, metadata
-	Token   string   // for what has none of its own
+	Node    api.Node      // this agent's: name, ID, address, datacenter, tagged addresses, metadata
+	Token   func() string // for what has none of its own
 	FS      host.FS
 	Dir     string // where registrations are kept
 	Catalog Catalog

@@ -36,7 +36,7 @@ func (s *syncer) pushAll(ctx context.Context) error {
 func (s *syncer) registration(token string) api.RegisterRequest {
 	n := s.config.Node
 	if token == "" {
-		token = s.config.Token
+		token = s.config.Token()
 	}
 	return api.RegisterRequest{
 		ID: n.ID, Node: n.Node, Address: n.Address, TaggedAddresses: n.TaggedAddresses, NodeMeta: n.Meta,

@@ -30,7 +30,7 @@ func (s *State) addService(d api.ServiceDefinition, replace, filed bool) error {
 	if err := definition.ValidateService(d); err != nil {
 		return err
 	}
-	checks, err := s.checksOf(d, filed)
+	checks, err := checksOf(s.prober, d, filed)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func instance(d api.ServiceDefinition) api.NodeService {
 }
 
 // checksOf are the checks of a service's definition, completed as Consul does.
-func (s *State) checksOf(d api.ServiceDefinition, filed bool) ([]api.CheckDefinition, error) {
+func checksOf(p Prober, d api.ServiceDefinition, filed bool) ([]api.CheckDefinition, error) {
 	all := slices.Clone(d.Checks)
 	if d.Check != nil {
 		all = slices.Insert(all, 0, *d.Check)
@@ -91,7 +91,7 @@ func (s *State) checksOf(d api.ServiceDefinition, filed bool) ([]api.CheckDefini
 		}
 		c.Name = cmp.Or(c.Name, fmt.Sprintf("Service '%s' check", d.Name))
 		c.ServiceID, c.Token = d.ID, cmp.Or(c.Token, d.Token)
-		if err := s.validateCheck(*c, filed); err != nil {
+		if err := validateCheck(p, *c, filed); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +110,7 @@ func (s *State) addCheck(c api.CheckDefinition, filed bool) error {
 		return fault.New(fault.Invalid, "Missing check name")
 	}
 	c.CheckID = cmp.Or(c.CheckID, c.Name)
-	if err := s.validateCheck(c, filed); err != nil {
+	if err := validateCheck(s.prober, c, filed); err != nil {
 		return err
 	}
 	if c.ServiceID != "" && !s.has(c.ServiceID) {
@@ -249,13 +249,13 @@ func Type(d api.CheckDefinition) string {
 	return ""
 }
 
-func (s *State) validateCheck(c api.CheckDefinition, filed bool) error {
+func validateCheck(p Prober, c api.CheckDefinition, filed bool) error {
 	switch c.Status {
 	case "", api.HealthPassing, api.HealthWarning, api.HealthCritical:
 	default:
 		return fault.New(fault.Invalid, "Bad check status")
 	}
-	if err := s.prober.Validate(c, filed); err != nil {
+	if err := p.Validate(c, filed); err != nil {
 		return fault.New(fault.Invalid, "Invalid check: %w", err)
 	}
 	return nil

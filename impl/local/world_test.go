@@ -174,7 +174,7 @@ func (a *agent) start(d local.Definitions) {
 	a.Helper()
 	a.State = local.New(local.Config{
 		Node: api.Node{ID: "11111111-2222-4333-8444-555555555555", Node: node, Address: "10.0.0.1", Datacenter: "dc1", Meta: map[string]string{"a": "b"}},
-		FS:   a.disk, Dir: "/data", Catalog: a.catalog, Members: func() int { return 3 }, Logger: slog.New(slog.DiscardHandler), OutputDelay: a.delay,
+		FS:   a.disk, Dir: "/data", Catalog: a.catalog, Members: func() int { return 3 }, Token: func() string { return "" }, Logger: slog.New(slog.DiscardHandler), OutputDelay: a.delay,
 	})
 	a.probes = &probes{state: a.State}
 	if err := a.Start(a.probes, d); err != nil {

@@ -57,7 +57,6 @@ func (s *Server) record(ctx context.Context, m api.Member) bool {
 		node = nil
 	}
 	if err == nil && node != nil {
-		r.TaggedAddresses, r.NodeMeta = node.TaggedAddresses, node.Meta // the agent's own affair
 		var same bool
 		if same, err = recorded(s.fsm.Store().Read(), r); same {
 			return true
@@ -75,7 +74,7 @@ func (s *Server) record(ctx context.Context, m api.Member) bool {
 // registration is what the catalog shall say of a member.
 func (s *Server) registration(m api.Member) api.RegisterRequest {
 	r := api.RegisterRequest{
-		ID: m.Tags["id"], Node: m.Name, Address: m.Addr, WriteOptions: api.WriteOptions{Datacenter: s.config.Datacenter},
+		ID: m.Tags["id"], Node: m.Name, Address: m.Addr, KeepMeta: true, WriteOptions: api.WriteOptions{Datacenter: s.config.Datacenter},
 		Check: &api.HealthCheck{CheckID: api.SerfCheckID, Name: api.SerfCheckName, Status: api.HealthPassing, Output: api.SerfAliveOutput},
 	}
 	if m.Status == gossip.StatusFailed {

@@ -1,0 +1,133 @@
+package agent_test
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	capi "github.com/hashicorp/consul/api"
+
+	"tribune/impl/agent"
+	"tribune/impl/config"
+	"tribune/impl/host"
+)
+
+// file writes a file on the machine's disk.
+func (m machine) file(name, text string) {
+	m.Helper()
+	if err := host.MakeDir(m.FS(), "/etc", 0o755); err != nil {
+		m.Fatal(err)
+	}
+	if err := host.ReplaceFile(m.FS(), name, []byte(text)); err != nil {
+		m.Fatal(err)
+	}
+}
+
+// startFrom starts an agent as the command line does, from a file.
+func (m machine) startFrom(name string) *agent.Agent {
+	m.Helper()
+	c, err := config.Load(m.FS(), []string{"-server", "-bootstrap-expect", "1", "-data-dir", "/data", "-config-file", name})
+	if err != nil {
+		m.Fatal(err)
+	}
+	a, err := agent.New(m.Context(), c, m, slog.New(slog.DiscardHandler))
+	if err != nil {
+		m.Fatal(err)
+	}
+	return a
+}
+
+func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 80\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"old\" }")
+		a := m.startFrom("/etc/a.hcl")
+		m.ready(a)
+		c := m.client(a)
+		w.must(c.Agent().UpdateTTL("alive", "fine", "pass"))
+		w.awaitHealth(time.Minute, c, "old", "m1=passing")
+		w.awaitHealth(time.Minute, c, "web", "m1=passing")
+
+		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }")
+		lines, stop := make(chan string, 1000), make(chan struct{})
+		logs, err := c.Agent().Monitor("warn", stop, nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		go func() {
+			for line := range logs {
+				lines <- line
+			}
+		}()
+		w.must(c.Agent().Reload())
+		w.awaitHealth(time.Second, c, "old", "")
+		w.awaitHealth(time.Second, c, "new", "m1=passing")
+		w.awaitHealth(time.Second, c, "web", "m1=passing") // nobody had to touch it again
+		if s, _, err := c.Agent().Service("web", nil); err != nil || s.Port != 81 {
+			w.Errorf("%+v, %v", s, err)
+		}
+		time.Sleep(time.Second)
+		close(stop)
+		if len(lines) != 1 || !strings.Contains(<-lines, "setting=node_meta") {
+			w.Errorf("%d lines", len(lines))
+		}
+
+		m.file("/etc/a.hcl", "service { name = \"web\"\n port = \"eighty\" }")
+		if err := c.Agent().Reload(); err == nil || !strings.Contains(err.Error(), "/etc/a.hcl: line 1: service: ") {
+			w.Error(err)
+		}
+		w.awaitHealth(time.Second, c, "new", "m1=passing")
+		w.close(a)
+	})
+}
+
+func TestTokensThatAreSetOutliveARestart(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		a := m.start()
+		own := m.client(a).Agent()
+		for _, set := range []func(string, *capi.WriteOptions) (*capi.WriteMeta, error){
+			own.UpdateDefaultACLToken, own.UpdateAgentACLToken, own.UpdateAgentRecoveryACLToken, own.UpdateReplicationACLToken, own.UpdateDNSToken,
+		} {
+			if _, err := set("secret", nil); err != nil {
+				w.Error(err)
+			}
+		}
+		if status, answer, _ := m.ask(a, "PUT", "/v1/agent/token/none", `{"Token": "x"}`); status != 404 || answer != `Token "none" is unknown` {
+			w.Errorf("%d %s", status, answer)
+		}
+		w.close(a)
+		b, err := host.ReadFile(m.FS(), "/var/tribune/acl-tokens.json")
+		if err != nil || strings.Count(string(b), "secret") != 5 {
+			w.Errorf("%s, %v", b, err)
+		}
+		w.close(m.start())
+	})
+}
+
+func TestAnAgentDescribesItsMachine(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		w.must(host.MakeDir(m.FS(), "/proc", 0o755))
+		for name, text := range map[string]string{
+			"meminfo": "MemTotal:  1000 kB\nMemFree: 100 kB\nMemAvailable: 250 kB\n", "cpuinfo": "processor\t: 0\nmodel name\t: X\ncpu MHz : 12.5\n\nprocessor : 1\n", "uptime": "71.5 2\n",
+		} {
+			w.must(host.ReplaceFile(m.FS(), "/proc/"+name, []byte(text)))
+		}
+		a := m.start()
+		got, err := m.client(a).Agent().Host()
+		if err != nil {
+			w.Fatal(err)
+		}
+		memory, about := got["Memory"].(map[string]any), got["Host"].(map[string]any)
+		if memory["total"] != 1024000.0 || memory["usedPercent"] != 75.0 || about["hostname"] != "m1" || about["uptime"] != 71.0 {
+			w.Errorf("%v", got)
+		}
+		if s := fmt.Sprint(got["CPU"]); !strings.Contains(s, "mhz:12.5 modelName:X") || len(got["CPU"].([]any)) != 2 {
+			w.Error(s)
+		}
+		w.close(a)
+	})
+}
