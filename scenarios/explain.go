@@ -48,12 +48,7 @@ func (p Plan) Explain() string {
 		}
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads)
-	if s.Workload.Watchers > 0 {
-		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
-	}
-	if s.Workload.Contenders > 0 {
-		fmt.Fprintf(&b, "Another %d want one lock, with sessions that have a TTL of %v and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, lockTTL, s.Workload.LockDelay)
-	}
+	b.WriteString(s.others())
 	fmt.Fprintf(&b, "For %v faults strike:\n", s.Duration)
 	if len(p.Strikes) == 0 {
 		b.WriteString("  none\n")
@@ -67,9 +62,32 @@ func (p Plan) Explain() string {
 	}
 	fmt.Fprintf(&b, "\nThen all is healed, and there must be a leader within %v, a write within %v, and equal state\nmachines within %v.\n",
 		s.Recovery.Leader, s.Recovery.Write, s.Recovery.Converge)
+	if s.Topology.Agents > 0 {
+		fmt.Fprintf(&b, "The catalog must agree with all agents, and they with the truth, within %v.\n", s.Recovery.Services)
+	}
 	fmt.Fprintf(&b, "Expected: linearizable %s, invariants %s, recovery %s.\n", s.Checks.Linearizable, s.Checks.Invariants, s.Checks.Recovery)
 	if s.Workload.Contenders > 0 {
 		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", s.Checks.Exclusive)
+	}
+	return b.String()
+}
+
+// others tells who is there beside servers and clients.
+func (s Scenario) others() string {
+	var b strings.Builder
+	if s.Workload.Watchers > 0 {
+		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
+	}
+	if s.Workload.Contenders > 0 {
+		fmt.Fprintf(&b, "Another %d want one lock, with sessions that have a TTL of %v and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, lockTTL, s.Workload.LockDelay)
+	}
+	if n := s.Topology.Agents; n > 0 {
+		fmt.Fprintf(&b, "%d client agents have services that go down and come up again: one that is checked by HTTP, one by a\nscript. %d registrars register others with them, and deregister them.\n", n, s.Workload.Registrars)
+		if s.Checks.Bounds != "" {
+			fmt.Fprintf(&b, "That a service is down the catalog says within %v, that an agent is dead within %v.\n",
+				checkInterval+checkTimeout+syncTime, suspicionBound(s.Topology.Servers+n))
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }

@@ -112,6 +112,9 @@ func (r *Result) recovery(expected string) {
 	if r.Watchers {
 		parts = append(parts, named{"last values seen by watchers", c.Watches})
 	}
+	if r.Fleet {
+		parts = append(parts, named{"catalog that agrees with all agents", c.Services})
+	}
 	for _, part := range parts {
 		if part.OK {
 			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))

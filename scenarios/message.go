@@ -38,6 +38,7 @@ type Result struct {
 	Violations  []sim.Violation
 	Unread      string // why a key could not be read at the end
 	Watchers    bool   // there were clients that watch keys
+	Fleet       bool   // there were client agents
 	Lock        *Locking
 	History     []linearizability.Op
 	Picture     string // porcupine's, an HTML page; only when the history is not linearizable
@@ -77,7 +78,7 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge, Watches Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches Reached }
 
 // Reached says whether and after how long something was so.
 type Reached struct {

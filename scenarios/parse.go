@@ -59,8 +59,8 @@ func defaults() *Scenario {
 	s.Agent.RaftMultiplier = 1
 	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}}
-	s.Checks = Checks{"holds", "holds", "holds", "holds"}
+	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}}
+	s.Checks = Checks{Linearizable: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Seeds = 2
 	return s
@@ -225,7 +225,15 @@ func (v *validator) check() {
 	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
 	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
 	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
+	if s.Checks.Bounds != "" {
+		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
+	}
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
+	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
+	v.between("$.workload.registrars", "workload.registrars", s.Workload.Registrars, 0, 100)
+	if s.Workload.Registrars > 0 && s.Topology.Agents == 0 {
+		v.fail("$.workload.registrars", "workload.registrars: there is no agent to register with: topology.agents is 0")
+	}
 	v.between("$.workload.contenders", "workload.contenders", s.Workload.Contenders, 0, 100)
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
@@ -317,11 +325,23 @@ func (v *validator) amounts(place string, f Fault) {
 }
 
 func (v *validator) target(place, target string) {
-	words := append([]string{"leader", "random", "majority", "all"}, serverNames(v.scenario.Topology.Servers)...)
+	t := v.scenario.Topology
+	words := append([]string{"leader", "random", "majority", "all"}, serverNames(t.Servers)...)
+	if t.Agents > 0 {
+		words = append(append(words, "agent"), agentNames(t.Agents)...)
+	}
 	if !slices.Contains(words, target) {
 		v.fail(place+".target", "target: there is no server %q; there are %s, and leader, random, majority and all%s",
-			target, strings.Join(serverNames(v.scenario.Topology.Servers), ", "), meant(target, words))
+			target, strings.Join(serverNames(t.Servers), ", "), meant(target, words))
 	}
+}
+
+func agentNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("a%d", i+1)
+	}
+	return names
 }
 
 func serverNames(n int) []string {

@@ -87,7 +87,12 @@ func identities(faults []Fault) []string {
 	return ids
 }
 
-func (p Plan) names() []string { return serverNames(p.Scenario.Topology.Servers) }
+// names are those of the servers, agents those of the client agents.
+func (p Plan) names() []string  { return serverNames(p.Scenario.Topology.Servers) }
+func (p Plan) agents() []string { return agentNames(p.Scenario.Topology.Agents) }
+
+// members are all who gossip.
+func (p Plan) members() []string { return append(p.names(), p.agents()...) }
 
 func (p Plan) strikes(id string, f Fault) []Strike {
 	r := stream(p.Seed, "planner "+id)
@@ -114,7 +119,13 @@ func (p Plan) hits(f Fault, r *rand.Rand) []string {
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	switch {
 	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
-		return shuffled
+		members := append(shuffled, p.agents()...)
+		if len(members) > len(names) {
+			r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		}
+		return members
+	case f.Target == "agent":
+		return []string{p.agents()[r.IntN(len(p.agents()))]}
 	case f.Kind == "expel":
 		return []string{"holder"}
 	case f.Target == "" || f.Target == "all":

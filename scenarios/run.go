@@ -33,6 +33,7 @@ type run struct {
 	expel    chan string // sessions that the operator is to destroy
 
 	followers []*follower
+	fleet     *fleet
 
 	agents  map[string]*agent.Agent // that run and have started
 	paused  map[string]bool
@@ -107,7 +108,8 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	contenders, followers := r.startContenders(), r.startFollowers()
+	contenders, followers, registrars := r.startContenders(), r.startFollowers(), r.startFleet()
+	r.every(stop, second/5, r.fleet.bounds)
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
 			time.Sleep(s.Begin)
@@ -115,8 +117,9 @@ func (r *run) main() {
 		})
 	}
 	time.Sleep(r.plan.Scenario.Duration.Duration)
-	r.recover(probe, reader, contenders, followers)
-	r.result.Watchers = len(followers) > 0
+	r.fleet.calm = true
+	r.recover(probe, reader, contenders, followers, registrars)
+	r.result.Watchers, r.result.Fleet = len(followers) > 0, len(r.fleet.sites) > 0
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late}
 	}
@@ -187,12 +190,19 @@ func (r *run) setLatency(n *sim.Node) {
 // setRate gives a server's clock the rate that the plan says.
 func (r *run) setRate(n *sim.Node) {
 	i := slices.IndexFunc(r.plan.Servers, func(s ServerPlan) bool { return s.Name == n.Name() })
+	if i < 0 {
+		n.SetRate(1, 1)
+		return
+	}
 	if rate := r.plan.Servers[i].Rate; rate != 1 || r.nemesis.next > 0 {
 		n.SetRate(int64(rate*1000), 1000)
 	}
 }
 
 func (r *run) settings(name string) *config.Config {
+	if r.fleet != nil && r.fleet.sites[name] != nil {
+		return r.fleet.settings(name)
+	}
 	s := r.plan.Scenario
 	c := config.Default()
 	c.Server, c.NodeName, c.DataDir = true, name, "/data"
@@ -228,6 +238,7 @@ func (r *run) start(name string) {
 		return
 	}
 	r.forget(name)
+	r.fleet.watchAgent(name, true)
 	node.Start(r.program(name))
 	life := node.Starts()
 	go func() {
@@ -252,6 +263,7 @@ func (r *run) forget(name string) {
 	if !r.world.Node(name).Running() {
 		delete(r.agents, name)
 		r.paused[name] = false
+		r.fleet.watchAgent(name, false)
 	}
 }
 
@@ -270,7 +282,7 @@ func (r *run) leader() string {
 
 // recover is the second phase: all is healed, and the cluster must do its work
 // within the times that the scenario states.
-func (r *run) recover(probe, reader *sim.Node, contenders, followers []*sim.Node) {
+func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars []*sim.Node) {
 	limits := r.plan.Scenario.Recovery
 	r.nemesis.heal()
 	healed := r.world.Now()
@@ -292,7 +304,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers []*sim.Node
 			return r.resource.acquiredSince(healed), "nobody gets it"
 		})
 	}
-	for _, n := range slices.Concat(r.clients, contenders) {
+	for _, n := range slices.Concat(r.clients, contenders, registrars) {
 		r.stopClient(n)
 	}
 	r.stopClient(probe)
@@ -301,6 +313,9 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers []*sim.Node
 	r.result.Recovery.Converge = r.until(limits.Converge.Duration, r.watcher.equal)
 	if err := <-read; err != nil {
 		r.result.Unread = err.Error()
+	}
+	if len(r.fleet.sites) > 0 {
+		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)

@@ -27,6 +27,7 @@ type Scenario struct {
 // Topology says who is there.
 type Topology struct {
 	Servers int `yaml:"servers"`
+	Agents  int `yaml:"agents"` // client agents, each with services
 	Clients int `yaml:"clients"`
 }
 
@@ -87,6 +88,7 @@ type Workload struct {
 	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
 
 	Watchers   int      `yaml:"watchers"`   // further clients, which watch a key each
+	Registrars int      `yaml:"registrars"` // further clients, which register services with agents
 	Contenders int      `yaml:"contenders"` // further clients, which want one lock
 	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
 }
@@ -98,7 +100,7 @@ type Fault struct {
 	For    Duration `yaml:"for"`    // how long it lasts
 	Every  Duration `yaml:"every"`  // it strikes again and again; 0: once
 	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
-	Target string   `yaml:"target"` // a server, "leader", "random", "majority" or "all"; "holder": who has the lock
+	Target string   `yaml:"target"` // a server, "leader", "random", "majority" or "all"; a client agent or "agent"; "holder": who has the lock
 	Shape  string   `yaml:"shape"`  // of a partition
 
 	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
@@ -112,12 +114,14 @@ type Fault struct {
 }
 
 // Recovery are the virtual times within which a healed cluster must have a
-// leader, do a write, have equal state machines, and hand out the lock.
+// leader, do a write, have equal state machines, hand out the lock, and know all
+// services as they are.
 type Recovery struct {
 	Leader   Duration `yaml:"leader"`
 	Write    Duration `yaml:"write"`
 	Converge Duration `yaml:"converge"`
-	Lock     Duration `yaml:"lock"` // that some contender gets
+	Lock     Duration `yaml:"lock"`     // that some contender gets
+	Services Duration `yaml:"services"` // the catalog agrees with all agents
 }
 
 // Checks say what is expected: "holds" or "violated".
@@ -126,6 +130,9 @@ type Checks struct {
 	Invariants   string `yaml:"invariants"`
 	Recovery     string `yaml:"recovery"`
 	Exclusive    string `yaml:"exclusive"` // of the lock, without a look at fencing tokens
+	// Bounds asks that dead services and dead nodes are found out in time, while
+	// faults strike as well; "" does not ask. It is judged as an invariant.
+	Bounds string `yaml:"bounds"`
 }
 
 // Duration is a time as Go writes it: 300ms, 10s, 5m.

@@ -91,7 +91,7 @@ func (n *nemesis) begin(s Strike, hits []string) (end func()) {
 		return n.network(s, hits)
 	case "reset":
 		for _, h := range hits {
-			for _, other := range n.run.plan.names() {
+			for _, other := range n.run.plan.members() {
 				n.run.world.Net().ResetConns(h, other)
 			}
 		}
@@ -134,7 +134,7 @@ func all(nodes []*sim.Node, begin func(*sim.Node) func()) func() {
 func (s Strike) name() string { return fmt.Sprintf("%s/%d", s.ID, s.Turn) }
 
 func (n *nemesis) network(s Strike, hits []string) func() {
-	names := n.run.plan.names()
+	names := n.run.plan.members()
 	toOthers := simnet.Between(hits, names)
 	if s.Target == "" || s.Target == "all" {
 		toOthers = nil
