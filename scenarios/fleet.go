@@ -328,6 +328,22 @@ func (f *fleet) settled() (bool, string) {
 	return true, ""
 }
 
+// restTime is longer than the interval at which agents look the catalog through.
+const restTime = 70 * time.Second
+
+// rest sees that a catalog that agrees with all agents stays as it is.
+func (f *fleet) rest() {
+	if !f.run.result.Recovery.Services.OK {
+		return
+	}
+	for end := f.run.world.Now() + restTime; f.run.world.Now() < end; time.Sleep(second / 4) {
+		if ok, why := f.settled(); !ok {
+			f.run.world.Violate("anti-entropy comes to rest", "%s", why)
+			return
+		}
+	}
+}
+
 // differs returns what an agent, the catalog and the truth do not agree on.
 func (s *site) differs(a, leader *agent.Agent) string {
 	if !a.Local().InSync() {

@@ -316,6 +316,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars
 	}
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
+		r.fleet.rest()
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)

@@ -6,7 +6,7 @@
 // must pass.
 //
 // Each mutant is a bug that somebody has really written. They lie in the order
-// in which a reader meets the code: face, law, log, election.
+// in which a reader meets the code: face, law, agents, log, election.
 package mutants
 
 import "tribune/sim/overlay"
@@ -33,6 +33,11 @@ func All() []Mutant {
 		lateWatch(),
 		ignoredLockDelay(),
 		survivingLock(),
+		silentCheck(),
+		greedyAntiEntropy(),
+		orphanedService(),
+		lostRegistration(),
+		immortalNode(),
 		lostFsync(),
 		uncheckedLog(),
 		earlyAck(),
