@@ -20,6 +20,7 @@ var neighbours = map[string]string{
 	"impl/server":        "impl/api impl/catalog impl/consensus impl/fault impl/fsm impl/gossip impl/host impl/kv impl/rpc impl/session impl/store",
 	"impl/config":        "impl/host impl/logging",
 	"impl/httpapi":       "impl/api impl/fault",
+	"impl/dns":           "impl/api impl/fault impl/host",
 	"impl/agent":         "impl/api impl/config impl/consensus impl/gossip impl/host impl/httpapi impl/logging impl/server",
 	"impl/cli":           "impl/agent impl/config impl/host impl/logging",
 
@@ -52,6 +53,7 @@ var testNeighbours = map[string]string{
 	"impl/agent":     "impl/host/hosttest",
 	"impl/cli":       "impl/host/hosttest",
 	"impl/config":    "impl/host/hosttest",
+	"impl/dns":       "impl/host/hosttest",
 	"sim":            "sim/launch",
 	"sim/mutants":    "sim/launch",
 	"sim/simdisk":    "impl/consensus",
