@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"tribune/impl/fault"
 )
 
 // face answers the queries of one transport.
@@ -26,8 +28,8 @@ type request struct {
 	client netip.Addr
 	tcp    bool
 
-	depth int  // how many host names that are addresses led here
-	alone bool // no recursor answered
+	way   []string // names of ours that led here, since each has a host name for an address
+	alone bool     // no recursor answered
 }
 
 // accept says what to do with a message before it is read: answers are ignored,
@@ -47,6 +49,10 @@ func accept(h dns.Header) dns.MsgAcceptAction {
 
 // ServeDNS implements dns.Handler.
 func (f face) ServeDNS(w dns.ResponseWriter, msg *dns.Msg) {
+	if len(msg.Question) == 0 { // the header announced one, and nothing came
+		f.write(w, new(dns.Msg).SetRcode(msg, dns.RcodeFormatError))
+		return
+	}
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(f.ctx, lookupLimit)
 	defer cancel()
@@ -54,24 +60,22 @@ func (f face) ServeDNS(w dns.ResponseWriter, msg *dns.Msg) {
 		Server: f.Server, rules: f.rules.Load(), ctx: ctx, msg: msg, q: msg.Question[0],
 		name: dns.CanonicalName(msg.Question[0].Name), client: addrPort(w.RemoteAddr()).Addr(), tcp: f.tcp,
 	}
-	for _, d := range f.domains {
-		if r.domain == "" && dns.IsSubDomain(d, r.name) {
-			r.domain = d
-		}
-	}
+	r.domain = f.domainOf(r.name)
 	m := r.respond()
-	if err := w.WriteMsg(m); err != nil {
-		// A record that cannot be packed came from the catalog or a recursor.
-		f.config.Logger.Warn("DNS answer not sent", "name", r.q.Name, "type", dns.TypeToString[r.q.Qtype], "client", r.client, "error", err)
-		return
-	}
+	f.write(w, m)
 	f.config.Logger.Debug("DNS query answered", "name", r.q.Name, "type", dns.TypeToString[r.q.Qtype], "client", r.client,
 		"rcode", dns.RcodeToString[m.Rcode], "answers", len(m.Answer), "truncated", m.Truncated, "took", time.Since(begun))
 }
 
+func (f face) write(w dns.ResponseWriter, m *dns.Msg) {
+	if err := w.WriteMsg(m); err != nil {
+		f.config.Logger.Warn("DNS answer not sent", "client", w.RemoteAddr().String(), "question", m.Question, "error", err)
+	}
+}
+
 // respond makes the message that answers the query.
 func (r *request) respond() *dns.Msg {
-	if rcode := r.fault(); rcode != dns.RcodeSuccess {
+	if rcode := r.flaw(); rcode != dns.RcodeSuccess {
 		return r.fit(reply{rcode: rcode})
 	}
 	if r.domain != "" {
@@ -85,8 +89,20 @@ func (r *request) respond() *dns.Msg {
 	return r.recurse()
 }
 
-// fault is the rcode for a query that is not to be answered, if it is not.
-func (r *request) fault() int {
+// domainOf is the innermost domain of ours in which a name in lower case lies, empty
+// if it lies in none.
+func (s *Server) domainOf(name string) string {
+	var found string
+	for _, d := range s.domains {
+		if dns.IsSubDomain(d, name) && len(d) > len(found) {
+			found = d
+		}
+	}
+	return found
+}
+
+// flaw is the rcode for a query that is not to be answered, if it is not.
+func (r *request) flaw() int {
 	opts := 0
 	for _, rr := range r.msg.Extra {
 		if rr.Header().Rrtype == dns.TypeOPT {
@@ -129,12 +145,24 @@ func (r *request) find() reply {
 		found = reply{rcode: dns.RcodeNameError}
 	}
 	if err != nil {
-		r.config.Logger.Warn("DNS lookup failed", "name", r.q.Name, "type", dns.TypeToString[r.q.Qtype], "error", err)
-		return reply{rcode: dns.RcodeServerFailure}
+		found = r.failed(err)
 	}
-	found.authoritative = true
-	if len(found.entries) == 0 {
+	found.subnet = q.kind == prepared
+	found.authoritative = found.rcode == dns.RcodeSuccess || found.rcode == dns.RcodeNameError
+	if found.authoritative && len(found.entries) == 0 {
 		found.authority = append(found.authority, r.soa()) // how long this may be remembered (RFC 2308)
 	}
 	return found
+}
+
+// failed answers that a lookup failed, by the kind of its error.
+func (r *request) failed(err error) reply {
+	switch fault.Of(err) {
+	case fault.NotFound:
+		return reply{rcode: dns.RcodeNameError}
+	case fault.Denied:
+		return reply{rcode: dns.RcodeRefused}
+	}
+	r.config.Logger.Warn("DNS lookup failed", "name", r.q.Name, "type", dns.TypeToString[r.q.Qtype], "error", err)
+	return reply{rcode: dns.RcodeServerFailure}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/miekg/dns"
 
 	"tribune/impl/api"
-	"tribune/impl/fault"
 )
 
 // read reads from the catalog, from any server if that is allowed, but from the
@@ -110,19 +109,17 @@ func (r *request) address(spelled string) reply {
 // prepared answers with what a prepared query finds, in its order.
 func (r *request) prepared(name string) (reply, error) {
 	if r.config.Execute == nil {
-		return reply{rcode: dns.RcodeNameError, subnet: true}, nil
+		return reply{rcode: dns.RcodeNameError}, nil
 	}
 	found, ttl, err := r.config.Execute(r.ctx, name, r.source(), api.QueryOptions{AllowStale: r.AllowStale, MaxStaleDuration: r.MaxStale})
-	switch {
-	case fault.Of(err) == fault.NotFound, err == nil && len(found) == 0:
-		return reply{rcode: dns.RcodeNameError, subnet: true}, nil
-	case err != nil:
+	if err != nil {
 		return reply{}, fmt.Errorf("prepared query %s: %w", name, err)
+	}
+	if len(found) == 0 {
+		return reply{rcode: dns.RcodeNameError}, nil
 	}
 	if ttl < 0 {
 		ttl = r.serviceTTL(found[0].Service.Service)
 	}
-	a := r.answer(found, ttl)
-	a.subnet = true
-	return a, nil
+	return r.answer(found, ttl), nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxDepth is how many names of ours may lead from one to the next.
-const maxDepth = 3
+// maxWay is how many names of ours may lead from one to the next.
+const maxWay = 3
 
 // recurse answers with what a recursor answers.
 func (r *request) recurse() *dns.Msg {
@@ -64,16 +64,14 @@ func (r *request) resolve(name string, ttl time.Duration) []dns.RR {
 // hop asks for records of one type.
 func (r *request) hop(name string, qtype uint16) []dns.RR {
 	canonical := dns.CanonicalName(name)
-	for _, domain := range r.domains {
-		if !dns.IsSubDomain(domain, canonical) {
-			continue
-		}
-		if r.depth == maxDepth {
+	if domain := r.domainOf(canonical); domain != "" {
+		way := append(slices.Clone(r.way), r.name)
+		if len(way) > maxWay || slices.Contains(way, canonical) {
 			return nil
 		}
 		next := *r
 		next.q = dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
-		next.name, next.domain, next.depth = canonical, domain, r.depth+1
+		next.name, next.domain, next.way = canonical, domain, way
 		var found []dns.RR
 		for _, e := range next.find().entries {
 			found = append(found, e.answer...)

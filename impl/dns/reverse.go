@@ -40,11 +40,10 @@ func (r *request) reverse(a netip.Addr) reply {
 	if err == nil && name == "" {
 		name, err = r.serviceAt(a)
 	}
-	switch {
-	case err != nil:
-		r.config.Logger.Warn("DNS lookup failed", "name", r.q.Name, "type", dns.TypeToString[r.q.Qtype], "error", err)
-		return reply{rcode: dns.RcodeServerFailure}
-	case name == "":
+	if err != nil {
+		return r.failed(err)
+	}
+	if name == "" {
 		return reply{rcode: dns.RcodeNameError}
 	}
 	ptr := &dns.PTR{Hdr: header(r.q.Name, dns.TypePTR, 0), Ptr: name}

@@ -213,11 +213,18 @@ type stream struct {
 	release func() bool
 }
 
+// Write closes the stream if it fails: the library would go on with the next
+// query, and part of an answer may be on its way.
 func (s *stream) Write(b []byte) (int, error) {
-	if err := s.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
-		return 0, err
+	err := s.SetWriteDeadline(time.Now().Add(writeLimit))
+	n := 0
+	if err == nil {
+		n, err = s.Conn.Write(b)
 	}
-	return s.Conn.Write(b)
+	if err != nil {
+		err = errors.Join(err, closed(s.Conn.Close()))
+	}
+	return n, err
 }
 
 func (s *stream) Close() error {
