@@ -8,6 +8,7 @@
 //   - reload.go changes what can be changed while the agent runs.
 //   - local.go connects what is registered here with its checks and the catalog.
 //   - coordinate.go tells the servers where the agent is.
+//   - dns.go opens the DNS face.
 //   - http.go is the agent as the HTTP API sees it.
 package agent
 
@@ -26,6 +27,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/config"
+	"tribune/impl/dns"
 	"tribune/impl/host"
 	"tribune/impl/local"
 	"tribune/impl/logging"
@@ -44,11 +46,10 @@ type Agent struct {
 	lock   io.Closer
 	tokens *tokens
 	brain  brain
-	server *server.Server // the brain, in a server
 	local  *local.State
-	node   api.Node // as the catalog shall have it
-	http   *http.Server
-	listen net.Listener
+	dns    *dns.Server // nil: none
+	node   api.Node    // as the catalog shall have it
+	web    web
 	wait   sync.WaitGroup
 
 	leave  ending     // out of the cluster, when somebody asks for it
@@ -60,6 +61,28 @@ type Agent struct {
 
 	reloading sync.Mutex
 	loaded    *config.Config // last
+}
+
+// web is the HTTP API's server and where it listens.
+type web struct {
+	server *http.Server
+	listen net.Listener
+}
+
+// close has requests that wait for a change answered, and gives others some time.
+func (w web) close() error {
+	if w.server == nil {
+		if w.listen == nil {
+			return nil
+		}
+		return w.listen.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := w.server.Shutdown(ctx); err != nil {
+		return w.server.Close()
+	}
+	return nil
 }
 
 // ending is something that is done once.
@@ -121,7 +144,7 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 		return err
 	}
 	httpAddress := net.JoinHostPort(c.ClientAddr, strconv.Itoa(c.Ports.HTTP))
-	if a.listen, err = h.Network().Listen(ctx, "tcp", httpAddress); err != nil {
+	if a.web.listen, err = h.Network().Listen(ctx, "tcp", httpAddress); err != nil {
 		return fmt.Errorf("the HTTP API %s: %w", httpAddress, err)
 	}
 	address, err := a.advertise(h)
@@ -137,6 +160,9 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 		}
 	}
 	if err := a.register(h, address); err != nil {
+		return err
+	}
+	if err := a.resolve(ctx); err != nil {
 		return err
 	}
 	a.serve()
@@ -201,15 +227,9 @@ func (a *Agent) Close() error { return a.close.do(a.shutdown) }
 
 func (a *Agent) shutdown() error {
 	a.stop()
-	var errs []error
-	if a.http != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-		if err := a.http.Shutdown(ctx); err != nil {
-			errs = append(errs, a.http.Close())
-		}
-		cancel()
-	} else if a.listen != nil {
-		errs = append(errs, a.listen.Close())
+	errs := []error{a.web.close()}
+	if a.dns != nil {
+		errs = append(errs, a.dns.Close())
 	}
 	if a.local != nil {
 		a.local.Close()
@@ -225,7 +245,10 @@ func (a *Agent) shutdown() error {
 }
 
 // Server is the agent's server part, nil in a client agent.
-func (a *Agent) Server() *server.Server { return a.server }
+func (a *Agent) Server() *server.Server {
+	s, _ := a.brain.(*server.Server)
+	return s
+}
 
 // Local is what this agent itself has registered.
 func (a *Agent) Local() *local.State { return a.local }
@@ -237,7 +260,7 @@ func (a *Agent) Members() []api.Member { return a.brain.Members() }
 func (a *Agent) Advertise() string { return a.brain.Advertise() }
 
 // HTTPAddr is the address of the HTTP API.
-func (a *Agent) HTTPAddr() string { return a.listen.Addr().String() }
+func (a *Agent) HTTPAddr() string { return a.web.listen.Addr().String() }
 
 // Config is the configuration in effect.
 func (a *Agent) Config() config.Config { return *a.config }

@@ -35,10 +35,11 @@ type brain interface {
 }
 
 // think starts the brain that the configuration asks for.
-func (a *Agent) think(ctx context.Context, h host.Host, address netip.Addr) (err error) {
+func (a *Agent) think(ctx context.Context, h host.Host, address netip.Addr) error {
 	if a.config.Server {
-		if a.server, err = server.New(ctx, a.serverConfig(h, address)); err == nil {
-			a.brain = a.server
+		s, err := server.New(ctx, a.serverConfig(h, address))
+		if err == nil {
+			a.brain = s
 		}
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 
 // serve starts answering HTTP requests.
 func (a *Agent) serve() {
-	a.http = &http.Server{
+	a.web.server = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
 			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local,
 			Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
@@ -29,7 +29,7 @@ func (a *Agent) serve() {
 		BaseContext:       func(net.Listener) context.Context { return a.ctx },
 	}
 	a.wait.Go(func() {
-		if err := a.http.Serve(a.listen); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.web.server.Serve(a.web.listen); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("the HTTP API stopped: %w", err)
 		}
 	})

@@ -35,6 +35,11 @@ func (a *Agent) Reload() error {
 	if err := a.local.Reload(definitions(c)); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
+	if a.dns != nil {
+		if err := a.dns.Apply(c.DNS); err != nil {
+			return fmt.Errorf("reloading the configuration: %w", err)
+		}
+	}
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	a.hub.SetLevel(level)
 	for _, w := range c.Warnings {

@@ -58,7 +58,7 @@ func (c *call) runAgent(args []string) error {
 	fmt.Fprintf(c.Stdout, "             Node name: '%s'\n", s.NodeName)
 	fmt.Fprintf(c.Stdout, "            Datacenter: '%s'\n", s.Datacenter)
 	fmt.Fprintf(c.Stdout, "                Server: %t (Bootstrap: %t)\n", s.Server, s.Bootstrap || s.BootstrapExpect == 1)
-	fmt.Fprintf(c.Stdout, "           Client Addr: %s (HTTP: %d)\n", s.ClientAddr, s.Ports.HTTP)
+	fmt.Fprintf(c.Stdout, "           Client Addr: %s (HTTP: %d, DNS: %d)\n", s.ClientAddr, s.Ports.HTTP, s.Ports.DNS)
 	fmt.Fprintf(c.Stdout, "          Cluster Addr: %s (Server: %d, LAN: %d)\n\n", a.Advertise(), s.Ports.Server, s.Ports.SerfLAN)
 	fmt.Fprintln(c.Stdout, "==> Log data will now stream in as it occurs:")
 	out.open()

@@ -77,7 +77,7 @@ func TestAnAgentRunsUntilASignalAndLeavesIfItIsToldTo(t *testing.T) {
 			}
 			for _, want := range []string{
 				"==> Starting Tribune agent...\n", "Node ID: '" + strings.TrimSpace(string(id)) + "'\n", "Node name: 's1'\n", "Datacenter: 'dc1'\n",
-				"Server: true (Bootstrap: true)\n", "log_file has no effect", "Client Addr: 127.0.0.1 (HTTP: 8500)\n", "Cluster Addr: 10.0.0.1 (Server: 8300, LAN: 8301)\n",
+				"Server: true (Bootstrap: true)\n", "log_file has no effect", "Client Addr: 127.0.0.1 (HTTP: 8500, DNS: 8600)\n", "Cluster Addr: 10.0.0.1 (Server: 8300, LAN: 8301)\n",
 			} {
 				if !strings.Contains(out, want) {
 					t.Errorf("%s\nwithout %s", out, want)

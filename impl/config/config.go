@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/dns"
 )
 
 // Config is an agent's configuration.
@@ -43,6 +44,10 @@ type Config struct {
 	Checks   []api.CheckDefinition
 	Probing  Probing
 
+	Domain    string
+	AltDomain string
+	DNS       dns.Settings
+
 	KVMaxValueSize int
 
 	// Warnings are lines for the person who wrote the configuration: what has no
@@ -54,7 +59,7 @@ type Config struct {
 
 // Ports are the numbers of the agent's ports.
 type Ports struct {
-	HTTP, Server, SerfLAN int
+	HTTP, DNS, Server, SerfLAN int // -1: none, of HTTP and DNS
 }
 
 // Join says whom the agent contacts when it starts.
@@ -93,12 +98,12 @@ type setting struct {
 	key    string // in files, dotted
 	flag   string // empty: only in files
 	doc    string
-	target func(*Config) any // *string, *bool, *int, *time.Duration, *[]string or *map[string]string
+	target func(*Config) any // *string, *bool, *int, *uint32, *time.Duration, *[]string, *map[string]string or *map[string]time.Duration
 }
 
 // settings is the table.
 func settings() []setting {
-	return []setting{
+	return append(dnsSettings(), []setting{
 		{"node_name", "node", "name of this agent, unique in the datacenter; default: the host's name", func(c *Config) any { return &c.NodeName }},
 		{"node_id", "node-id", "UUID of this agent; default: made once and kept in the data directory", func(c *Config) any { return &c.NodeID }},
 		{"datacenter", "datacenter", "datacenter of this agent", func(c *Config) any { return &c.Datacenter }},
@@ -113,6 +118,7 @@ func settings() []setting {
 		{"advertise_addr", "advertise", "address that others reach this agent at; default: the bind address, or the first private one", func(c *Config) any { return &c.AdvertiseAddr }},
 		{"client_addr", "client", "address for the HTTP API", func(c *Config) any { return &c.ClientAddr }},
 		{"ports.http", "http-port", "port of the HTTP API", func(c *Config) any { return &c.Ports.HTTP }},
+		{"ports.dns", "dns-port", "port of DNS, UDP and TCP; -1: none", func(c *Config) any { return &c.Ports.DNS }},
 		{"ports.server", "server-port", "port for raft and requests between servers", func(c *Config) any { return &c.Ports.Server }},
 		{"ports.serf_lan", "serf-lan-port", "port for gossip", func(c *Config) any { return &c.Ports.SerfLAN }},
 		{"start_join", "join", "agent to join at the start, which must answer; may be given many times", func(c *Config) any { return &c.Join.Start }},
@@ -132,6 +138,32 @@ func settings() []setting {
 		{"check_output_max_size", "check_output_max_size", "most bytes that are kept of what a check prints", func(c *Config) any { return &c.Probing.OutputMaxSize }},
 		{"discard_check_output", "", "keep nothing of what checks print", func(c *Config) any { return &c.Probing.DiscardOutput }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},
+	}...)
+}
+
+// dnsSettings is the part of the table about DNS.
+func dnsSettings() []setting {
+	return []setting{
+		{"domain", "domain", "domain that DNS answers for", func(c *Config) any { return &c.Domain }},
+		{"alt_domain", "alt-domain", "a second domain that DNS answers for", func(c *Config) any { return &c.AltDomain }},
+		{"recursors", "recursor", "DNS server for names of other domains, IP or IP:PORT; may be given many times", func(c *Config) any { return &c.DNS.Recursors }},
+		{"dns_config.recursor_timeout", "", "how long a recursor may take", func(c *Config) any { return &c.DNS.RecursorTimeout }},
+		{"dns_config.recursor_strategy", "", "in which order recursors are asked: sequential or random", func(c *Config) any { return (*string)(&c.DNS.RecursorStrategy) }},
+		{"dns_config.allow_stale", "", "any server may answer, not only the leader", func(c *Config) any { return &c.DNS.AllowStale }},
+		{"dns_config.max_stale", "", "an answer that is staler is asked of the leader", func(c *Config) any { return &c.DNS.MaxStale }},
+		{"dns_config.node_ttl", "", "TTL of answers about nodes", func(c *Config) any { return &c.DNS.NodeTTL }},
+		{"dns_config.service_ttl", "", "TTL of answers about services, by name; PREFIX* stands for all that begin so", func(c *Config) any { return &c.DNS.ServiceTTL }},
+		{"dns_config.only_passing", "", "leave out instances with a warning, too", func(c *Config) any { return &c.DNS.OnlyPassing }},
+		{"dns_config.enable_truncate", "", "say in an answer over UDP that something was left out", func(c *Config) any { return &c.DNS.EnableTruncate }},
+		{"dns_config.udp_answer_limit", "", "most records for a client that takes 512 bytes; 0: no limit", func(c *Config) any { return &c.DNS.UDPAnswerLimit }},
+		{"dns_config.a_record_limit", "", "most addresses in an answer; 0: no limit", func(c *Config) any { return &c.DNS.ARecordLimit }},
+		{"dns_config.disable_compression", "", "write names in full", func(c *Config) any { return &c.DNS.DisableCompression }},
+		{"dns_config.enable_additional_node_meta_txt", "", "add the metadata of nodes to other answers", func(c *Config) any { return &c.DNS.NodeMetaTXT }},
+		{"dns_config.several_tags", "", "A.B.NAME.service asks for both tags, A and B, and not for the tag A.B (not in Consul)", func(c *Config) any { return &c.DNS.SeveralTags }},
+		{"dns_config.soa.refresh", "", "of the SOA record, in seconds", func(c *Config) any { return &c.DNS.SOA.Refresh }},
+		{"dns_config.soa.retry", "", "of the SOA record, in seconds", func(c *Config) any { return &c.DNS.SOA.Retry }},
+		{"dns_config.soa.expire", "", "of the SOA record, in seconds", func(c *Config) any { return &c.DNS.SOA.Expire }},
+		{"dns_config.soa.min_ttl", "", "how long it may be kept that there is nothing, in seconds", func(c *Config) any { return &c.DNS.SOA.MinTTL }},
 	}
 }
 
@@ -139,9 +171,11 @@ func settings() []setting {
 func Default() *Config {
 	return &Config{
 		Datacenter: "dc1", LogLevel: "info", BindAddr: "0.0.0.0", ClientAddr: "127.0.0.1",
-		Ports:          Ports{HTTP: 8500, Server: 8300, SerfLAN: 8301},
+		Ports:          Ports{HTTP: 8500, DNS: 8600, Server: 8300, SerfLAN: 8301},
 		Join:           Join{Interval: 30 * time.Second},
 		Leave:          Leave{SkipOnInterrupt: true},
+		Domain:         "consul.",
+		DNS:            dns.DefaultSettings(),
 		Probing:        Probing{OutputInterval: 5 * time.Minute, OutputMaxSize: 4096},
 		Raft:           Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240},
 		KVMaxValueSize: 512 << 10,

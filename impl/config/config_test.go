@@ -61,6 +61,40 @@ func TestDefinitionsOfAllFilesAddUp(t *testing.T) {
 	}
 }
 
+func TestTheSettingsOfDNSAreConsuls(t *testing.T) {
+	hcl := file(t, "a.hcl", `ports { dns = 53 }
+domain = "example."
+recursors = ["10.0.0.1", "10.0.0.2:54"]
+dns_config {
+  allow_stale = false
+  node_ttl = "5s"
+  service_ttl { "*" = "1s", "web*" = "10s" }
+  recursor_strategy = "random"
+  soa { min_ttl = 60 }
+}`)
+	c, err := load(t, "-data-dir", "/d", "-config-file", hcl, "-recursor", "10.0.0.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := c.DNS
+	if c.Ports.DNS != 53 || c.Domain != "example." || strings.Join(d.Recursors, " ") != "10.0.0.3 10.0.0.1 10.0.0.2:54" || d.AllowStale || d.NodeTTL != 5*time.Second ||
+		d.ServiceTTL["*"] != time.Second || d.ServiceTTL["web*"] != 10*time.Second || d.RecursorStrategy != "random" || d.SOA.MinTTL != 60 || d.SOA.Retry != 600 {
+		t.Errorf("%+v", c)
+	}
+	for text, want := range map[string]string{
+		`dns_config { service_ttl { web = "soon" } }`:    `line 1: dns_config.service_ttl: web: "soon" is not a duration`,
+		`dns_config { service_ttl = 5 }`:                 "dns_config.service_ttl: 5 is not an object",
+		`dns_config { soa { min_ttl = -1 } }`:            `dns_config.soa.min_ttl: "-1" is not a whole number`,
+		`dns_config { recursor_strategy = "sometimes" }`: `dns_config: recursor_strategy: "sometimes" is neither`,
+		`recursors = ["nowhere"]`:                        `dns_config: recursors: "nowhere" is neither an IP`,
+		`dns_config { node_tll = "1s" }`:                 `unknown key "dns_config.node_tll"`,
+	} {
+		if _, err := load(t, "-data-dir", "/d", "-hcl", text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", text, err, want)
+		}
+	}
+}
+
 func TestADirectoryIsReadInTheOrderOfNamesAndOnlyItsSettings(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -180,7 +214,7 @@ func TestAddressesAndNamesAreTakenAsConsulTakesThem(t *testing.T) {
 func TestDefaultsAreThoseOfConsul(t *testing.T) {
 	c := config.Default()
 	got := []any{c.Datacenter, c.LogLevel, c.BindAddr, c.ClientAddr, c.Ports, c.Join.Interval, c.Join.Max, c.Leave, c.Raft, c.KVMaxValueSize}
-	want := []any{"dc1", "info", "0.0.0.0", "127.0.0.1", config.Ports{HTTP: 8500, Server: 8300, SerfLAN: 8301}, 30 * time.Second, 0,
+	want := []any{"dc1", "info", "0.0.0.0", "127.0.0.1", config.Ports{HTTP: 8500, DNS: 8600, Server: 8300, SerfLAN: 8301}, 30 * time.Second, 0,
 		config.Leave{SkipOnInterrupt: true}, config.Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240}, 524288}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)

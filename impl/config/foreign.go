@@ -23,13 +23,11 @@ const (
 // that is in it (Consul documentation: Agent Configuration).
 var stances = map[string]stance{
 	"acl": refused, "addresses": refused, "advertise_addr_ipv4": refused, "advertise_addr_ipv6": refused, "advertise_addr_wan": harmless,
-	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "alt_domain": harmless,
-	"audit": refused, "auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused,
+	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "audit": refused, "auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused,
 	"ca_file": refused, "ca_path": refused, "cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless,
 	"default_query_time": refused, "dev": refused, "disable_anonymous_signature": harmless, "disable_coordinates": harmless,
 	"disable_host_node_id": harmless, "disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
-	"disable_kv_key_validation": harmless, "disable_remote_exec": harmless, "disable_update_check": harmless, "discovery_max_stale": harmless, "dns_config": harmless, "domain": harmless,
-	"enable_agent_tls_for_checks": refused, "enable_central_service_config": harmless, "enable_debug": harmless,
+	"disable_kv_key_validation": harmless, "disable_remote_exec": harmless, "disable_update_check": harmless, "discovery_max_stale": harmless, "enable_agent_tls_for_checks": refused, "enable_central_service_config": harmless, "enable_debug": harmless,
 	"enable_syslog": harmless, "encrypt": refused,
 	"encrypt_verify_incoming": refused, "encrypt_verify_outgoing": refused, "experiments": refused, "gossip_lan": refused, "gossip_wan": harmless,
 	"http_config": refused, "key_file": refused, "license_path": refused, "locality": harmless, "log_file": harmless,
@@ -37,8 +35,7 @@ var stances = map[string]stance{
 	"non_voting_server": refused, "partition": refused, "peering": harmless, "performance.leave_drain_time": harmless,
 	"performance.rpc_hold_timeout": refused, "pid_file": refused, "primary_gateways": refused,
 	"primary_gateways_interval": harmless, "protocol": refused, "raft_boltdb": harmless, "raft_logstore": harmless, "raft_prevote_disabled": refused,
-	"raft_protocol": refused, "read_replica": refused, "reconnect_timeout": refused, "reconnect_timeout_wan": harmless, "recursors": harmless,
-	"rejoin_after_leave": refused, "reporting": harmless, "request_limits": refused, "retry_interval_wan": harmless, "retry_join_wan": refused,
+	"raft_protocol": refused, "read_replica": refused, "reconnect_timeout": refused, "reconnect_timeout_wan": harmless, "rejoin_after_leave": refused, "reporting": harmless, "request_limits": refused, "retry_interval_wan": harmless, "retry_join_wan": refused,
 	"retry_max_wan": harmless, "rpc": harmless, "segment": refused, "segments": refused, "serf_lan": refused, "serf_lan_allowed_cidrs": refused,
 	"serf_wan": harmless, "serf_wan_allowed_cidrs": harmless, "server_name": refused, "server_rejoin_age_max": refused, "session_ttl_min": harmless, "snapshot_agent": refused, "start_join_wan": refused, "syslog_facility": harmless, "tagged_addresses": harmless,
 	"telemetry": harmless, "tls": refused, "tls_cipher_suites": refused, "tls_min_version": refused, "translate_wan_addrs": harmless, "ui": harmless,
@@ -46,11 +43,13 @@ var stances = map[string]stance{
 	"verify_incoming": refused, "verify_incoming_https": refused, "verify_incoming_rpc": refused, "verify_outgoing": refused,
 	"verify_server_hostname": refused, "watches": refused, "xds": harmless,
 
+	"dns_config.cache_max_age": harmless, "dns_config.prefer_namespace": harmless, "dns_config.use_cache": harmless,
+
 	"limits.http_max_conns_per_client": refused, "limits.https_handshake_timeout": harmless, "limits.request_limits": refused,
 	"limits.rpc_client_timeout": refused, "limits.rpc_handshake_timeout": refused, "limits.rpc_max_burst": refused,
 	"limits.rpc_max_conns_per_client": refused, "limits.rpc_rate": refused, "limits.txn_max_req_len": harmless,
 
-	"ports.dns": harmless, "ports.expose_max_port": harmless, "ports.expose_min_port": harmless, "ports.grpc": harmless,
+	"ports.expose_max_port": harmless, "ports.expose_min_port": harmless, "ports.grpc": harmless,
 	"ports.grpc_tls": harmless, "ports.https": harmless, "ports.proxy_max_port": harmless, "ports.proxy_min_port": harmless,
 	"ports.serf_wan": harmless, "ports.sidecar_max_port": harmless, "ports.sidecar_min_port": harmless,
 }
@@ -64,14 +63,13 @@ var constants = map[string]string{
 // foreignFlags lists Consul's flags that Tribune does not have, by the keys that
 // they set. Those that end in "=" take a value.
 var foreignFlags = map[string]string{
-	"advertise-wan=": "advertise_addr_wan", "allow-write-http-from=": "http_config", "alt-domain=": "alt_domain", "auto-reload-config": "auto_reload_config",
+	"advertise-wan=": "advertise_addr_wan", "allow-write-http-from=": "http_config", "auto-reload-config": "auto_reload_config",
 	"default-query-time=": "default_query_time", "dev": "dev",
-	"disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "dns-port=": "ports.dns", "domain=": "domain",
-	"encrypt=":   "encrypt",
+	"disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "encrypt=": "encrypt",
 	"grpc-port=": "ports.grpc", "grpc-tls-port=": "ports.grpc_tls", "https-port=": "ports.https", "join-wan=": "start_join_wan",
 	"log-file=": "log_file", "log-rotate-bytes=": "log_rotate_bytes", "log-rotate-duration=": "log_rotate_duration",
 	"log-rotate-max-files=": "log_rotate_max_files", "max-query-time=": "max_query_time", "non-voting-server": "non_voting_server", "pid-file=": "pid_file", "primary-gateway=": "primary_gateways", "protocol=": "protocol",
-	"raft-protocol=": "raft_protocol", "read-replica": "read_replica", "recursor=": "recursors", "rejoin": "rejoin_after_leave",
+	"raft-protocol=": "raft_protocol", "read-replica": "read_replica", "rejoin": "rejoin_after_leave",
 	"retry-interval-wan=": "retry_interval_wan", "retry-join-wan=": "retry_join_wan", "retry-max-wan=": "retry_max_wan", "segment=": "segment",
 	"serf-lan-allowed-cidrs=": "serf_lan_allowed_cidrs", "serf-lan-bind=": "serf_lan", "serf-wan-allowed-cidrs=": "serf_wan_allowed_cidrs",
 	"serf-wan-bind=": "serf_wan", "serf-wan-port=": "ports.serf_wan", "syslog": "enable_syslog", "ui": "ui", "ui-content-path=": "ui_content_path",

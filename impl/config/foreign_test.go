@@ -54,14 +54,14 @@ func TestWhatConsulHasAndTribuneHasNotIsRefusedOrWarnedAbout(t *testing.T) {
 		{`raft_protocol = 2`, refused, "raft_protocol"},
 		{`raft_logstore { backend = "wal" }`, none, ""},
 		{`raft_logstore { backend = "boltdb" }`, warned, "raft_logstore.backend"},
-		{`ports { dns = -1 https = 0 }`, none, ""},
-		{`ports { dns = 8600 }`, warned, "ports.dns"},
+		{`ports { https = 0 }`, none, ""},
+		{`ports { grpc = 8502 }`, warned, "ports.grpc"},
+		{`dns_config { use_cache = true }`, warned, "dns_config.use_cache"},
 		{`ui_config { enabled = true }`, warned, "ui_config.enabled"},
 		{`telemetry { statsd_address = "x" }`, warned, "telemetry.statsd_address"},
 		{`performance { rpc_hold_timeout = "7s" }`, none, ""},
 		{`performance { rpc_hold_timeout = "9s" }`, refused, "performance.rpc_hold_timeout"},
 		{`connect { enabled = true }`, warned, "connect.enabled"},
-		{`domain = "consul."`, warned, "domain"},
 	} {
 		got := Default()
 		err := got.Merge([]byte(c.text), false)
@@ -84,14 +84,14 @@ func TestWhatConsulHasAndTribuneHasNotIsRefusedOrWarnedAbout(t *testing.T) {
 
 func TestFlagsThatTribuneHasNotAreRefusedOrWarnedAbout(t *testing.T) {
 	server := []string{"-server", "-data-dir", "/d"}
-	c, err := Load(host.Real().FS(), append(server, "-ui", "-dns-port", "8600", "-domain=consul", "-raft-protocol", "3", "-bootstrap-expect", "2"))
+	c, err := Load(host.Real().FS(), append(server, "-ui", "-grpc-port", "8502", "-https-port=8501", "-raft-protocol", "3", "-bootstrap-expect", "2"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"flag -ui: ui has no effect: this version of Tribune does not support it",
-		"flag -dns-port: ports.dns has no effect: this version of Tribune does not support it",
-		"flag -domain: domain has no effect: this version of Tribune does not support it",
+		"flag -grpc-port: ports.grpc has no effect: this version of Tribune does not support it",
+		"flag -https-port: ports.https has no effect: this version of Tribune does not support it",
 		"bootstrap_expect = 2: two servers tolerate no failure, as one does",
 	}
 	if !slices.Equal(c.Warnings, want) {

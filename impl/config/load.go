@@ -116,14 +116,15 @@ func (c *Config) Again() (*Config, error) {
 
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level"}
+var reloadable = []string{"log_level", "recursors", "dns_config."}
 
 // Fixed lists the keys of the settings that are otherwise in another
 // configuration and that a running agent does not take up.
 func (c *Config) Fixed(other *Config) []string {
 	var keys []string
 	for _, s := range settings() {
-		if !slices.Contains(reloadable, s.key) && !reflect.DeepEqual(s.target(c), s.target(other)) {
+		taken := slices.ContainsFunc(reloadable, func(r string) bool { return s.key == r || strings.HasSuffix(r, ".") && strings.HasPrefix(s.key, r) })
+		if !taken && !reflect.DeepEqual(s.target(c), s.target(other)) {
 			keys = append(keys, s.key)
 		}
 	}
@@ -218,6 +219,13 @@ func assign(target any, text string) (err error) {
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
+	case *uint32:
+		var n uint64
+		n, err = strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number of seconds", text)
+		}
+		*t = uint32(n)
 	case *time.Duration:
 		*t, err = time.ParseDuration(text)
 		if err != nil {
@@ -235,9 +243,9 @@ func assign(target any, text string) (err error) {
 	return nil
 }
 
-func put(m *map[string]string, key, value string) {
+func put[Value any](m *map[string]Value, key string, value Value) {
 	if *m == nil {
-		*m = map[string]string{}
+		*m = map[string]Value{}
 	}
 	(*m)[key] = value
 }
@@ -321,12 +329,12 @@ func (c *Config) Merge(text []byte, isJSON bool) error {
 			delete(tree, key)
 		}
 	}
-	flat := map[string]any{}
-	flatten(flat, "", tree)
 	byKey := map[string]setting{}
 	for _, s := range settings() {
 		byKey[s.key] = s
 	}
+	flat := map[string]any{}
+	flatten(flat, "", tree, byKey)
 	for _, key := range sortedKeys(flat) {
 		if err := c.mergeKey(byKey, key, flat[key], stands); err != nil {
 			return stands.at(key, err)
@@ -336,7 +344,7 @@ func (c *Config) Merge(text []byte, isJSON bool) error {
 }
 
 // mergeWhole takes the keys that hold more than settings: definitions, which add
-// up, and maps, whose keys are anybody's.
+// up.
 func (c *Config) mergeWhole(key string, value any) (taken bool, err error) {
 	switch key {
 	case "service", "services":
@@ -347,21 +355,6 @@ func (c *Config) mergeWhole(key string, value any) (taken bool, err error) {
 		list, err := definition.Checks(value, definition.File)
 		c.Checks = append(c.Checks, list...)
 		return true, err
-	}
-	for _, s := range settings() {
-		m, ok := s.target(c).(*map[string]string)
-		if !ok || s.key != key {
-			continue
-		}
-		if value != nil && objectsIn(value) == nil {
-			return true, fmt.Errorf("%v is not an object", value)
-		}
-		for _, o := range objectsIn(value) {
-			for k, v := range o {
-				put(m, k, fmt.Sprint(v))
-			}
-		}
-		return true, nil
 	}
 	return false, nil
 }
@@ -400,11 +393,16 @@ func (c *Config) mergeKey(byKey map[string]setting, key string, value any, stand
 
 // flatten turns nested objects into dotted keys. HCL makes a list of one
 // object of each block; a list of objects in JSON is taken for the same.
-func flatten(to map[string]any, prefix string, from map[string]any) {
+// What is a map in the table stays whole.
+func flatten(to map[string]any, prefix string, from map[string]any, byKey map[string]setting) {
 	for key, v := range from {
 		objects := objectsIn(v)
+		if s, ours := byKey[prefix+key]; ours && isMap(s.target(&Config{})) {
+			to[prefix+key] = v
+			continue
+		}
 		for _, o := range objects {
-			flatten(to, prefix+key+".", o)
+			flatten(to, prefix+key+".", o, byKey)
 		}
 		if objects == nil {
 			to[prefix+key] = v
@@ -442,7 +440,41 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
+func isMap(target any) bool {
+	switch target.(type) {
+	case *map[string]string, *map[string]time.Duration:
+		return true
+	}
+	return false
+}
+
+// assignMap adds what objects hold to a map.
+func assignMap(target, v any) error {
+	objects := objectsIn(v)
+	if objects == nil {
+		return fmt.Errorf("%v is not an object", v)
+	}
+	for _, o := range objects {
+		for _, key := range sortedKeys(o) {
+			switch t := target.(type) {
+			case *map[string]string:
+				put(t, key, fmt.Sprint(o[key]))
+			case *map[string]time.Duration:
+				var d time.Duration
+				if err := assign(&d, fmt.Sprint(o[key])); err != nil {
+					return fmt.Errorf("%s: %w", key, err)
+				}
+				put(t, key, d)
+			}
+		}
+	}
+	return nil
+}
+
 func assignValue(target, v any) error {
+	if isMap(target) {
+		return assignMap(target, v)
+	}
 	list, isList := v.([]any)
 	if _, wantsList := target.(*[]string); isList != wantsList {
 		if wantsList {

@@ -81,6 +81,7 @@ func (c *Config) validateNumbers() error {
 		value, min, max int
 	}{
 		{"ports.http", c.Ports.HTTP, 0, 65535},
+		{"ports.dns", c.Ports.DNS, -1, 65535},
 		{"ports.server", c.Ports.Server, 0, 65535},
 		{"ports.serf_lan", c.Ports.SerfLAN, 0, 65535},
 		{"performance.raft_multiplier", c.Raft.Multiplier, 1, 10},
@@ -97,6 +98,9 @@ func (c *Config) validateNumbers() error {
 		case n.value < n.min || n.value > n.max:
 			return fmt.Errorf("%s: %d is not between %d and %d", n.key, n.value, n.min, n.max)
 		}
+	}
+	if err := c.DNS.Validate(); err != nil {
+		return fmt.Errorf("dns_config: %w", err)
 	}
 	if c.Ports.Server == c.Ports.SerfLAN && c.Ports.Server != 0 {
 		return fmt.Errorf("ports.server and ports.serf_lan are both %d", c.Ports.Server)
