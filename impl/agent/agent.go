@@ -24,6 +24,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/config"
+	"tribune/impl/event"
 	"tribune/impl/host"
 	"tribune/impl/httpapi"
 	"tribune/impl/logging"
@@ -39,6 +40,7 @@ type Agent struct {
 	log    *slog.Logger
 	lock   io.Closer
 	server *server.Server
+	events *event.Events
 	http   *http.Server
 	listen net.Listener
 	wait   sync.WaitGroup
@@ -98,9 +100,13 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err != nil {
 		return err
 	}
+	fired := make(chan api.RawEvent, event.Queue)
+	sc.Events = fired
 	if a.server, err = server.New(ctx, sc); err != nil {
 		return err
 	}
+	a.events = event.New(event.Config{Node: c.NodeName, Datacenter: c.Datacenter, Fire: a.server.Fire, Logger: a.log})
+	a.wait.Go(func() { a.events.Run(a.ctx, fired) })
 	if len(c.Join.Start) > 0 {
 		if _, err := a.server.Join(ctx, c.Join.Start); err != nil {
 			return err
@@ -197,7 +203,7 @@ func (a *Agent) advertise(h host.Host) (netip.Addr, error) {
 func (a *Agent) serve() {
 	a.http = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
+			KV: a.server, Catalog: a.server, Session: a.server, Txn: a.server, Events: a.events, Status: a.server, Agent: face{a}, Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,

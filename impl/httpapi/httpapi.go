@@ -60,6 +60,7 @@ type Config struct {
 	Catalog      Catalog
 	Session      Session
 	Txn          Txn
+	Events       Events
 	Status       Status
 	Agent        Agent
 	Logger       *slog.Logger
@@ -85,7 +86,7 @@ type endpoint struct {
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
 	s := &server{Config: c, exact: map[string]endpoint{}}
-	for _, e := range slices.Concat(catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(), []endpoint{
+	for _, e := range slices.Concat(catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(), eventFace{c.Events}.endpoints(), []endpoint{
 		{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 		{"/v1/status/peers", []string{"GET"}, s.statusPeers},
 		{"/v1/agent/self", []string{"GET"}, s.agentSelf},
