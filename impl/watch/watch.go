@@ -53,7 +53,7 @@ func ParseQuery(params map[string]any) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Query{params: params, kind: plan.Type, datacenter: plan.Datacenter, token: plan.Token}, nil
+	return &Query{params: maps.Clone(params), kind: plan.Type, datacenter: plan.Datacenter, token: plan.Token}, nil
 }
 
 // Seen is what tells whether something has changed.
