@@ -82,6 +82,11 @@ func commands() map[string]verb {
 		"info":        infoVerb(),
 		"version":     versionVerb(),
 		"watch":       watchVerb(),
+		"event":       eventVerb(),
+		"maint":       maintVerb(),
+		"monitor":     monitorVerb(),
+		"reload":      reloadVerb(),
+		"services":    servicesVerb(),
 		"catalog":     {usage: "<subcommand> [options] [args]", synopsis: "Interact with the catalog", about: "Lists what the catalog holds: datacenters, nodes and services."},
 		"kv":          {usage: "<subcommand> [options] [args]", synopsis: "Interact with the key-value store", about: "Reads, writes, deletes, exports and imports entries of the key-value store."},
 		"kv get":      kvGetVerb(),
@@ -93,6 +98,8 @@ func commands() map[string]verb {
 		"catalog datacenters": catalogDatacentersVerb(),
 		"catalog nodes":       catalogNodesVerb(),
 		"catalog services":    catalogServicesVerb(),
+		"services register":   servicesRegisterVerb(),
+		"services deregister": servicesDeregisterVerb(),
 	}
 }
 

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -120,11 +119,11 @@ func (e *Engine) start(id string, w *Watch) {
 const maxOutput = 4096
 
 // head keeps the beginning of what is written to it.
-type head struct{ bytes.Buffer }
+type head []byte
 
 // Write implements io.Writer.
 func (h *head) Write(b []byte) (int, error) {
-	h.Buffer.Write(b[:min(len(b), maxOutput-h.Len())])
+	*h = append(*h, b[:min(len(b), maxOutput-len(*h))]...)
 	return len(b), nil
 }
 
@@ -136,9 +135,9 @@ func (e *Engine) handle(ctx context.Context, id string, w *Watch, c Change, log 
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		log.Error("a watch's handler failed", "error", err, "output", out.String())
+		log.Error("a watch's handler failed", "error", err, "output", string(out))
 	default:
-		log.Debug("a watch's handler ran", "index", c.Index, "output", out.String())
+		log.Debug("a watch's handler ran", "index", c.Index, "output", string(out))
 	}
 	if err := e.memory.put(id, c.Seen); err != nil {
 		log.Error("what a watch saw could not be kept; its handler may run again after a restart", "error", err)
