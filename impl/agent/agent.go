@@ -28,6 +28,7 @@ import (
 	"tribune/impl/host"
 	"tribune/impl/httpapi"
 	"tribune/impl/logging"
+	"tribune/impl/rexec"
 	"tribune/impl/server"
 )
 
@@ -41,6 +42,7 @@ type Agent struct {
 	lock   io.Closer
 	server *server.Server
 	events *event.Events
+	rexec  *rexec.Runner
 	http   *http.Server
 	listen net.Listener
 	wait   sync.WaitGroup
@@ -105,7 +107,11 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if a.server, err = server.New(ctx, sc); err != nil {
 		return err
 	}
-	a.events = event.New(event.Config{Node: c.NodeName, Datacenter: c.Datacenter, Fire: a.server.Fire, Logger: a.log})
+	a.rexec = rexec.New(rexec.Config{Node: c.NodeName, Host: h, Dir: c.DataDir, KV: a.server, Logger: a.log})
+	a.events = event.New(event.Config{
+		Node: c.NodeName, Datacenter: c.Datacenter, Fire: a.server.Fire, Logger: a.log,
+		Internal: map[string]func(api.UserEvent){rexec.EventName: a.remoteExec},
+	})
 	a.wait.Go(func() { a.events.Run(a.ctx, fired) })
 	if len(c.Join.Start) > 0 {
 		if _, err := a.server.Join(ctx, c.Join.Start); err != nil {
@@ -117,6 +123,15 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 		a.wait.Go(a.retryJoin)
 	}
 	return nil
+}
+
+// remoteExec runs what an event calls for, if a person allowed that.
+func (a *Agent) remoteExec(ev api.UserEvent) {
+	if a.config.DisableRemoteExec {
+		a.log.Info("ignoring remote exec event, disabled", "event_id", ev.ID)
+		return
+	}
+	a.rexec.Handle(ev)
 }
 
 // identify sets the node's ID: the one configured, or the one that the data
@@ -283,6 +298,9 @@ func (a *Agent) Close() error {
 			cancel()
 		} else if a.listen != nil {
 			errs = append(errs, a.listen.Close())
+		}
+		if a.rexec != nil {
+			a.rexec.Close()
 		}
 		if a.server != nil {
 			errs = append(errs, a.server.Close())

@@ -83,6 +83,7 @@ func commands() map[string]verb {
 		"version":     versionVerb(),
 		"watch":       watchVerb(),
 		"event":       eventVerb(),
+		"exec":        execVerb(),
 		"lock":        lockVerb(),
 		"maint":       maintVerb(),
 		"monitor":     monitorVerb(),

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +33,7 @@ type home struct {
 const homeAddress = "10.0.0.1"
 
 // atHome runs a test in a bubble with an agent that leads alone.
-func atHome(t *testing.T, f func(h *home)) {
+func atHome(t *testing.T, f func(h *home), change ...func(*config.Config)) {
 	t.Helper()
 	t.Setenv("CONSUL_HTTP_ADDR", homeAddress+":8500")
 	t.Setenv("SHELL", "/bin/sh")
@@ -43,6 +44,9 @@ func atHome(t *testing.T, f func(h *home)) {
 		})
 		c := config.Default()
 		c.DataDir, c.Server, c.BootstrapExpect, c.Raft.Multiplier = "/data", true, 1, 1
+		for _, f := range change {
+			f(c)
+		}
 		var err error
 		if h.agent, err = agent.New(t.Context(), c, h.Host, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
@@ -147,13 +151,17 @@ func TestOnlySoManyHoldALockAtATime(t *testing.T) {
 		most    int
 	}{{"", 1}, {"-n 3", 3}} {
 		atHome(t, func(h *home) {
+			var mu sync.Mutex
 			now, most, ran := 0, 0, 0
+			count := func(n int) {
+				mu.Lock()
+				defer mu.Unlock()
+				now, ran, most = now+n, ran+max(n, 0), max(most, now+n)
+			}
 			h.commands = func(context.Context, host.Command) (int, error) {
-				now++
-				ran++
-				most = max(most, now)
+				count(1)
 				time.Sleep(10 * time.Second)
-				now--
+				count(-1)
 				return 0, nil
 			}
 			done := make(chan string)

@@ -42,7 +42,8 @@ type Config struct {
 	Leave Leave
 	Raft  Raft
 
-	KVMaxValueSize int
+	KVMaxValueSize    int
+	DisableRemoteExec bool
 
 	// Warnings are lines for the person who wrote the configuration: what has no
 	// effect, and what is unwise.
@@ -113,6 +114,7 @@ func settings() []setting {
 		{"raft_snapshot_threshold", "", "entries after which a snapshot is taken", func(c *Config) any { return &c.Raft.SnapshotThreshold }},
 		{"raft_snapshot_interval", "", "how often a server looks whether a snapshot is due", func(c *Config) any { return &c.Raft.SnapshotInterval }},
 		{"raft_trailing_logs", "", "entries that stay in the log behind a snapshot", func(c *Config) any { return &c.Raft.TrailingLogs }},
+		{"disable_remote_exec", "", "do not run what `tribune exec` asks for", func(c *Config) any { return &c.DisableRemoteExec }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},
 	}
 }
@@ -125,7 +127,7 @@ func Default() *Config {
 		Join:           Join{Interval: 30 * time.Second},
 		Leave:          Leave{SkipOnInterrupt: true},
 		Raft:           Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240},
-		KVMaxValueSize: 512 << 10,
+		KVMaxValueSize: 512 << 10, DisableRemoteExec: true,
 	}
 }
 

@@ -29,7 +29,7 @@ var stances = map[string]stance{
 	"check_update_interval": harmless, "checks": refused, "cloud": refused, "config_entries": refused, "connect": harmless,
 	"default_query_time": refused, "dev": refused, "disable_anonymous_signature": harmless, "disable_coordinates": harmless,
 	"disable_host_node_id": harmless, "disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
-	"disable_kv_key_validation": harmless, "disable_remote_exec": harmless, "disable_update_check": harmless, "discard_check_output": harmless,
+	"disable_kv_key_validation": harmless, "disable_update_check": harmless, "discard_check_output": harmless,
 	"discovery_max_stale": harmless, "dns_config": harmless, "domain": harmless,
 	"enable_agent_tls_for_checks": refused, "enable_central_service_config": harmless, "enable_debug": harmless,
 	"enable_local_script_checks": harmless, "enable_script_checks": harmless, "enable_syslog": harmless, "encrypt": refused,

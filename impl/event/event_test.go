@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,11 +29,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type pool struct {
 	agents []*event.Events
 	queues []chan api.RawEvent
+	mu     sync.Mutex
 	ltime  uint64
 	wire   []api.RawEvent // all that was fired
 }
 
 func (p *pool) fire(name string, payload []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.ltime++
 	raw := api.RawEvent{Name: name, Payload: payload, LTime: p.ltime}
 	p.wire = append(p.wire, raw)
