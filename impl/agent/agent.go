@@ -9,6 +9,7 @@
 //   - local.go connects what is registered here with its checks and the catalog.
 //   - coordinate.go tells the servers where the agent is.
 //   - dns.go opens the DNS face.
+//   - events.go is what the agent does when something happens.
 //   - http.go is the agent as the HTTP API sees it.
 package agent
 
@@ -28,6 +29,7 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/config"
 	"tribune/impl/dns"
+	"tribune/impl/event"
 	"tribune/impl/host"
 	"tribune/impl/local"
 	"tribune/impl/logging"
@@ -50,6 +52,7 @@ type Agent struct {
 	dns    *dns.Server // nil: none
 	node   api.Node    // as the catalog shall have it
 	web    web
+	acts   acts
 	wait   sync.WaitGroup
 
 	leave  ending     // out of the cluster, when somebody asks for it
@@ -151,7 +154,8 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err != nil {
 		return err
 	}
-	if err := a.think(ctx, h, address); err != nil {
+	fired := make(chan api.RawEvent, event.Queue)
+	if err := a.think(ctx, h, address, fired); err != nil {
 		return err
 	}
 	if len(c.Join.Start) > 0 {
@@ -165,7 +169,11 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.resolve(ctx); err != nil {
 		return err
 	}
+	a.react(fired)
 	a.serve()
+	if err := a.watch(); err != nil {
+		return err
+	}
 	a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.brain, a.log) })
 	if len(c.Join.Retry) > 0 {
 		a.wait.Go(a.retryJoin)
@@ -227,7 +235,13 @@ func (a *Agent) Close() error { return a.close.do(a.shutdown) }
 
 func (a *Agent) shutdown() error {
 	a.stop()
+	if a.acts.watches != nil {
+		a.acts.watches.Close()
+	}
 	errs := []error{a.web.close()}
+	if a.acts.rexec != nil {
+		a.acts.rexec.Close()
+	}
 	if a.dns != nil {
 		errs = append(errs, a.dns.Close())
 	}

@@ -30,20 +30,25 @@ type brain interface {
 	Leave(context.Context) error
 	Stats() map[string]map[string]string
 	Advertise() string
+	Fire(name string, payload []byte) error
 	Failed() <-chan error
 	Close() error
 }
 
 // think starts the brain that the configuration asks for.
-func (a *Agent) think(ctx context.Context, h host.Host, address netip.Addr) error {
+func (a *Agent) think(ctx context.Context, h host.Host, address netip.Addr, fired chan<- api.RawEvent) error {
 	if a.config.Server {
-		s, err := server.New(ctx, a.serverConfig(h, address))
+		sc := a.serverConfig(h, address)
+		sc.Events = fired
+		s, err := server.New(ctx, sc)
 		if err == nil {
 			a.brain = s
 		}
 		return err
 	}
-	k, err := client.New(ctx, a.clientConfig(h, address))
+	kc := a.clientConfig(h, address)
+	kc.Events = fired
+	k, err := client.New(ctx, kc)
 	if err == nil {
 		a.brain = k
 	}

@@ -20,7 +20,7 @@ import (
 func (a *Agent) serve() {
 	a.web.server = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
-			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local,
+			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
 			Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,

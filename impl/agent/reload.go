@@ -14,12 +14,15 @@ func Validate(c *config.Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	if _, err := parseWatches(c); err != nil {
+		return err
+	}
 	p := prober{Config: check.Config{Scripts: c.Probing.Scripts || c.Probing.LocalScripts}}
 	return local.Validate(p, definitions(c))
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, and the level of the log. What else has changed
+// agent runs: services and checks, watches, DNS, and the level of the log. What else has changed
 // waits for the next start, and the log says so. An error means that nothing has
 // changed.
 func (a *Agent) Reload() error {
@@ -40,6 +43,11 @@ func (a *Agent) Reload() error {
 			return fmt.Errorf("reloading the configuration: %w", err)
 		}
 	}
+	watches, err := parseWatches(c)
+	if err != nil {
+		return fmt.Errorf("reloading the configuration: %w", err)
+	}
+	a.acts.watches.Set(watches)
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	a.hub.SetLevel(level)
 	for _, w := range c.Warnings {

@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -85,6 +86,14 @@ func commands() map[string]verb {
 		"rtt":         rttVerb(),
 		"version":     versionVerb(),
 		"validate":    validateVerb(),
+		"watch":       watchVerb(),
+		"event":       eventVerb(),
+		"exec":        execVerb(),
+		"lock":        lockVerb(),
+		"maint":       maintVerb(),
+		"monitor":     monitorVerb(),
+		"reload":      reloadVerb(),
+		"services":    servicesVerb(),
 		"catalog":     {usage: "<subcommand> [options] [args]", synopsis: "Interact with the catalog", about: "Lists what the catalog holds: datacenters, nodes and services."},
 		"kv":          {usage: "<subcommand> [options] [args]", synopsis: "Interact with the key-value store", about: "Reads, writes, deletes, exports and imports entries of the key-value store."},
 		"kv get":      kvGetVerb(),
@@ -96,14 +105,34 @@ func commands() map[string]verb {
 		"catalog datacenters": catalogDatacentersVerb(),
 		"catalog nodes":       catalogNodesVerb(),
 		"catalog services":    catalogServicesVerb(),
+		"services register":   servicesRegisterVerb(),
+		"services deregister": servicesDeregisterVerb(),
 	}
 }
 
 // call is one run of a verb.
 type call struct {
 	Env
-	client func() (*capi.Client, error)
+	config func() *capi.Config
 	stale  bool
+}
+
+// client is Consul's client of the agent that the flags and the environment name.
+func (c *call) client() (*capi.Client, error) { return capi.NewClient(c.config()) }
+
+// stopped returns a context that ends when a signal asks the process to stop.
+func (c *call) stopped() context.Context {
+	ctx, _ := c.Signals(context.Background())
+	return ctx
+}
+
+// shell is a command that runs a line in the person's shell.
+func shell(line string) []string {
+	sh := os.Getenv("SHELL")
+	if sh == "" {
+		sh = "/bin/sh"
+	}
+	return []string{sh, "-c", line}
 }
 
 // status is an error that stands for an exit status after the message, if any,
@@ -143,8 +172,9 @@ func (c *command) prepare() (*flag.FlagSet, *call, func([]string) error) {
 		f.StringVar(&token, "token", "", "ACL `TOKEN`; default: CONSUL_HTTP_TOKEN")
 		f.StringVar(&datacenter, "datacenter", "", "`NAME` of the datacenter to ask; default: the agent's")
 		f.BoolVar(&k.stale, "stale", false, "let any server answer, with what it has")
-		k.client = func() (*capi.Client, error) {
+		k.config = func() *capi.Config {
 			config := capi.DefaultConfig()
+			config.Transport.DialContext = c.env.Host.Network().Dial
 			if address != "" {
 				config.Address = address
 			}
@@ -152,7 +182,7 @@ func (c *command) prepare() (*flag.FlagSet, *call, func([]string) error) {
 				config.Token = token
 			}
 			config.Datacenter = datacenter
-			return capi.NewClient(config)
+			return config
 		}
 	}
 	return f, k, c.verb.flags(f, k)

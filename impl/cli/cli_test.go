@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -47,6 +48,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		body, f.answers = rest, f.answers[1:]
 	}
+	w.Header().Set("X-Consul-Index", "7")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
 }
@@ -74,7 +76,7 @@ func (u use) check(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	status := cli.Run(cli.Env{Host: host.Real(), Stdin: strings.NewReader(u.stdin), Stdout: &stdout, Stderr: &stderr}, args)
+	status := cli.Run(cli.Env{Host: host.Real(), Stdin: strings.NewReader(u.stdin), Stdout: &stdout, Stderr: &stderr, Signals: noSignal}, args)
 	server.CloseClientConnections()
 	server.Close()
 	if status != u.status {
@@ -109,6 +111,11 @@ func (u use) printed(t *testing.T, got string) string {
 		t.Fatal(err)
 	}
 	return string(want)
+}
+
+// noSignal is Env.Signals of a process that nobody stops.
+func noSignal(ctx context.Context) (context.Context, func() cli.Signal) {
+	return ctx, func() cli.Signal { return cli.None }
 }
 
 func checkAll(t *testing.T, uses []use) {

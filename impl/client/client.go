@@ -36,6 +36,8 @@ type Config struct {
 
 	LANBind      string         // "IP:PORT" of the gossip port
 	LANAdvertise netip.AddrPort // where others reach it
+
+	Events chan<- api.RawEvent // gets the events of the LAN pool; nil: nobody does
 }
 
 // Client is a running client agent.
@@ -66,7 +68,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 			Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise,
 			Tags:  gossip.Tags(c.Datacenter, c.NodeID, c.Build, ""),
 			Admit: gossip.Only(c.Datacenter), Network: c.Host.Network(), FS: c.Host.FS(),
-			PeersFile: path.Join(dir, "lan-peers.json"), Logger: c.Logger,
+			PeersFile: path.Join(dir, "lan-peers.json"), Logger: c.Logger, Events: c.Events,
 		})
 	}
 	if err != nil {
@@ -139,6 +141,9 @@ func (k *Client) Join(ctx context.Context, addresses []string) (int, error) {
 
 // ForceLeave moves a failed member to "left"; with prune it is forgotten.
 func (k *Client) ForceLeave(name string, prune bool) error { return k.pool.Remove(name, prune) }
+
+// Fire sends an event to all agents of the LAN pool.
+func (k *Client) Fire(name string, payload []byte) error { return k.pool.Fire(name, payload) }
 
 // Advertise is the address at which other agents reach this one.
 func (k *Client) Advertise() string { return k.config.LANAdvertise.Addr().String() }

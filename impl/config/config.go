@@ -5,7 +5,7 @@
 // the order given, then flags; lists add up, those of flags first.
 //
 //   - config.go is the table; validate.go says what makes sense.
-//   - load.go reads flags and files; place.go knows on which lines keys stand.
+//   - load.go reads flags and files, assign.go sets what they say; place.go knows on which lines keys stand.
 //   - foreign.go knows the settings of Consul that Tribune does not have.
 package config
 
@@ -48,7 +48,10 @@ type Config struct {
 	AltDomain string
 	DNS       dns.Settings
 
-	KVMaxValueSize int
+	Watches []map[string]any // as package watch reads them
+
+	KVMaxValueSize    int
+	DisableRemoteExec bool
 
 	// Warnings are lines for the person who wrote the configuration: what has no
 	// effect, and what is unwise.
@@ -137,6 +140,7 @@ func settings() []setting {
 		{"check_update_interval", "", "how long the catalog may lag behind in what a check prints while its status is the same", func(c *Config) any { return &c.Probing.OutputInterval }},
 		{"check_output_max_size", "check_output_max_size", "most bytes that are kept of what a check prints", func(c *Config) any { return &c.Probing.OutputMaxSize }},
 		{"discard_check_output", "", "keep nothing of what checks print", func(c *Config) any { return &c.Probing.DiscardOutput }},
+		{"disable_remote_exec", "", "do not run what `tribune exec` asks for", func(c *Config) any { return &c.DisableRemoteExec }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},
 	}...)
 }
@@ -178,6 +182,6 @@ func Default() *Config {
 		DNS:            dns.DefaultSettings(),
 		Probing:        Probing{OutputInterval: 5 * time.Minute, OutputMaxSize: 4096},
 		Raft:           Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240},
-		KVMaxValueSize: 512 << 10,
+		KVMaxValueSize: 512 << 10, DisableRemoteExec: true,
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"path"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -204,52 +203,6 @@ func defaultText(shown bool, v any) string {
 	return fmt.Sprintf(" (default %v)", v)
 }
 
-// assign sets a setting from text.
-func assign(target any, text string) (err error) {
-	switch t := target.(type) {
-	case *string:
-		*t = text
-	case *bool:
-		*t, err = strconv.ParseBool(text)
-		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", text)
-		}
-	case *int:
-		*t, err = strconv.Atoi(text)
-		if err != nil {
-			return fmt.Errorf("%q is not a whole number", text)
-		}
-	case *uint32:
-		var n uint64
-		n, err = strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			return fmt.Errorf("%q is not a whole number of seconds", text)
-		}
-		*t = uint32(n)
-	case *time.Duration:
-		*t, err = time.ParseDuration(text)
-		if err != nil {
-			return fmt.Errorf("%q is not a duration such as 30s or 5m", text)
-		}
-	case *[]string:
-		*t = append(*t, text)
-	case *map[string]string:
-		key, value, ok := strings.Cut(text, ":")
-		if !ok {
-			return fmt.Errorf("%q is not KEY:VALUE", text)
-		}
-		put(t, key, value)
-	}
-	return nil
-}
-
-func put[Value any](m *map[string]Value, key string, value Value) {
-	if *m == nil {
-		*m = map[string]Value{}
-	}
-	(*m)[key] = value
-}
-
 // expand returns a file's name, or those of the files with settings in a
 // directory.
 func (l *line) expand(fsys host.FS, name string) ([]string, error) {
@@ -355,6 +308,13 @@ func (c *Config) mergeWhole(key string, value any) (taken bool, err error) {
 		list, err := definition.Checks(value, definition.File)
 		c.Checks = append(c.Checks, list...)
 		return true, err
+	case "watches":
+		list := objectsIn(value)
+		if value != nil && list == nil {
+			return true, fmt.Errorf("%v is not a list of objects", value)
+		}
+		c.Watches = append(c.Watches, list...)
+		return true, nil
 	}
 	return false, nil
 }
@@ -438,62 +398,4 @@ func sortedKeys(m map[string]any) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-func isMap(target any) bool {
-	switch target.(type) {
-	case *map[string]string, *map[string]time.Duration:
-		return true
-	}
-	return false
-}
-
-// assignMap adds what objects hold to a map.
-func assignMap(target, v any) error {
-	objects := objectsIn(v)
-	if objects == nil {
-		return fmt.Errorf("%v is not an object", v)
-	}
-	for _, o := range objects {
-		for _, key := range sortedKeys(o) {
-			switch t := target.(type) {
-			case *map[string]string:
-				put(t, key, fmt.Sprint(o[key]))
-			case *map[string]time.Duration:
-				var d time.Duration
-				if err := assign(&d, fmt.Sprint(o[key])); err != nil {
-					return fmt.Errorf("%s: %w", key, err)
-				}
-				put(t, key, d)
-			}
-		}
-	}
-	return nil
-}
-
-func assignValue(target, v any) error {
-	if isMap(target) {
-		return assignMap(target, v)
-	}
-	list, isList := v.([]any)
-	if _, wantsList := target.(*[]string); isList != wantsList {
-		if wantsList {
-			return fmt.Errorf("%v is not a list", v)
-		}
-		return fmt.Errorf("%v is a list", v)
-	}
-	if !isList {
-		list = []any{v}
-	}
-	for _, v := range list {
-		if _, isText := v.(string); !isText {
-			if _, wantsText := target.(*string); wantsText {
-				return fmt.Errorf("%v is not a string", v)
-			}
-		}
-		if err := assign(target, fmt.Sprint(v)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"tribune/impl/api"
+	"tribune/impl/fault"
 	"tribune/impl/host"
 	"tribune/impl/logging"
 )
@@ -44,7 +45,10 @@ type Config struct {
 	// Admit, if set, refuses an agent that has no place in the pool, with an
 	// error that says why. It is called under the library's locks: it must not
 	// call the Pool.
-	Admit  func(api.Member) error
+	Admit func(api.Member) error
+	// Events, if set, gets the events that agents of the pool fire, this one
+	// too. Gossip waits for nobody: one that finds no room is lost.
+	Events chan<- api.RawEvent
 	Logger *slog.Logger
 }
 
@@ -71,6 +75,7 @@ type Pool struct {
 	log     *slog.Logger
 	peers   peers
 	events  chan serf.Event
+	fired   chan<- api.RawEvent
 	changed chan struct{} // for the pool's user
 	look    chan struct{} // for tend
 	stop    context.CancelFunc
@@ -89,7 +94,7 @@ func Start(ctx context.Context, c Config) (*Pool, error) {
 	}
 	p := &Pool{
 		network: c.Network, self: c.Advertise.String(), log: c.Logger, peers: peers{fs: c.FS, file: c.PeersFile},
-		events: make(chan serf.Event, eventBuffer), changed: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		events: make(chan serf.Event, eventBuffer), fired: c.Events, changed: make(chan struct{}, 1), look: make(chan struct{}, 1),
 	}
 	lost, err := p.peers.load()
 	if err != nil {
@@ -143,13 +148,18 @@ func (a admission) NotifyMerge(members []*serf.Member) error {
 	return nil
 }
 
-// watch turns serf's events into "something changed", until serf has shut down.
+// watch turns serf's events about members into "something changed", and hands on
+// those that agents fired, until serf has shut down.
 // It never asks serf for anything: serf holds its locks while it waits for room
 // for an event.
 func (p *Pool) watch() {
 	for {
 		select {
-		case <-p.events:
+		case e := <-p.events:
+			if e, fired := e.(serf.UserEvent); fired {
+				p.hand(e)
+				continue
+			}
 			for _, c := range []chan struct{}{p.changed, p.look} {
 				select {
 				case c <- struct{}{}:
@@ -160,6 +170,26 @@ func (p *Pool) watch() {
 			return
 		}
 	}
+}
+
+// hand passes on an event that an agent fired, if there is room.
+func (p *Pool) hand(e serf.UserEvent) {
+	if p.fired == nil {
+		return
+	}
+	select {
+	case p.fired <- api.RawEvent{Name: e.Name, Payload: e.Payload, LTime: uint64(e.LTime)}:
+	default:
+		p.log.Warn("an event is lost: too many came at once", "event", e.Name)
+	}
+}
+
+// Fire sends an event to all agents of the pool, this one too. The error is
+// fault.TooLarge if it is longer than serf lets events be (512 bytes, its name
+// and its frame included).
+func (p *Pool) Fire(name string, payload []byte) error {
+	// Its size is the one thing that serf objects to.
+	return fault.Wrap(fault.TooLarge, p.serf.UserEvent(name, payload, false))
 }
 
 // Changed receives when members may have changed; it has one reader.

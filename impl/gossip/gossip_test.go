@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tribune/impl/api"
+	"tribune/impl/fault"
 	"tribune/impl/gossip"
 	"tribune/impl/host"
 	"tribune/impl/host/hosttest"
@@ -30,6 +31,8 @@ type world struct {
 	dir   string
 	pools map[int]*gossip.Pool
 	admit func(api.Member) error
+
+	events chan<- api.RawEvent
 }
 
 // inWorld runs a test in a bubble and closes the pools that are left.
@@ -58,7 +61,7 @@ func (w *world) start(i int) *gossip.Pool {
 	h := w.net.Host(name(i), addr(i), host.Real().FS())
 	p, err := gossip.Start(w.Context(), gossip.Config{
 		Name: name(i), Bind: at.String(), Advertise: at, Tags: map[string]string{"dc": "dc1", "id": fmt.Sprint(i)},
-		Network: h.Network(), FS: h.FS(), PeersFile: w.file(i), Logger: slog.New(slog.DiscardHandler), Admit: w.admit,
+		Network: h.Network(), FS: h.FS(), PeersFile: w.file(i), Logger: slog.New(slog.DiscardHandler), Admit: w.admit, Events: w.events,
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -382,6 +385,54 @@ func TestStatsTellTheMembers(t *testing.T) {
 		}
 		if len(missing) > 0 || s["members"] != "1" {
 			w.Errorf("missing %q in %v", slices.Sorted(slices.Values(missing)), s)
+		}
+	})
+}
+
+func TestAFiredEventReachesAllAndWaitsForNobody(t *testing.T) {
+	inWorld(t, func(w *world) {
+		got := map[int]chan api.RawEvent{1: make(chan api.RawEvent, 100), 2: make(chan api.RawEvent, 1), 3: nil}
+		for i := 1; i <= 3; i++ {
+			w.events = got[i]
+			w.start(i)
+		}
+		w.join(2, 1)
+		w.join(3, 1)
+		time.Sleep(5 * time.Second)
+		for i := range 50 {
+			if err := w.pools[1].Fire(fmt.Sprint("event", i), []byte("payload")); err != nil {
+				w.Error(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if len(got[1]) != 50 {
+			w.Errorf("who fired 50 events got %d", len(got[1]))
+		}
+		for i := range 50 {
+			if e := <-got[1]; e.Name != fmt.Sprint("event", i) || string(e.Payload) != "payload" || e.LTime == 0 {
+				w.Errorf("event %d is %+v", i, e)
+			}
+		}
+		<-got[2] // which had room for one, and still hears of new ones
+		if err := w.pools[3].Fire("last", nil); err != nil {
+			w.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		if e := <-got[2]; e.Name != "last" {
+			w.Errorf("after many were lost came %+v", e)
+		}
+		w.sees(1, alive(1, 2, 3))
+	})
+}
+
+func TestAnEventThatIsTooLargeIsRefused(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		if err := w.pools[1].Fire("large", make([]byte, 512)); fault.Of(err) != fault.TooLarge {
+			w.Errorf("%v", err)
+		}
+		if err := w.pools[1].Fire("small", make([]byte, 400)); err != nil {
+			w.Error(err)
 		}
 	})
 }

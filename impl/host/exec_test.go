@@ -50,3 +50,34 @@ func TestACommandIsKilledWithAllThatItStarted(t *testing.T) {
 		t.Errorf("it was waited for for %v", took)
 	}
 }
+
+func TestACommandWithGraceIsAskedToEndFirst(t *testing.T) {
+	for script, want := range map[string]string{
+		"trap 'echo bye; exit 0' TERM; echo up; sleep 60 & wait": "up\nbye\n",
+		"trap '' TERM; echo up; sleep 60":                        "up\n", // it does not listen
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out := &firstLine{seen: cancel}
+		c := sh(script)
+		c.Stdout, c.Grace = out, 500*time.Millisecond
+		began := time.Now()
+		if _, err := host.Real().Exec().Run(ctx, c); !errors.Is(err, context.Canceled) || out.all.String() != want {
+			t.Errorf("%s: %q, %v", script, out.all.String(), err)
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("%s: it was waited for for %v", script, took)
+		}
+	}
+}
+
+// firstLine keeps what is written to it and tells when there is something.
+type firstLine struct {
+	all  bytes.Buffer // not embedded: os/exec would read into it past Write
+	seen func()
+}
+
+func (f *firstLine) Write(b []byte) (int, error) {
+	defer f.seen()
+	return f.all.Write(b)
+}

@@ -29,6 +29,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Host is the machine an agent runs on.
@@ -46,8 +47,8 @@ type Host interface {
 // Exec runs commands.
 type Exec interface {
 	// Run runs a command and returns when it has ended, with its exit status. If
-	// the context ends first, the command is killed with all that it started, and
-	// the error wraps the context's. An error with any other cause says that the
+	// the context ends first, the command is killed with all that it started, after
+	// its grace, and the error wraps the context's. An error with any other cause says that the
 	// command could not be started or was killed by somebody else.
 	Run(ctx context.Context, c Command) (status int, err error)
 }
@@ -58,6 +59,9 @@ type Command struct {
 	Env            []string // KEY=VALUE, in addition to the agent's own environment
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer // may be the same; nil: discarded
+	// Grace is how long the command has to end by itself when the context has ended:
+	// it is asked to (SIGTERM) and killed only after that time; 0: killed at once.
+	Grace time.Duration
 }
 
 // Network opens sockets. Errors are those of package net: *net.OpError

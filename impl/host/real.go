@@ -40,15 +40,30 @@ func (realExec) Run(ctx context.Context, c Command) (int, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	// A group of its own, so that what a shell started is killed with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = killedWait
+	signal := func(s syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, s) }
+	ended := make(chan struct{})
+	defer close(ended)
+	cmd.Cancel = func() error {
+		if c.Grace == 0 {
+			return signal(syscall.SIGKILL)
+		}
+		go func() {
+			select {
+			case <-ended:
+			case <-time.After(c.Grace):
+				_ = signal(syscall.SIGKILL) // it has ended meanwhile, if it cannot be killed
+			}
+		}()
+		return signal(syscall.SIGTERM)
+	}
+	cmd.WaitDelay = c.Grace + killedWait
 	err := cmd.Run()
 	if ctx.Err() != nil && err != nil {
 		return 0, fmt.Errorf("%s: %w", c.Args[0], context.Cause(ctx))
 	}
-	var ended *exec.ExitError
-	if errors.As(err, &ended) && ended.Exited() {
-		return ended.ExitCode(), nil
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return exit.ExitCode(), nil
 	}
 	return 0, err
 }

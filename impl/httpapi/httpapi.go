@@ -52,6 +52,7 @@ type Config struct {
 	Txn          Txn
 	Coordinate   Coordinate
 	Query        Query
+	Events       Events
 	Status       Status
 	Agent        Agent
 	Local        Local
@@ -81,6 +82,7 @@ func New(c Config) http.Handler {
 	for _, e := range slices.Concat(
 		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
 		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(), agentFace{c.Agent}.endpoints(),
+		eventFace{c.Events}.endpoints(),
 		[]endpoint{
 			{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 			{"/v1/status/peers", []string{"GET"}, s.statusPeers},

@@ -52,6 +52,8 @@ type Config struct {
 
 	MaxValueSize int // most bytes of a KV value; 0: DefaultMaxValueSize
 
+	Events chan<- api.RawEvent // see gossip.Config; nil: they are lost
+
 	Raft RaftConfig
 }
 
@@ -136,7 +138,7 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.pool, err = gossip.Start(ctx, gossip.Config{
 		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: gossip.Only(c.Datacenter),
-		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Logger: s.log,
+		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Events: c.Events, Logger: s.log,
 	})
 	return err
 }
@@ -245,6 +247,9 @@ func (s *Server) Join(ctx context.Context, addresses []string) (int, error) {
 
 // ForceLeave moves a failed member to "left"; with prune it is forgotten.
 func (s *Server) ForceLeave(name string, prune bool) error { return s.pool.Remove(name, prune) }
+
+// Fire sends an event to all agents of the LAN pool, see gossip.Pool.
+func (s *Server) Fire(name string, payload []byte) error { return s.pool.Fire(name, payload) }
 
 // Raft is the server's part in the raft group.
 func (s *Server) Raft() *consensus.Node { return s.raft }
