@@ -35,7 +35,7 @@ func (a *Agent) register(h host.Host, address netip.Addr) error {
 	a.node = a.describe(address)
 	a.local = local.New(local.Config{
 		Node: a.node, FS: h.FS(), Dir: c.DataDir, Catalog: a.brain, Members: func() int { return len(a.brain.Members()) }, Token: func() string { return a.tokens.get(tokenDefault) },
-		Logger: a.log, OutputDelay: c.Probing.OutputInterval,
+		Logger: a.log, OutputDelay: c.Probing.OutputInterval, DiscardOutput: c.Probing.DiscardOutput,
 	})
 	return a.local.Start(a.prober(h), definitions(c))
 }

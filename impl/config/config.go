@@ -5,7 +5,8 @@
 // the order given, then flags; lists add up, those of flags first.
 //
 //   - config.go is the table; validate.go says what makes sense.
-//   - load.go reads flags and files, assign.go sets what they say; place.go knows on which lines keys stand.
+//   - load.go reads flags and files, assign.go sets what they say; place.go knows
+//     on which lines keys stand.
 //   - foreign.go knows the settings of Consul that Tribune does not have.
 package config
 

@@ -62,7 +62,8 @@ type Config struct {
 	// OutputDelay is how long the catalog may lag behind in what a check printed,
 	// as long as its status is the same (Consul: check_update_interval); 0: not
 	// at all.
-	OutputDelay time.Duration
+	OutputDelay   time.Duration
+	DiscardOutput bool // keep nothing of what checks print
 }
 
 // State is what the agent knows, and how it changes.

@@ -19,13 +19,16 @@ const (
 // UpdateCheck takes what a check found. One that is not there is none of this
 // agent's any more, and nothing happens.
 func (s *State) UpdateCheck(id, status, output string) {
+	if s.config.DiscardOutput {
+		output = ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.checks[id]
 	if c == nil || c.gone || c.Status == status && c.Output == output {
 		return
 	}
-	output, c.Output = c.Output, output
+	c.Output = output
 	if c.Status == status && s.config.OutputDelay > 0 {
 		if c.due.IsZero() {
 			delay := s.config.OutputDelay
