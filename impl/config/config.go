@@ -59,6 +59,7 @@ type Config struct {
 	Warnings []string
 
 	again func() (*Config, error) // loads it anew
+	given map[string]bool         // the keys that somebody set
 }
 
 // Ports are the numbers of the agent's ports.
@@ -129,8 +130,8 @@ func settings() []setting {
 		{"retry_join", "retry-join", "agent to join at the start, tried until one answers; may be given many times", func(c *Config) any { return &c.Join.Retry }},
 		{"retry_interval", "retry-interval", "time between attempts to join", func(c *Config) any { return &c.Join.Interval }},
 		{"retry_max", "retry-max", "attempts to join before the agent gives up; 0: for ever", func(c *Config) any { return &c.Join.Max }},
-		{"leave_on_terminate", "", "leave the cluster on SIGTERM", func(c *Config) any { return &c.Leave.OnTerminate }},
-		{"skip_leave_on_interrupt", "", "do not leave the cluster on SIGINT", func(c *Config) any { return &c.Leave.SkipOnInterrupt }},
+		{"leave_on_terminate", "", "leave the cluster on SIGTERM; default: true in a client, false in a server", func(c *Config) any { return &c.Leave.OnTerminate }},
+		{"skip_leave_on_interrupt", "", "do not leave the cluster on SIGINT; default: false in a client, true in a server", func(c *Config) any { return &c.Leave.SkipOnInterrupt }},
 		{"performance.raft_multiplier", "", "scales raft's timeouts, 1 to 10; lower finds a dead leader sooner", func(c *Config) any { return &c.Raft.Multiplier }},
 		{"raft_snapshot_threshold", "", "entries after which a snapshot is taken", func(c *Config) any { return &c.Raft.SnapshotThreshold }},
 		{"raft_snapshot_interval", "", "how often a server looks whether a snapshot is due", func(c *Config) any { return &c.Raft.SnapshotInterval }},
