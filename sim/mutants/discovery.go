@@ -89,3 +89,21 @@ func orphanedService() Mutant {
 		}},
 	}
 }
+
+// resentWrite has a client agent send a write to another server when the first one
+// did not answer.
+func resentWrite() Mutant {
+	return Mutant{
+		Name:     "resent-write",
+		Bug:      "a client agent sends a write again that may have been carried out",
+		Scenario: "through-agents.yaml",
+		MaxSeeds: 30,
+		Patches: []overlay.Patch{{
+			Name: "resent-write",
+			Why:  "the second one overwrites what others wrote in between",
+			File: "tribune/impl/client/call.go",
+			Old:  "func(kind fault.Kind) bool { return kind == fault.Unavailable })",
+			New:  "func(kind fault.Kind) bool { return kind == fault.Unavailable || kind == fault.Unknown })",
+		}},
+	}
+}

@@ -33,6 +33,7 @@ func All() []Mutant {
 		lateWatch(),
 		ignoredLockDelay(),
 		survivingLock(),
+		resentWrite(),
 		silentCheck(),
 		greedyAntiEntropy(),
 		orphanedService(),
