@@ -27,7 +27,9 @@ import (
 // How the checks of the fleet's services run.
 const (
 	checkInterval = 2 * time.Second
-	checkTimeout  = time.Second
+	// checkTimeout leaves time for two lost packets in a row, as a wide network
+	// loses them (storm, seed 27).
+	checkTimeout = 4 * time.Second
 	// syncTime is how long what a check found may take from its agent into the
 	// state of the leader, when nothing is broken.
 	syncTime = time.Second
