@@ -224,6 +224,28 @@ func (f *fleet) change(registrar string, turn int, clients map[string]*capi.Clie
 	f.run.world.Recordf(trace.Op, registrar, a, "%s port %d: %v", id, port, err)
 }
 
+// checked sees that nobody finds a service without its checks: it would count as
+// passing.
+func (f *fleet) checked() {
+	a := f.run.agents[f.run.leader()]
+	if a == nil || len(f.sites) == 0 {
+		return
+	}
+	for _, name := range []string{webService, jobService, dynamic} {
+		r := stale("")
+		r.Service = name
+		found, err := a.Server().HealthOfService(context.Background(), r)
+		if err != nil {
+			continue
+		}
+		for _, i := range found.Items {
+			if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
+				f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
+			}
+		}
+	}
+}
+
 // bounds watches, where the scenario asks for that, that what truly happened is in
 // the leader's catalog in time.
 func (f *fleet) bounds() {

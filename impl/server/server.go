@@ -4,7 +4,8 @@
 //   - server.go opens and closes the parts.
 //   - bootstrap.go makes the first raft group out of what gossip finds.
 //   - leader.go holds the leader's life, and decides from when on it may answer
-//     reads; members.go keeps the raft group as gossip sees it; tombstones.go
+//     reads; members.go keeps the raft group as gossip sees it, enroll.go the
+//     catalog, for which census.go knows who ever was a member; tombstones.go
 //     forgets old deletions.
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
@@ -65,6 +66,12 @@ type RaftConfig struct {
 	TrailingLogs      uint64
 }
 
+// timers are the times that run for sessions.
+type timers struct {
+	leases leases
+	delays delays
+}
+
 // DefaultMaxValueSize is Consul's limit on a KV value, in bytes.
 const DefaultMaxValueSize = 512 << 10
 
@@ -79,11 +86,11 @@ type Server struct {
 	client *rpc.Client
 	rpc    *rpc.Server
 
-	tenure  tenure
-	quorum  quorum
-	book    addressBook
-	leases  leases
-	delays  delays
+	tenure tenure
+	quorum quorum
+	book   addressBook
+	timers
+	census  census
 	places  places
 	members chan struct{} // they changed: the leader looks again
 
@@ -161,6 +168,7 @@ func (s *Server) tags() map[string]string {
 // to other servers, and the leader's reconciliation.
 func (s *Server) watchMembers() {
 	s.book.write(s.peers())
+	s.census.meet(s.pool.Members())
 	done := s.bootstrap()
 	for {
 		var again <-chan time.Time
@@ -173,6 +181,7 @@ func (s *Server) watchMembers() {
 		case <-again:
 		case <-s.pool.Changed():
 			s.book.write(s.peers())
+			s.census.meet(s.pool.Members())
 			select {
 			case s.members <- struct{}{}:
 			default:

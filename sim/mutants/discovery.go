@@ -107,3 +107,21 @@ func resentWrite() Mutant {
 		}},
 	}
 }
+
+// forgetfulLeader takes nodes that it has never met for members that gossip has
+// forgotten.
+func forgetfulLeader() Mutant {
+	return Mutant{
+		Name:     "forgetful-leader",
+		Bug:      "a leader that has just started deregisters everybody whom it does not know yet",
+		Scenario: "newborn-leader.yaml",
+		MaxSeeds: 20,
+		Patches: []overlay.Patch{{
+			Name: "forgetful-leader",
+			Why:  "services, sessions and locks of nodes that live are lost",
+			File: "tribune/impl/server/census.go",
+			Old:  "	if c.met[name] {\n",
+			New:  "	if !c.met[name] || c.met[name] {\n",
+		}},
+	}
+}

@@ -39,6 +39,7 @@ func All() []Mutant {
 		orphanedService(),
 		lostRegistration(),
 		immortalNode(),
+		forgetfulLeader(),
 		lostFsync(),
 		uncheckedLog(),
 		earlyAck(),
