@@ -33,6 +33,7 @@ import (
 	"tribune/impl/host"
 	"tribune/impl/local"
 	"tribune/impl/logging"
+	"tribune/impl/metrics"
 	"tribune/impl/server"
 )
 
@@ -62,8 +63,14 @@ type Agent struct {
 	ctx  context.Context // ends when the agent closes
 	stop context.CancelFunc
 
-	reloading sync.Mutex
-	loaded    *config.Config // last
+	loaded  loaded
+	metrics *metrics.Registry
+}
+
+// loaded is the configuration that was loaded last.
+type loaded struct {
+	mu     sync.Mutex // held while it is loaded anew
+	config *config.Config
 }
 
 // web is the HTTP API's server and where it listens.
@@ -117,7 +124,9 @@ func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (
 	own := *c                                 // which gets the node's name and ID; the caller's may serve others
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	hub := logging.NewHub(log.Handler(), level)
-	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), loaded: c, failed: make(chan error, 1)}
+	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), metrics: metrics.New(), failed: make(chan error, 1)}
+	a.loaded.config = c
+	a.metrics.Process(Version)
 	a.leave.done, a.close.done = make(chan struct{}), make(chan struct{})
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	if err := a.open(ctx, h); err != nil {
@@ -278,3 +287,6 @@ func (a *Agent) HTTPAddr() string { return a.web.listen.Addr().String() }
 
 // Config is the configuration in effect.
 func (a *Agent) Config() config.Config { return *a.config }
+
+// Metrics are the agent's figures.
+func (a *Agent) Metrics() *metrics.Registry { return a.metrics }

@@ -26,9 +26,9 @@ func Validate(c *config.Config) error {
 // waits for the next start, and the log says so. An error means that nothing has
 // changed.
 func (a *Agent) Reload() error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	c, err := a.loaded.Again()
+	a.loaded.mu.Lock()
+	defer a.loaded.mu.Unlock()
+	c, err := a.loaded.config.Again()
 	if err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
@@ -53,10 +53,10 @@ func (a *Agent) Reload() error {
 	for _, w := range c.Warnings {
 		a.log.Warn(w)
 	}
-	for _, key := range a.loaded.Fixed(c) {
+	for _, key := range a.loaded.config.Fixed(c) {
 		a.log.Warn("a setting changed that waits for the next start of the agent", "setting", key)
 	}
 	a.log.Info("the configuration was reloaded", "services", len(c.Services), "checks", len(c.Checks))
-	a.loaded = c
+	a.loaded.config = c
 	return nil
 }

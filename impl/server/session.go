@@ -113,6 +113,12 @@ func (l *leases) renew(s api.Session, now time.Time) {
 	}
 }
 
+func (l *leases) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.due)
+}
+
 // begin forgets what an earlier term knew.
 func (l *leases) begin() {
 	l.mu.Lock()
