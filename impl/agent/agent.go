@@ -10,7 +10,7 @@
 //   - coordinate.go tells the servers where the agent is.
 //   - dns.go opens the DNS face.
 //   - events.go is what the agent does when something happens.
-//   - http.go is the agent as the HTTP API sees it.
+//   - http.go is the agent as the HTTP API sees it; self.go is what it says about itself.
 package agent
 
 import (
@@ -28,6 +28,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/config"
+	"tribune/impl/connlimit"
 	"tribune/impl/dns"
 	"tribune/impl/event"
 	"tribune/impl/host"
@@ -77,6 +78,7 @@ type loaded struct {
 type web struct {
 	server *http.Server
 	listen net.Listener
+	limit  *connlimit.Limit
 }
 
 // close has requests that wait for a change answered, and gives others some time.

@@ -22,9 +22,9 @@ func Validate(c *config.Config) error {
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, watches, DNS, and the level of the log. What else has changed
-// waits for the next start, and the log says so. An error means that nothing has
-// changed.
+// agent runs: services and checks, watches, DNS, the limit on connections, and the
+// level of the log. What else has changed waits for the next start, and the log says
+// so. An error means that nothing has changed.
 func (a *Agent) Reload() error {
 	a.loaded.mu.Lock()
 	defer a.loaded.mu.Unlock()
@@ -48,6 +48,7 @@ func (a *Agent) Reload() error {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
 	a.acts.watches.Set(watches)
+	a.web.limit.Set(connections(c))
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	a.hub.SetLevel(level)
 	for _, w := range c.Warnings {

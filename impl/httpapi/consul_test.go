@@ -168,7 +168,7 @@ func TestSelfHasTheShapeThatClientsReadFrom(t *testing.T) {
 	}
 	for section, want := range map[string]string{
 		"":       "Config Coord DebugConfig Member Meta Stats",
-		"Config": "BuildDate Datacenter NodeID NodeName PrimaryDatacenter Revision Server Version",
+		"Config": "BuildDate Datacenter NodeID NodeName PrimaryDatacenter Revision Server SessionTTLMin Version",
 		"Member": "Addr DelegateCur DelegateMax DelegateMin Name Port ProtocolCur ProtocolMax ProtocolMin Status Tags",
 	} {
 		var keys []string
