@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/cache"
 	"tribune/impl/config"
 	"tribune/impl/connlimit"
 	"tribune/impl/dns"
@@ -79,6 +80,7 @@ type web struct {
 	server *http.Server
 	listen net.Listener
 	limit  *connlimit.Limit
+	cache  *cache.Cache
 }
 
 // close has requests that wait for a change answered, and gives others some time.
@@ -250,6 +252,9 @@ func (a *Agent) shutdown() error {
 		a.acts.watches.Close()
 	}
 	errs := []error{a.web.close()}
+	if a.web.cache != nil {
+		a.web.cache.Close()
+	}
 	if a.acts.rexec != nil {
 		a.acts.rexec.Close()
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/cache"
 	"tribune/impl/config"
 	"tribune/impl/connlimit"
 	"tribune/impl/fault"
@@ -19,10 +20,11 @@ import (
 
 // serve starts answering HTTP requests.
 func (a *Agent) serve() {
+	a.web.cache = cache.New(a.brain, a.metrics)
 	a.web.limit = connlimit.New(connections(a.config), a.log, a.metrics)
 	a.web.server = &http.Server{
 		Handler: connlimit.Handler(httpapi.New(httpapi.Config{
-			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
+			KV: a.brain, Catalog: catalog{a.brain, a.web.cache}, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
 			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize,
 		})),
 		ConnContext:       connlimit.ConnContext,
@@ -36,6 +38,27 @@ func (a *Agent) serve() {
 			a.failed <- fmt.Errorf("the HTTP API stopped: %w", err)
 		}
 	})
+}
+
+// catalog is the catalog with what can be had from the agent's cache.
+type catalog struct {
+	httpapi.Catalog
+	cache *cache.Cache
+}
+
+// HealthOfService implements httpapi.Catalog.
+func (c catalog) HealthOfService(ctx context.Context, r api.CatalogRequest) (api.List[api.CheckServiceNode], error) {
+	return c.cache.HealthOfService(ctx, r)
+}
+
+// ServiceNodes implements httpapi.Catalog.
+func (c catalog) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.List[api.CatalogService], error) {
+	return c.cache.ServiceNodes(ctx, r)
+}
+
+// Services implements httpapi.Catalog.
+func (c catalog) Services(ctx context.Context, r api.CatalogRequest) (api.ServicesResponse, error) {
+	return c.cache.Services(ctx, r)
 }
 
 // connections is how many connections to the HTTP API a client may have.

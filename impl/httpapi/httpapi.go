@@ -255,4 +255,11 @@ func writeMeta(w http.ResponseWriter, m api.QueryMeta) {
 	if m.ConsistencyLevel != "" {
 		h.Set("X-Consul-Effective-Consistency", m.ConsistencyLevel)
 	}
+	switch c := m.Cache; {
+	case c.Hit:
+		h.Set("X-Cache", "HIT")
+		h.Set("Age", strconv.FormatInt(int64(c.Age.Seconds()), 10))
+	case c.Used:
+		h.Set("X-Cache", "MISS")
+	}
 }
