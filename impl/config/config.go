@@ -52,6 +52,7 @@ type Config struct {
 	Watches []map[string]any // as package watch reads them
 
 	KVMaxValueSize    int
+	HTTP              HTTP
 	DisableRemoteExec bool
 
 	// Warnings are lines for the person who wrote the configuration: what has no
@@ -88,6 +89,12 @@ type Probing struct {
 	OutputInterval time.Duration
 	OutputMaxSize  int  // bytes
 	DiscardOutput  bool // keep nothing of what checks print
+}
+
+// HTTP are the limits of the HTTP API.
+type HTTP struct {
+	MaxConns       int  // of a client, by its address; 0 or less: no limit
+	ExemptLoopback bool // clients on this machine have no limit
 }
 
 // Raft are the settings of consensus.
@@ -144,6 +151,8 @@ func settings() []setting {
 		{"discard_check_output", "", "keep nothing of what checks print", func(c *Config) any { return &c.Probing.DiscardOutput }},
 		{"disable_remote_exec", "", "do not run what `tribune exec` asks for", func(c *Config) any { return &c.DisableRemoteExec }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},
+		{"limits.http_max_conns_per_client", "", "most connections of a client to the HTTP API; 0: any number", func(c *Config) any { return &c.HTTP.MaxConns }},
+		{"limits.http_exempt_loopback", "", "that limit is not for clients on this machine (not in Consul)", func(c *Config) any { return &c.HTTP.ExemptLoopback }},
 	}...)
 }
 
@@ -184,6 +193,7 @@ func Default() *Config {
 		DNS:            dns.DefaultSettings(),
 		Probing:        Probing{OutputInterval: 5 * time.Minute, OutputMaxSize: 4096},
 		Raft:           Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240},
+		HTTP:           HTTP{MaxConns: 200},
 		KVMaxValueSize: 512 << 10, DisableRemoteExec: true,
 	}
 }

@@ -99,7 +99,7 @@ func TestTheTokenIsTakenFromTheParameterThenTheHeaders(t *testing.T) {
 }
 
 func TestACacheControlThatIsNoNumberIsRefused(t *testing.T) {
-	for header, want := range map[string]int{"": 404, "max-age=30": 404, "no-cache, Max-Age=1, must-revalidate": 404, "max-age=x": 400, "stale-if-error=": 400} {
+	for header, want := range map[string]int{"": 404, "max-age=30": 404, "no-cache, Max-Age=1, must-revalidate": 404, "max-age=30 stale-if-error=60": 404, "max-age=x": 400, "stale-if-error=": 400} {
 		h := httpapi.New(httpapi.Config{KV: &fake{}, Logger: slog.New(slog.DiscardHandler)})
 		r := httptest.NewRequest("GET", "/v1/kv/a", nil)
 		r.Header.Set("Cache-Control", header)
@@ -168,7 +168,7 @@ func TestSelfHasTheShapeThatClientsReadFrom(t *testing.T) {
 	}
 	for section, want := range map[string]string{
 		"":       "Config Coord DebugConfig Member Meta Stats",
-		"Config": "BuildDate Datacenter NodeID NodeName PrimaryDatacenter Revision Server Version",
+		"Config": "BuildDate Datacenter NodeID NodeName PrimaryDatacenter Revision Server SessionTTLMin Version",
 		"Member": "Addr DelegateCur DelegateMax DelegateMin Name Port ProtocolCur ProtocolMax ProtocolMin Status Tags",
 	} {
 		var keys []string

@@ -25,10 +25,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
+	"tribune/impl/metrics"
 )
 
 // KV is the key/value store.
@@ -57,7 +59,8 @@ type Config struct {
 	Agent        Agent
 	Local        Local
 	Logger       *slog.Logger
-	MaxValueSize int // most bytes of a KV value
+	Metrics      *metrics.Registry // shown, and gets the handlers' own figures; nil: there are none
+	MaxValueSize int               // most bytes of a KV value
 }
 
 // handler answers a request with a value to be sent as JSON, or with an error.
@@ -68,6 +71,7 @@ type server struct {
 	Config
 	exact  map[string]endpoint
 	prefix []endpoint
+	took   func(methodAndPath ...string) metrics.Times
 }
 
 type endpoint struct {
@@ -78,11 +82,15 @@ type endpoint struct {
 
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
+	if c.Metrics == nil {
+		c.Metrics = metrics.New()
+	}
 	s := &server{Config: c, exact: map[string]endpoint{}}
+	s.took = c.Metrics.TimesBy("api.http", "how long requests to the HTTP API took, blocking queries with their wait", "method", "path")
 	for _, e := range slices.Concat(
 		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
 		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(), agentFace{c.Agent}.endpoints(),
-		eventFace{c.Events}.endpoints(),
+		eventFace{c.Events}.endpoints(), metricsFace{c.Metrics}.endpoints(),
 		[]endpoint{
 			{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 			{"/v1/status/peers", []string{"GET"}, s.statusPeers},
@@ -136,6 +144,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	defer func(begun time.Time) { s.took(r.Method, label(e.path)).Took(time.Since(begun)) }(time.Now())
 	v, err := e.handle(w, r)
 	if err != nil {
 		s.fail(w, r, err)
@@ -245,5 +254,12 @@ func writeMeta(w http.ResponseWriter, m api.QueryMeta) {
 	h.Set("X-Consul-Query-Backend", "blocking-query")
 	if m.ConsistencyLevel != "" {
 		h.Set("X-Consul-Effective-Consistency", m.ConsistencyLevel)
+	}
+	switch c := m.Cache; {
+	case c.Hit:
+		h.Set("X-Cache", "HIT")
+		h.Set("Age", strconv.FormatInt(int64(c.Age.Seconds()), 10))
+	case c.Used:
+		h.Set("X-Cache", "MISS")
 	}
 }

@@ -10,6 +10,7 @@
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
 //     confirm.go is how a consistent read makes sure that the leader still leads.
+//   - metrics.go is what the server tells about its work.
 //   - kv.go, catalog.go, session.go, txn.go, coordinate.go, query.go and status.go are the endpoints, for callers in this
 //     process and, in the table of endpoints.go, for agents and other servers.
 package server
@@ -29,6 +30,7 @@ import (
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
 	"tribune/impl/host"
+	"tribune/impl/metrics"
 	"tribune/impl/rpc"
 )
 
@@ -54,6 +56,8 @@ type Config struct {
 	MaxValueSize int // most bytes of a KV value; 0: DefaultMaxValueSize
 
 	Events chan<- api.RawEvent // see gossip.Config; nil: they are lost
+
+	Metrics *metrics.Registry // gets the server's figures; nil: nobody does
 
 	Raft RaftConfig
 }
@@ -98,8 +102,14 @@ type Server struct {
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
-	close    sync.Once
-	closeErr error
+	figures *figures
+	close   closing
+}
+
+// closing is done once.
+type closing struct {
+	once sync.Once
+	err  error
 }
 
 // New starts a server: everything, or nothing with an error that says what
@@ -109,10 +119,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		c.MaxValueSize = DefaultMaxValueSize
 	}
 	s := &Server{config: c, log: c.Logger, members: make(chan struct{}, 1), quorum: quorum{kick: make(chan struct{}, 1)}}
+	if c.Metrics == nil {
+		s.config.Metrics = metrics.New()
+	}
+	s.figures = newFigures(s.config.Metrics)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.measure(s.config.Metrics)
 	s.wait.Go(s.watchMembers)
 	s.wait.Go(s.watchLeadership)
 	s.wait.Go(s.askQuorum)
@@ -146,6 +161,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.pool, err = gossip.Start(ctx, gossip.Config{
 		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: gossip.Only(c.Datacenter),
 		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Events: c.Events, Logger: s.log,
+		Metrics: s.config.Metrics,
 	})
 	return err
 }
@@ -222,7 +238,7 @@ func (s *Server) addresses() []string {
 // The port closes before raft, so that nothing raft still says gets out; raft
 // closes before the requests are waited for, since some of them wait for raft.
 func (s *Server) Close() error {
-	s.close.Do(func() {
+	s.close.once.Do(func() {
 		s.stop()
 		var errs []error
 		if s.pool != nil {
@@ -241,9 +257,9 @@ func (s *Server) Close() error {
 			errs = append(errs, s.client.Close())
 		}
 		s.wait.Wait()
-		s.closeErr = errors.Join(errs...)
+		s.close.err = errors.Join(errs...)
 	})
-	return s.closeErr
+	return s.close.err
 }
 
 // Members lists the members of the LAN pool, sorted by name.
