@@ -72,6 +72,20 @@ func need(t *testing.T, program, debianPackage string) string {
 	return path
 }
 
+// built builds a program from its Go module, whose version a go.mod under tools
+// fixes. The first time that takes minutes. Where it cannot be had, without a
+// network for one, the test is skipped.
+func built(t *testing.T, name, pkg string, flags ...string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), name)
+	build := exec.Command("go", append(append([]string{"build", "-o", binary}, flags...), pkg)...)
+	build.Dir = filepath.Join("tools", name)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("%s cannot be built here: %v\n%s", name, err, out)
+	}
+	return binary
+}
+
 // process is a program that runs until the test ends.
 type process struct {
 	cmd   *exec.Cmd

@@ -1,4 +1,4 @@
-module tribune/interop/tools
+module tribune/interop/tools/consul-template
 
 go 1.26.7
 
