@@ -79,13 +79,22 @@ func lock(t *testing.T, c cluster) {
 	if p, _, err := c.client.KV().Get("locks/one", nil); err != nil || p.Session == "" || p.Flags != api.LockFlagValue || string(p.Value) != "first" {
 		t.Errorf("the key of a lock: %+v, %v", p, err)
 	}
-	got := make(chan (<-chan struct{}), 1)
-	failed := make(chan error, 1)
+	type result struct {
+		lost <-chan struct{}
+		err  error
+	}
+	got := make(chan result, 1)
 	go func() {
 		lost, err := second.Lock(nil)
-		failed <- err
-		got <- lost
+		got <- result{lost, err}
 	}()
+	eventually(t, "the second has a session, too", func() error {
+		all, _, err := c.client.Session().List(nil)
+		if err == nil && len(all) != 2 {
+			err = fmt.Errorf("%d sessions", len(all))
+		}
+		return err
+	})
 	if len(got) != 0 {
 		t.Error("two hold the lock")
 	}
@@ -94,10 +103,10 @@ func lock(t *testing.T, c cluster) {
 	_, err = c.client.Session().Destroy(p.Session, nil) // as an operator does
 	ok(t, err)
 	within(t, "the first hears that it lost the lock", lost)
-	ok(t, within(t, "the second has the lock", failed))
-	lost = within(t, "the second has the lock", got)
+	now := within(t, "the second has the lock", got)
+	ok(t, now.err)
 	select {
-	case <-lost:
+	case <-now.lost:
 		t.Error("the second lost the lock at once")
 	default:
 	}

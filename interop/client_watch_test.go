@@ -4,13 +4,12 @@ package interop
 
 import (
 	"fmt"
-	"io"
-	"log"
 	"slices"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/consul/api/watch"
+	"github.com/hashicorp/go-hclog"
 )
 
 // watches is the story of the official client's watch plans. Each kind runs until it
@@ -82,18 +81,15 @@ func follow(t *testing.T, a *agent, params map[string]any, change func() error, 
 	ok(t, err)
 	answers, ended := make(chan any, 100), make(chan error, 1)
 	plan.Handler = func(_ uint64, v any) { answers <- v }
-	go func() { ended <- plan.RunWithClientAndLogger(a.Client, log.New(io.Discard, "", 0)) }()
+	go func() { ended <- plan.RunWithClientAndHclog(a.Client, hclog.NewNullLogger()) }()
 	defer func() {
 		plan.Stop()
 		if err := within(t, "the plan ends", ended); err != nil {
 			t.Error(err)
 		}
 	}()
-	// A plan for what is not there yet has no first answer to tell of.
-	if kind := params["type"]; kind != "key" && kind != "event" {
-		if v := within(t, "the first answer", answers); seen(v) {
-			t.Fatalf("seen before it happened: %+v", v)
-		}
+	if v := within(t, "the first answer", answers); seen(v) {
+		t.Fatalf("seen before it happened: %+v", v)
 	}
 	ok(t, change())
 	for !seen(within(t, "the change", answers)) {

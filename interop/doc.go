@@ -7,8 +7,8 @@
 //     impl/httpapi must have been used with success.
 //   - dig_test.go: every form of name that DNS answers for, as dig asks.
 //   - unbound_test.go: a caching resolver in front of the agent.
-//   - template_test.go: consul-template, which is built from tools/go.mod.
-//   - prometheus_test.go: Prometheus's discovery of what to scrape.
+//   - template_test.go: consul-template, built from its Go module, as tools/ pins it.
+//   - prometheus_test.go: Prometheus and its discovery of what to scrape, built likewise.
 //
 // Everything stands behind the build tag interop, since it takes real time and
 // programs that not everybody has; a test whose program is not installed is
