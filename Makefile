@@ -1,7 +1,7 @@
 # Everything here is also plain `go build`, `go run` and `go test`; this file
 # only gives the common lines a name.
 
-.PHONY: all test check bench canaries mutants prove
+.PHONY: all test check interop bench canaries mutants prove
 all: bin/tribune bin/simctl
 
 bin/tribune: FORCE
@@ -17,6 +17,15 @@ test:
 
 check:
 	./.ci/run
+
+# Real clients against real agents on loopback (docs/interop.md). As root in a
+# container it installs what is missing; elsewhere that is left to you, since on
+# Debian the package unbound also starts a resolver. What is missing is skipped.
+interop:
+	@if command -v dig >/dev/null && command -v unbound >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -d /run/systemd/system ]; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dnsutils unbound; fi
+	go test -tags interop -count 1 -timeout 30m -v ./interop
 
 # Leaves each patch of the runtime out in turn and sees that something differs.
 canaries:

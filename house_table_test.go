@@ -52,6 +52,8 @@ var neighbours = map[string]string{
 	"scenarios": "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
 	"bench":     "scenarios sim sim/launch",
 
+	"interop": "", // it knows the built program and nothing else
+
 	"cmd/tribune": "impl/cli impl/host",
 	"cmd/simctl":  "scenarios sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
