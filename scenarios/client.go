@@ -193,8 +193,7 @@ func untouched(err error) bool {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return true
 	}
-	var status api.StatusError
-	return errors.As(err, &status) && strings.Contains(status.Body, "No cluster leader")
+	return strings.Contains(err.Error(), "No cluster leader")
 }
 
 // probe is the program that finds out how soon a healed cluster does a write:
@@ -239,19 +238,25 @@ func (r *run) readAll(done chan<- error) sim.Program {
 		slices.Sort(keys)
 		for _, key := range keys {
 			var o linearizability.Op
-			for range 20 {
+			for range readTries {
 				o = c.operate(ctx, linearizability.Op{Kind: linearizability.Get, Key: key, Mode: "consistent"})
 				if o.Outcome == linearizability.OK {
 					break
 				}
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(readPause)
 			}
 			if o.Outcome != linearizability.OK {
 				done <- fmt.Errorf("%s cannot be read: %s", key, o.Error)
 				return nil
 			}
 		}
-		done <- nil
+		done <- c.auditAll(ctx)
 		return nil
 	}
 }
+
+// How often and after which pauses something is read again when all is over.
+const (
+	readTries = 20
+	readPause = 500 * time.Millisecond
+)

@@ -78,6 +78,9 @@ func (s Scenario) others() string {
 	if s.Workload.Watchers > 0 {
 		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
 	}
+	if s.Workload.Tellers > 0 {
+		fmt.Fprintf(&b, "Another %d move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)
+	}
 	if s.Workload.Contenders > 0 {
 		fmt.Fprintf(&b, "Another %d want one lock, with sessions that have a TTL of %v and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, lockTTL, s.Workload.LockDelay)
 	}

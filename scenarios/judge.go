@@ -32,6 +32,9 @@ func (r *Result) judge(c Checks) {
 		}
 	}
 	r.linearizable(c.Linearizable)
+	if len(r.Transactions) > 0 {
+		r.transactions(c.Transactions)
+	}
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
 	if r.Lock != nil {
@@ -61,6 +64,23 @@ func (r *Result) linearizable(expected string) {
 	}
 	r.verdict("linearizable", expected, string(result.Verdict), text)
 	if result.Verdict == linearizability.Violated {
+		r.Picture = picture(result)
+	}
+}
+
+// transactions judges transactions, those of each group of keys together.
+func (r *Result) transactions(expected string) {
+	result := linearizability.CheckTxns(r.Transactions, judgeLimit)
+	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result)
+}
+
+// object is the verdict on what a model other than that of a key has judged.
+func (r *Result) object(check, expected, text string, result linearizability.Result) {
+	if len(result.Keys) > 0 {
+		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
+	}
+	r.verdict(check, expected, string(result.Verdict), text)
+	if result.Verdict == linearizability.Violated && r.Picture == "" {
 		r.Picture = picture(result)
 	}
 }

@@ -23,25 +23,26 @@ type Order struct {
 
 // Result is what came of a run.
 type Result struct {
-	Scenario    string
-	Seed        uint64
-	Fingerprint string
-	Virtual     time.Duration
-	Events      uint64
-	PeakMemory  uint64        // bytes of the run's process, resident
-	Healed      time.Duration // when the second phase began
-	Ops         Counts
-	Verdicts    []Verdict
-	Faults      []FaultLog
-	Reigns      []Reign
-	Recovery    Recovered
-	Violations  []sim.Violation
-	Unread      string // why a key could not be read at the end
-	Watchers    bool   // there were clients that watch keys
-	Fleet       bool   // there were client agents
-	Lock        *Locking
-	History     []linearizability.Op
-	Picture     string // porcupine's, an HTML page; only when the history is not linearizable
+	Scenario     string
+	Seed         uint64
+	Fingerprint  string
+	Virtual      time.Duration
+	Events       uint64
+	PeakMemory   uint64        // bytes of the run's process, resident
+	Healed       time.Duration // when the second phase began
+	Ops          Counts
+	Verdicts     []Verdict
+	Faults       []FaultLog
+	Reigns       []Reign
+	Recovery     Recovered
+	Violations   []sim.Violation
+	Unread       string // why a key could not be read at the end
+	Watchers     bool   // there were clients that watch keys
+	Fleet        bool   // there were client agents
+	Lock         *Locking
+	History      []linearizability.Op
+	Transactions []linearizability.Txn
+	Picture      string // porcupine's, an HTML page; only when the history is not linearizable
 }
 
 // OK reports whether everything is as the scenario expects.

@@ -39,8 +39,10 @@ type run struct {
 	paused  map[string]bool
 	down    map[string]int // how many faults want a server to be down
 	history []linearizability.Op
-	over    bool // no server is started any more
-	result  Result
+	// transactions are those of the tellers.
+	transactions []linearizability.Txn
+	over         bool // no server is started any more
+	result       Result
 }
 
 // execute carries out a plan and writes messages and the result to to.
@@ -79,6 +81,7 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r.result.Scenario, r.result.Seed, r.result.History = plan.Scenario.Name, o.Seed, r.history
+	r.result.Transactions = r.transactions
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err == nil {
 		r.result.PeakMemory = uint64(usage.Maxrss) << 10
@@ -108,7 +111,8 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	contenders, followers, registrars := r.startContenders(), r.startFollowers(), r.startFleet()
+	contenders, followers := r.startContenders(), r.startFollowers()
+	others := slices.Concat(r.startFleet(), r.startTellers())
 	r.every(stop, second/5, r.fleet.bounds)
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
@@ -118,7 +122,7 @@ func (r *run) main() {
 	}
 	time.Sleep(r.plan.Scenario.Duration.Duration)
 	r.fleet.calm = true
-	r.recover(probe, reader, contenders, followers, registrars)
+	r.recover(probe, reader, contenders, followers, others)
 	r.result.Watchers, r.result.Fleet = len(followers) > 0, len(r.fleet.sites) > 0
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late}
@@ -282,7 +286,7 @@ func (r *run) leader() string {
 
 // recover is the second phase: all is healed, and the cluster must do its work
 // within the times that the scenario states.
-func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars []*sim.Node) {
+func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*sim.Node) {
 	limits := r.plan.Scenario.Recovery
 	r.nemesis.heal()
 	healed := r.world.Now()
@@ -304,7 +308,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars
 			return r.resource.acquiredSince(healed), "nobody gets it"
 		})
 	}
-	for _, n := range slices.Concat(r.clients, contenders, registrars) {
+	for _, n := range slices.Concat(r.clients, contenders, others) {
 		r.stopClient(n)
 	}
 	r.stopClient(probe)

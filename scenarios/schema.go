@@ -91,6 +91,7 @@ type Workload struct {
 	Registrars int      `yaml:"registrars"` // further clients, which register services with agents
 	Contenders int      `yaml:"contenders"` // further clients, which want one lock
 	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
+	Tellers    int      `yaml:"tellers"`    // further clients, which move money with transactions
 }
 
 // Fault is something that goes wrong.
@@ -127,6 +128,8 @@ type Recovery struct {
 // Checks say what is expected: "holds" or "violated".
 type Checks struct {
 	Linearizable string `yaml:"linearizable"`
+	Transactions string `yaml:"transactions"` // are linearizable
+	Locks        string `yaml:"locks"`        // and their sessions are linearizable
 	Invariants   string `yaml:"invariants"`
 	Recovery     string `yaml:"recovery"`
 	Exclusive    string `yaml:"exclusive"` // of the lock, without a look at fencing tokens
