@@ -76,7 +76,7 @@ type Result struct {
 	Verdict Verdict
 	Ops     int      // operations that were judged
 	Keys    []string // whose histories are not linearizable
-	Relaxed []string // keys judged without their refused CAS, since with them the search took too long
+	Relaxed []string // keys judged without refusals (of a CAS, of a lock), since with them the search took too long
 	checked map[string]checked
 }
 

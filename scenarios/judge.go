@@ -39,6 +39,7 @@ func (r *Result) judge(c Checks) {
 	r.recovery(c.Recovery)
 	if r.Lock != nil {
 		r.exclusive(c.Exclusive)
+		r.locks(c.Locks)
 	}
 }
 
@@ -78,6 +79,9 @@ func (r *Result) transactions(expected string) {
 func (r *Result) object(check, expected, text string, result linearizability.Result) {
 	if len(result.Keys) > 0 {
 		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
+	}
+	if len(result.Relaxed) > 0 {
+		text += " (refusals not judged: the search took too long)"
 	}
 	r.verdict(check, expected, string(result.Verdict), text)
 	if result.Verdict == linearizability.Violated && r.Picture == "" {

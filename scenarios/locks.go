@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
 
 	"tribune/impl/host"
+	"tribune/linearizability"
 	"tribune/sim"
 	"tribune/sim/trace"
 )
@@ -35,6 +37,30 @@ type resource struct {
 
 	holder   string   // of the lock, by its own belief
 	acquired []tenure // in the order of their return
+
+	history   []linearizability.LockOp
+	destroyed map[string]bool // sessions that somebody wanted to be destroyed
+}
+
+// did carries out an operation on the lock or a session and adds it to the history.
+func (r *resource) did(c *client, kind linearizability.LockKind, session string, f func(*linearizability.LockOp) error) error {
+	o := linearizability.LockOp{Client: c.number, Kind: kind, Session: session, Call: r.run.world.Now(), Outcome: linearizability.OK}
+	if kind == linearizability.LockDestroy {
+		r.destroyed[session] = true
+	}
+	err := f(&o)
+	if o.Return = r.run.world.Now(); err != nil {
+		o.Error, o.Outcome = err.Error(), linearizability.Unknown
+		switch {
+		case untouched(err):
+			o.Outcome = linearizability.Failed
+		case kind == linearizability.LockAcquire && strings.Contains(err.Error(), "invalid session"):
+			o.Outcome, o.Gone = linearizability.OK, true
+		}
+	}
+	r.run.world.Recordf(trace.Op, c.name, "", "lock: %s %s: %s done=%t gone=%t %s %d", kind, session, o.Outcome, o.Done, o.Gone, o.Holder, o.Token)
+	r.history = append(r.history, o)
+	return err
 }
 
 // tenure is one acquisition of the lock.
@@ -119,6 +145,7 @@ func (k *contender) turn(ctx context.Context) error {
 		return err
 	}
 	k.session, k.renewed = id, asked
+	k.run.world.Recordf(trace.Op, k.name, "", "lock: session %s", id)
 	token, err := k.wait(ctx)
 	if err != nil || token == 0 {
 		return err
@@ -128,19 +155,35 @@ func (k *contender) turn(ctx context.Context) error {
 		k.resource.holder = ""
 	}
 	options := (&api.WriteOptions{}).WithContext(ctx)
-	if _, _, err := k.servers[k.at].KV().Release(&api.KVPair{Key: lockKey, Value: []byte("free"), Session: id}, options); err != nil {
+	err = k.resource.did(k.client, linearizability.LockRelease, id, func(o *linearizability.LockOp) (err error) {
+		o.Done, _, err = k.servers[k.at].KV().Release(&api.KVPair{Key: lockKey, Value: []byte("free"), Session: id}, options)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err = k.servers[k.at].Session().Destroy(id, options)
-	return err
+	return k.destroy(ctx, id)
+}
+
+// destroy ends a session.
+func (c *client) destroy(ctx context.Context, session string) error {
+	return c.run.resource.did(c, linearizability.LockDestroy, session, func(o *linearizability.LockOp) (err error) {
+		o.Done = true
+		_, err = c.servers[c.at].Session().Destroy(session, (&api.WriteOptions{}).WithContext(ctx))
+		return err
+	})
 }
 
 // wait tries to lock until it can, and returns the token; 0 if the session ended.
 func (k *contender) wait(ctx context.Context) (uint64, error) {
 	kv := k.servers[k.at].KV()
 	for k.renew(ctx) {
-		begun := k.run.world.Now()
-		took, _, err := kv.Acquire(&api.KVPair{Key: lockKey, Value: []byte(k.name), Session: k.session}, (&api.WriteOptions{}).WithContext(ctx))
+		begun, took := k.run.world.Now(), false
+		err := k.resource.did(k.client, linearizability.LockAcquire, k.session, func(o *linearizability.LockOp) (err error) {
+			o.Done, _, err = kv.Acquire(&api.KVPair{Key: lockKey, Value: []byte(k.name), Session: k.session}, (&api.WriteOptions{}).WithContext(ctx))
+			took = o.Done
+			return err
+		})
 		if err != nil {
 			return 0, err
 		}
@@ -148,15 +191,27 @@ func (k *contender) wait(ctx context.Context) (uint64, error) {
 			k.rest(ctx, tryEvery)
 			continue
 		}
-		pair, _, err := kv.Get(lockKey, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
-		if err != nil || pair == nil || pair.Session != k.session {
+		holder, token, err := k.look(ctx)
+		if err != nil || holder != k.session {
 			return 0, err
 		}
-		k.run.world.Recordf(trace.Op, k.name, "", "lock: held with token %d", pair.LockIndex)
-		k.resource.acquire(k.name, pair.LockIndex, begun)
-		return pair.LockIndex, nil
+		k.resource.acquire(k.name, token, begun)
+		return token, nil
 	}
 	return 0, nil
+}
+
+// look asks who holds the lock, and with which token.
+func (k *contender) look(ctx context.Context) (holder string, token uint64, err error) {
+	err = k.resource.did(k.client, linearizability.LockRead, "", func(o *linearizability.LockOp) error {
+		pair, _, err := k.servers[k.at].KV().Get(lockKey, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+		if err == nil && pair != nil {
+			o.Holder, o.Token = pair.Session, pair.LockIndex
+		}
+		holder, token = o.Holder, o.Token
+		return err
+	})
+	return holder, token, err
 }
 
 // renew renews the session if it is time, and reports whether the contender may
@@ -165,17 +220,31 @@ func (k *contender) wait(ctx context.Context) (uint64, error) {
 func (k *contender) renew(ctx context.Context) bool {
 	if time.Since(k.renewed) > lockTTL/3 {
 		asked := time.Now()
-		s, _, err := k.servers[k.at].Session().Renew(k.session, (&api.WriteOptions{}).WithContext(ctx))
+		alive := false
+		err := k.resource.did(k.client, linearizability.LockRenew, k.session, func(o *linearizability.LockOp) error {
+			s, _, err := k.servers[k.at].Session().Renew(k.session, (&api.WriteOptions{}).WithContext(ctx))
+			o.Done = s != nil
+			alive = o.Done
+			return err
+		})
 		switch {
 		case err != nil:
 			k.at = k.draws.IntN(len(k.servers))
-		case s == nil:
+		case !alive:
+			k.ended()
 			return false
 		default:
 			k.renewed = asked
 		}
 	}
 	return ctx.Err() == nil && time.Since(k.renewed) < lockTTL
+}
+
+// ended complains about a session that ended by itself before its TTL was over.
+func (k *contender) ended() {
+	if age := time.Since(k.renewed); age < lockTTL && !k.resource.destroyed[k.session] {
+		k.run.world.Violate("session TTL", "the session of %s has a TTL of %v, was renewed %v ago and has ended: %s", k.name, lockTTL, age, k.session)
+	}
 }
 
 // hold writes to the resource while the lock is held. A write that is on its way
@@ -191,9 +260,9 @@ func (k *contender) hold(ctx context.Context, token uint64) {
 
 // operate is the program of the operator's node, who destroys sessions of holders
 // that he believes dead.
-func (r *run) operate(name string) sim.Program {
+func (r *run) operate(number int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(0, name, h.Network(), r.timeout())
+		c, err := r.newClient(number, name, h.Network(), r.timeout())
 		if err != nil {
 			return err
 		}
@@ -202,7 +271,7 @@ func (r *run) operate(name string) sim.Program {
 			case <-ctx.Done():
 				return nil
 			case session := <-r.expel:
-				_, err := c.servers[c.at].Session().Destroy(session, (&api.WriteOptions{}).WithContext(ctx))
+				err := c.destroy(ctx, session)
 				r.world.Recordf(trace.Op, name, "", "session %s is destroyed: %v", session, err)
 				c.at = c.draws.IntN(len(c.servers))
 			}
@@ -219,4 +288,10 @@ func (r *Result) exclusive(expected string) {
 		text += fmt.Sprintf(", %d of them late: %s", len(late), late[0])
 	}
 	r.verdict("exclusive", expected, got, text)
+}
+
+// locks judges the lock and the sessions that wanted it.
+func (r *Result) locks(expected string) {
+	result := linearizability.CheckLock(r.Lock.History, judgeLimit)
+	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result)
 }

@@ -93,6 +93,8 @@ type Locking struct {
 	Writes int      // by its holders
 	Tokens int      // acquisitions
 	Late   []string // writes that came after those of a later holder
+
+	History []linearizability.LockOp
 }
 
 // Progress is where a run is.

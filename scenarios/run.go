@@ -125,7 +125,7 @@ func (r *run) main() {
 	r.recover(probe, reader, contenders, followers, others)
 	r.result.Watchers, r.result.Fleet = len(followers) > 0, len(r.fleet.sites) > 0
 	if len(contenders) > 0 {
-		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late}
+		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
 	r.over = true
 	close(stop)
@@ -136,13 +136,13 @@ func (r *run) main() {
 // startContenders starts those who want the lock, and the operator, if the
 // scenario has any, and returns their nodes.
 func (r *run) startContenders() []*sim.Node {
-	r.resource, r.expel = &resource{run: r}, make(chan string, 1)
+	r.resource, r.expel = &resource{run: r, destroyed: map[string]bool{}}, make(chan string, 1)
 	wanted := r.plan.Scenario.Workload.Contenders
 	if wanted == 0 {
 		return nil
 	}
 	operator := r.world.AddNode(sim.NodeConfig{Name: "operator", Addrs: address(2, 3)})
-	operator.Start(r.operate(operator.Name()))
+	operator.Start(r.operate(len(r.clients)+2+wanted+1, operator.Name()))
 	nodes := []*sim.Node{operator}
 	for i := range wanted {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("h%d", i+1), Addrs: address(3, i+1)})
