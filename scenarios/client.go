@@ -39,21 +39,27 @@ type client struct {
 	indexes map[string]uint64 // the last X-Consul-Index, by server, its process and key
 }
 
-// newClient returns a client that waits for an answer for up to patience.
+// newClient returns a client of the servers that waits for an answer for up to
+// patience.
 func (r *run) newClient(number int, name string, n host.Network, patience time.Duration) (*client, error) {
+	return r.newClientOf(r.plan.names(), number, name, n, patience)
+}
+
+// newClientOf returns a client of the named agents.
+func (r *run) newClientOf(agents []string, number int, name string, n host.Network, patience time.Duration) (*client, error) {
 	c := &client{
 		run: r, number: number, name: name, draws: stream(r.plan.Seed, "client "+name),
 		seen: map[string]uint64{}, indexes: map[string]uint64{},
 	}
-	for _, s := range r.plan.Servers {
+	for _, agent := range agents {
 		transport := &http.Transport{DialContext: n.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second}
 		config := api.DefaultNonPooledConfig()
-		config.Address = fmt.Sprintf("%s:%d", s.Name, httpPort)
+		config.Address = net.JoinHostPort(agent, fmt.Sprint(httpPort))
 		config.Transport = transport
 		config.HttpClient = &http.Client{Transport: transport, Timeout: patience}
 		a, err := api.NewClient(config)
 		if err != nil {
-			return nil, fmt.Errorf("client for %s: %w", s.Name, err)
+			return nil, fmt.Errorf("client for %s: %w", agent, err)
 		}
 		c.servers = append(c.servers, a)
 	}

@@ -31,6 +31,8 @@ const (
 	// syncTime is how long what a check found may take from its agent into the
 	// state of the leader, when nothing is broken.
 	syncTime = time.Second
+	// detection is the longest time until the catalog says that a service is down.
+	detection = checkInterval + checkTimeout + syncTime
 )
 
 // What the services of each agent are called.
@@ -47,6 +49,7 @@ type fleet struct {
 	nodes []*sim.Node
 	sites map[string]*site // by agent
 	calm  bool             // no service changes any more
+	free  time.Duration    // since when the lock is free; 0: it is not
 }
 
 // site is what belongs to one agent.
@@ -239,7 +242,9 @@ func (f *fleet) bounds() {
 		for _, c := range found.Items {
 			f.inTime(s, c, now)
 		}
+		f.sessionsInTime(s, a, now)
 	}
+	f.handedOn(a, now)
 }
 
 // inTime complains about a check that is not yet what its service has been for
@@ -257,7 +262,7 @@ func (f *fleet) inTime(s *site, c api.HealthCheck, now time.Duration) {
 	if c.ServiceName != webService && c.ServiceName != jobService || s.stopped > 0 {
 		return
 	}
-	limit := checkInterval + checkTimeout + syncTime
+	limit := detection
 	if since := s.changed[c.ServiceName]; since > 0 && now-since > limit && passing != s.up(c.ServiceName) {
 		f.run.world.Violate("detection of a dead service", "%s of %s is up: %t since %v, and %s at %v: more than %v later", c.ServiceName, s.agent, s.up(c.ServiceName), since, c.Status, now, limit)
 	}

@@ -101,17 +101,16 @@ func (r *resource) write(who, session string, token uint64) {
 }
 
 // compete is the program of a node that wants the lock again and again.
-func (r *run) compete(number int, name string) sim.Program {
+func (r *run) compete(i int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(number, name, h.Network(), r.timeout())
+		k, err := r.newContender(i, name, h.Network())
 		if err != nil {
 			return err
 		}
-		k := &contender{client: c, resource: r.resource}
 		for ctx.Err() == nil {
 			if err := k.turn(ctx); err != nil && ctx.Err() == nil {
 				r.world.Recordf(trace.Op, name, "", "lock: %v", err)
-				c.at = c.draws.IntN(len(c.servers))
+				k.at = k.draws.IntN(len(k.servers))
 			}
 			k.rest(ctx, tryEvery)
 		}
@@ -124,7 +123,23 @@ type contender struct {
 	*client
 	resource *resource
 	session  string
-	renewed  time.Time // by its own clock, when the last renewal was asked for that was granted
+	renewed  time.Time     // by its own clock, when it last asked and was told that the session is alive
+	trust    time.Duration // for which it then believes in it
+	site     *site         // on whose health its sessions stand; nil: they have a TTL
+}
+
+// newContender returns the i-th contender. If sessions are to stand on health, it is one
+// on the machine of a client agent, through which it does everything.
+func (r *run) newContender(i int, name string, n host.Network) (*contender, error) {
+	k := &contender{resource: r.resource, trust: lockTTL}
+	agents := r.plan.names()
+	if all := r.plan.agents(); r.plan.Scenario.Workload.Sessions == onHealth {
+		agents = all[i%len(all) : i%len(all)+1]
+		k.site, k.trust = r.fleet.sites[agents[0]], healthTrust
+	}
+	var err error
+	k.client, err = r.newClientOf(agents, len(r.clients)+3+i, name, n, r.timeout())
+	return k, err
 }
 
 // rest waits for half to one and a half of a time.
@@ -138,9 +153,7 @@ func (k *contender) rest(ctx context.Context, about time.Duration) {
 // turn makes a session, waits for the lock, holds it for a while and gives it up.
 func (k *contender) turn(ctx context.Context) error {
 	asked := time.Now()
-	id, _, err := k.servers[k.at].Session().CreateNoChecks(&api.SessionEntry{
-		TTL: lockTTL.String(), LockDelay: k.run.plan.Scenario.Workload.LockDelay.Duration,
-	}, (&api.WriteOptions{}).WithContext(ctx))
+	id, err := k.create(ctx)
 	if err != nil {
 		return err
 	}
@@ -163,6 +176,22 @@ func (k *contender) turn(ctx context.Context) error {
 		return err
 	}
 	return k.destroy(ctx, id)
+}
+
+// create makes a session.
+func (k *contender) create(ctx context.Context) (string, error) {
+	options := (&api.WriteOptions{}).WithContext(ctx)
+	wanted := &api.SessionEntry{LockDelay: k.run.plan.Scenario.Workload.LockDelay.Duration}
+	var id string
+	var err error
+	if k.site == nil {
+		wanted.TTL = lockTTL.String()
+		id, _, err = k.servers[k.at].Session().CreateNoChecks(wanted, options)
+	} else {
+		wanted.NodeChecks, wanted.ServiceChecks = []string{serfCheck}, []api.ServiceCheck{{ID: jobCheck}}
+		id, _, err = k.servers[k.at].Session().Create(wanted, options)
+	}
+	return id, err
 }
 
 // destroy ends a session.
@@ -215,14 +244,20 @@ func (k *contender) look(ctx context.Context) (holder string, token uint64, err 
 }
 
 // renew renews the session if it is time, and reports whether the contender may
-// still believe in it: by its own clock a TTL has not passed since the last
-// renewal.
+// still believe in it: by its own clock not too long a time has passed since the
+// last renewal. One that stands on health is only looked at.
 func (k *contender) renew(ctx context.Context) bool {
-	if time.Since(k.renewed) > lockTTL/3 {
+	if time.Since(k.renewed) > k.trust/3 {
 		asked := time.Now()
 		alive := false
 		err := k.resource.did(k.client, linearizability.LockRenew, k.session, func(o *linearizability.LockOp) error {
-			s, _, err := k.servers[k.at].Session().Renew(k.session, (&api.WriteOptions{}).WithContext(ctx))
+			var s *api.SessionEntry
+			var err error
+			if k.site == nil {
+				s, _, err = k.servers[k.at].Session().Renew(k.session, (&api.WriteOptions{}).WithContext(ctx))
+			} else {
+				s, _, err = k.servers[k.at].Session().Info(k.session, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+			}
 			o.Done = s != nil
 			alive = o.Done
 			return err
@@ -237,12 +272,15 @@ func (k *contender) renew(ctx context.Context) bool {
 			k.renewed = asked
 		}
 	}
-	return ctx.Err() == nil && time.Since(k.renewed) < lockTTL
+	return ctx.Err() == nil && time.Since(k.renewed) < k.trust
 }
 
-// ended complains about a session that ended by itself before its TTL was over.
+// ended complains about a session that ended by itself before its time: before its
+// TTL was over, or while what it stands on was well.
 func (k *contender) ended() {
-	if age := time.Since(k.renewed); age < lockTTL && !k.resource.destroyed[k.session] {
+	if k.site != nil {
+		k.endedInHealth()
+	} else if age := time.Since(k.renewed); age < lockTTL && !k.resource.destroyed[k.session] {
 		k.run.world.Violate("session TTL", "the session of %s has a TTL of %v, was renewed %v ago and has ended: %s", k.name, lockTTL, age, k.session)
 	}
 }

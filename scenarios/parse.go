@@ -62,6 +62,7 @@ func defaults() *Scenario {
 	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}}
 	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
 	s.Workload.LockDelay.Duration = 15 * second
+	s.Workload.Sessions = onTTL
 	s.Seeds = 2
 	return s
 }
@@ -238,6 +239,10 @@ func (v *validator) check() {
 		v.fail("$.workload.registrars", "workload.registrars: there is no agent to register with: topology.agents is 0")
 	}
 	v.between("$.workload.contenders", "workload.contenders", s.Workload.Contenders, 0, 100)
+	v.oneOf("$.workload.sessions", "workload.sessions", s.Workload.Sessions, []string{onTTL, onHealth})
+	if s.Workload.Sessions == onHealth && s.Topology.Agents == 0 {
+		v.fail("$.workload.sessions", "workload.sessions: there is no agent on whose health they could stand: topology.agents is 0")
+	}
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
 	}

@@ -111,8 +111,8 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	contenders, followers := r.startContenders(), r.startFollowers()
 	others := slices.Concat(r.startFleet(), r.startTellers())
+	contenders, followers := r.startContenders(), r.startFollowers()
 	r.every(stop, second/5, r.fleet.bounds)
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
@@ -146,7 +146,7 @@ func (r *run) startContenders() []*sim.Node {
 	nodes := []*sim.Node{operator}
 	for i := range wanted {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("h%d", i+1), Addrs: address(3, i+1)})
-		n.Start(r.compete(len(r.clients)+3+i, n.Name()))
+		n.Start(r.compete(i, n.Name()))
 		nodes = append(nodes, n)
 	}
 	return nodes

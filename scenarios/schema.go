@@ -90,6 +90,7 @@ type Workload struct {
 	Watchers   int      `yaml:"watchers"`   // further clients, which watch a key each
 	Registrars int      `yaml:"registrars"` // further clients, which register services with agents
 	Contenders int      `yaml:"contenders"` // further clients, which want one lock
+	Sessions   string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
 	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
 	Tellers    int      `yaml:"tellers"`    // further clients, which move money with transactions
 }
