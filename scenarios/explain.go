@@ -78,6 +78,9 @@ func (s Scenario) others() string {
 	if s.Workload.Watchers > 0 {
 		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
 	}
+	if s.Workload.Heralds > 0 {
+		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
+	}
 	if s.Workload.Tellers > 0 {
 		fmt.Fprintf(&b, "Another %d move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)
 	}

@@ -129,17 +129,13 @@ func (r *Result) recovery(expected string) {
 		name string
 		Reached
 	}
-	parts := []named{{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}}
-	if r.Lock != nil {
-		parts = append(parts, named{"lock", c.Lock})
-	}
-	if r.Watchers {
-		parts = append(parts, named{"last values seen by watchers", c.Watches})
-	}
-	if r.Fleet {
-		parts = append(parts, named{"catalog that agrees with all agents", c.Services})
-	}
-	for _, part := range parts {
+	for _, part := range []named{
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock},
+		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
+	} {
+		if !part.Asked {
+			continue
+		}
 		if part.OK {
 			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))
 			continue

@@ -37,8 +37,6 @@ type Result struct {
 	Recovery     Recovered
 	Violations   []sim.Violation
 	Unread       string // why a key could not be read at the end
-	Watchers     bool   // there were clients that watch keys
-	Fleet        bool   // there were client agents
 	Lock         *Locking
 	History      []linearizability.Op
 	Transactions []linearizability.Txn
@@ -79,10 +77,11 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches, Events Reached }
 
 // Reached says whether and after how long something was so.
 type Reached struct {
+	Asked bool // the scenario has what could be reached
 	OK    bool
 	After time.Duration
 	Text  string // why not

@@ -59,7 +59,7 @@ func defaults() *Scenario {
 	s.Agent.RaftMultiplier = 1
 	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}}
+	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}, Duration{60 * second}}
 	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
@@ -232,6 +232,7 @@ func (v *validator) check() {
 		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
 	}
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
+	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
 	v.between("$.workload.registrars", "workload.registrars", s.Workload.Registrars, 0, 100)

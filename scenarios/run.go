@@ -34,6 +34,7 @@ type run struct {
 
 	followers []*follower
 	fleet     *fleet
+	crowd     *crowd
 
 	agents  map[string]*agent.Agent // that run and have started
 	paused  map[string]bool
@@ -112,7 +113,7 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
-	contenders, followers := r.startContenders(), r.startFollowers()
+	contenders, followers, heralds := r.startContenders(), r.startFollowers(), r.startEvents()
 	r.every(stop, second/5, r.fleet.bounds)
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
@@ -123,7 +124,7 @@ func (r *run) main() {
 	time.Sleep(r.plan.Scenario.Duration.Duration)
 	r.fleet.calm = true
 	r.recover(probe, reader, contenders, followers, others)
-	r.result.Watchers, r.result.Fleet = len(followers) > 0, len(r.fleet.sites) > 0
+	r.inform(heralds)
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
@@ -299,9 +300,9 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	})
 	select {
 	case at := <-wrote:
-		r.result.Recovery.Write = Reached{After: at - healed, OK: at-healed <= limits.Write.Duration}
+		r.result.Recovery.Write = Reached{Asked: true, After: at - healed, OK: at-healed <= limits.Write.Duration}
 	case <-time.After(max(healed+limits.Write.Duration-r.world.Now(), 0)):
-		r.result.Recovery.Write = Reached{Text: "no write succeeded"}
+		r.result.Recovery.Write = Reached{Asked: true, Text: "no write succeeded"}
 	}
 	if len(contenders) > 0 {
 		r.result.Recovery.Lock = r.until(limits.Lock.Duration, func() (bool, string) {
@@ -331,6 +332,18 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	r.watcher.look()
 }
 
+// inform sees that events reach everybody, and stops those who fire them.
+func (r *run) inform(heralds []*sim.Node) {
+	if len(heralds) == 0 {
+		return
+	}
+	r.crowd.calm = true
+	r.result.Recovery.Events = r.until(r.plan.Scenario.Recovery.Events.Duration, r.crowd.told)
+	for _, n := range heralds {
+		r.stopClient(n)
+	}
+}
+
 // stopClient stops a client once its operation has come to an end.
 func (r *run) stopClient(n *sim.Node) {
 	if err := n.Stop(2 * r.timeout()); err != nil {
@@ -345,10 +358,10 @@ func (r *run) until(limit time.Duration, reached func() (bool, string)) Reached 
 		ok, why := reached()
 		after := r.world.Now() - begin
 		if ok {
-			return Reached{After: after, OK: true}
+			return Reached{Asked: true, After: after, OK: true}
 		}
 		if after >= limit {
-			return Reached{Text: why}
+			return Reached{Asked: true, Text: why}
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

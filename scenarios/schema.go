@@ -92,6 +92,7 @@ type Workload struct {
 	Contenders int      `yaml:"contenders"` // further clients, which want one lock
 	Sessions   string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
 	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
+	Heralds    int      `yaml:"heralds"`    // further clients, which fire user events with agents
 	Tellers    int      `yaml:"tellers"`    // further clients, which move money with transactions
 }
 
@@ -123,7 +124,8 @@ type Recovery struct {
 	Write    Duration `yaml:"write"`
 	Converge Duration `yaml:"converge"`
 	Lock     Duration `yaml:"lock"`     // that some contender gets
-	Services Duration `yaml:"services"` // the catalog agrees with all agents
+	Services Duration `yaml:"services"` // the catalog and DNS agree with all agents
+	Events   Duration `yaml:"events"`   // are on all agents
 }
 
 // Checks say what is expected: "holds" or "violated".
