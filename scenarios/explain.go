@@ -78,6 +78,9 @@ func (s Scenario) others() string {
 	if s.Workload.Watchers > 0 {
 		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
 	}
+	if s.Workload.PrefixWatchers > 0 {
+		fmt.Fprintf(&b, "Another %d watch all keys that begin with %s, half of them with stale reads from one server.\n\n", s.Workload.PrefixWatchers, watchedPrefix)
+	}
 	if s.Workload.Heralds > 0 {
 		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
 	}

@@ -232,6 +232,7 @@ func (v *validator) check() {
 		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
 	}
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
+	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)

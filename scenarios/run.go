@@ -33,6 +33,7 @@ type run struct {
 	expel    chan string // sessions that the operator is to destroy
 
 	followers []*follower
+	listers   []*lister
 	fleet     *fleet
 	crowd     *crowd
 
@@ -113,7 +114,7 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
-	contenders, followers, heralds := r.startContenders(), r.startFollowers(), r.startEvents()
+	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
 	r.every(stop, second/5, r.fleet.bounds)
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {

@@ -87,13 +87,15 @@ type Workload struct {
 	Stick   bool           `yaml:"stick"`   // each client stays with one server
 	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
 
-	Watchers   int      `yaml:"watchers"`   // further clients, which watch a key each
-	Registrars int      `yaml:"registrars"` // further clients, which register services with agents
-	Contenders int      `yaml:"contenders"` // further clients, which want one lock
-	Sessions   string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
-	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
-	Heralds    int      `yaml:"heralds"`    // further clients, which fire user events with agents
-	Tellers    int      `yaml:"tellers"`    // further clients, which move money with transactions
+	Watchers int `yaml:"watchers"` // further clients, which watch a key each
+	// PrefixWatchers are further clients that watch all keys with a prefix.
+	PrefixWatchers int      `yaml:"prefix_watchers"`
+	Registrars     int      `yaml:"registrars"` // further clients, which register services with agents
+	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
+	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
+	LockDelay      Duration `yaml:"lock_delay"` // of their sessions
+	Heralds        int      `yaml:"heralds"`    // further clients, which fire user events with agents
+	Tellers        int      `yaml:"tellers"`    // further clients, which move money with transactions
 }
 
 // Fault is something that goes wrong.
