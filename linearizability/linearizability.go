@@ -76,7 +76,7 @@ type Result struct {
 	Verdict Verdict
 	Ops     int      // operations that were judged
 	Keys    []string // whose histories are not linearizable
-	Relaxed []string // keys judged without their refused CAS, since with them the search took too long
+	Relaxed []string // keys judged without refusals (of a CAS, of a lock), since with them the search took too long
 	checked map[string]checked
 }
 
@@ -108,19 +108,30 @@ func Check(history []Op, limit time.Duration) Result {
 				result, info = porcupine.CheckOperationsVerbose(model, operations(relaxed), limit)
 			}
 		}
-		switch result {
-		case porcupine.Illegal:
-			r.Verdict = Violated
-			r.Keys = append(r.Keys, key)
-			r.checked[key] = checked{model, info}
-		case porcupine.Unknown:
-			if r.Verdict == Holds {
-				r.Verdict = Undecided
-			}
-			r.checked[key] = checked{model, info}
-		}
+		r.add(key, checked{model, info}, result)
 	}
 	return r
+}
+
+// judge searches for an order of the operations on one object.
+func (r *Result) judge(name string, model porcupine.Model, operations []porcupine.Operation, limit time.Duration) {
+	result, info := porcupine.CheckOperationsVerbose(model, operations, limit)
+	r.add(name, checked{model, info}, result)
+}
+
+// add takes the answer for one object into the result.
+func (r *Result) add(name string, c checked, answer porcupine.CheckResult) {
+	switch answer {
+	case porcupine.Illegal:
+		r.Verdict = Violated
+		r.Keys = append(r.Keys, name)
+		r.checked[name] = c
+	case porcupine.Unknown:
+		if r.Verdict == Holds {
+			r.Verdict = Undecided
+		}
+		r.checked[name] = c
+	}
 }
 
 // Visualize writes porcupine's picture of the first key that is not

@@ -31,6 +31,7 @@ type client struct {
 	run     *run
 	number  int
 	name    string
+	agents  []string // whom it talks to
 	servers []*api.Client
 	draws   *rand.Rand
 	at      int // the server it talks to
@@ -39,21 +40,27 @@ type client struct {
 	indexes map[string]uint64 // the last X-Consul-Index, by server, its process and key
 }
 
-// newClient returns a client that waits for an answer for up to patience.
+// newClient returns a client of the servers that waits for an answer for up to
+// patience.
 func (r *run) newClient(number int, name string, n host.Network, patience time.Duration) (*client, error) {
+	return r.newClientOf(r.plan.served(), number, name, n, patience)
+}
+
+// newClientOf returns a client of the named agents.
+func (r *run) newClientOf(agents []string, number int, name string, n host.Network, patience time.Duration) (*client, error) {
 	c := &client{
-		run: r, number: number, name: name, draws: stream(r.plan.Seed, "client "+name),
+		run: r, number: number, name: name, agents: agents, draws: stream(r.plan.Seed, "client "+name),
 		seen: map[string]uint64{}, indexes: map[string]uint64{},
 	}
-	for _, name := range r.plan.served() {
+	for _, agent := range agents {
 		transport := &http.Transport{DialContext: n.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second}
 		config := api.DefaultNonPooledConfig()
-		config.Address = fmt.Sprintf("%s:%d", name, httpPort)
+		config.Address = net.JoinHostPort(agent, fmt.Sprint(httpPort))
 		config.Transport = transport
 		config.HttpClient = &http.Client{Transport: transport, Timeout: patience}
 		a, err := api.NewClient(config)
 		if err != nil {
-			return nil, fmt.Errorf("client for %s: %w", name, err)
+			return nil, fmt.Errorf("client for %s: %w", agent, err)
 		}
 		c.servers = append(c.servers, a)
 	}
@@ -119,7 +126,7 @@ func (c *client) draw() linearizability.Op {
 
 // operate carries out an operation and adds it to the history.
 func (c *client) operate(ctx context.Context, o linearizability.Op) linearizability.Op {
-	server := c.run.plan.served()[c.at]
+	server := c.agents[c.at]
 	o.Client, o.ServedBy = c.number, server
 	w := c.run.world
 	o.Call = w.Now()
@@ -193,8 +200,7 @@ func untouched(err error) bool {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return true
 	}
-	var status api.StatusError
-	return errors.As(err, &status) && strings.Contains(status.Body, "No cluster leader")
+	return strings.Contains(err.Error(), "No cluster leader")
 }
 
 // probe is the program that finds out how soon a healed cluster does a write:
@@ -239,19 +245,25 @@ func (r *run) readAll(done chan<- error) sim.Program {
 		slices.Sort(keys)
 		for _, key := range keys {
 			var o linearizability.Op
-			for range 20 {
+			for range readTries {
 				o = c.operate(ctx, linearizability.Op{Kind: linearizability.Get, Key: key, Mode: "consistent"})
 				if o.Outcome == linearizability.OK {
 					break
 				}
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(readPause)
 			}
 			if o.Outcome != linearizability.OK {
 				done <- fmt.Errorf("%s cannot be read: %s", key, o.Error)
 				return nil
 			}
 		}
-		done <- nil
+		done <- c.auditAll(ctx)
 		return nil
 	}
 }
+
+// How often and after which pauses something is read again when all is over.
+const (
+	readTries = 20
+	readPause = 500 * time.Millisecond
+)

@@ -78,18 +78,35 @@ func (s Scenario) others() string {
 	if s.Workload.Watchers > 0 {
 		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
 	}
+	if s.Workload.PrefixWatchers > 0 {
+		fmt.Fprintf(&b, "Another %d watch all keys that begin with %s, half of them with stale reads from one server.\n\n", s.Workload.PrefixWatchers, watchedPrefix)
+	}
+	if s.Workload.Heralds > 0 {
+		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
+	}
+	if s.Workload.Tellers > 0 {
+		fmt.Fprintf(&b, "Another %d move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)
+	}
 	if s.Workload.Contenders > 0 {
-		fmt.Fprintf(&b, "Another %d want one lock, with sessions that have a TTL of %v and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, lockTTL, s.Workload.LockDelay)
+		fmt.Fprintf(&b, "Another %d want one lock, with sessions that %s and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, s.standing(), s.Workload.LockDelay)
 	}
 	if n := s.Topology.Agents; n > 0 {
 		fmt.Fprintf(&b, "%d client agents have services that go down and come up again: one that is checked by HTTP, one by a\nscript. %d registrars register others with them, and deregister them.\n", n, s.Workload.Registrars)
 		if s.Checks.Bounds != "" {
 			fmt.Fprintf(&b, "That a service is down the catalog says within %v, that an agent is dead within %v.\n",
-				checkInterval+checkTimeout+syncTime, suspicionBound(s.Topology.Servers+n))
+				detection, suspicionBound(s.Topology.Servers+n))
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// standing says how long the sessions of contenders live.
+func (s Scenario) standing() string {
+	if s.Workload.Sessions == onHealth {
+		return "live as long as a client agent and its job are well,"
+	}
+	return fmt.Sprintf("have a TTL of %v", lockTTL)
 }
 
 // describe says what a strike does to whom.

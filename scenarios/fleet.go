@@ -33,6 +33,8 @@ const (
 	// syncTime is how long what a check found may take from its agent into the
 	// state of the leader, when nothing is broken.
 	syncTime = time.Second
+	// detection is the longest time until the catalog says that a service is down.
+	detection = checkInterval + checkTimeout + syncTime
 )
 
 // What the services of each agent are called.
@@ -47,13 +49,16 @@ const (
 type fleet struct {
 	run   *run
 	nodes []*sim.Node
-	sites map[string]*site // by agent
-	calm  bool             // no service changes any more
+	sites map[string]*site      // by agent
+	calm  bool                  // no service changes any more
+	dns   map[string]resolution // by agent and service
+	free  time.Duration         // since when the lock is free; 0: it is not
 }
 
 // site is what belongs to one agent.
 type site struct {
 	agent      string
+	address    string
 	machine    *sim.Node // of the web server
 	webUp      bool
 	jobUp      bool
@@ -78,16 +83,20 @@ func (w *word) allows(port int) bool {
 // startFleet starts the agents, their services, and who changes those, if the
 // scenario has any, and returns the nodes that must be stopped in the end.
 func (r *run) startFleet() []*sim.Node {
-	f := &fleet{run: r, sites: map[string]*site{}}
+	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet = f
 	for i, name := range r.plan.agents() {
-		s := &site{agent: name, webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}
+		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}
 		f.sites[name] = s
 		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Commands: s.script})
 		s.machine = r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("web%d", i+1), Addrs: address(6, i+1)})
 		s.machine.Start(s.serve)
 		r.start(name)
 		r.world.Go(func() { f.live(s) })
+	}
+	if len(f.sites) > 0 {
+		n := r.world.AddNode(sim.NodeConfig{Name: "resolver", Addrs: address(2, 4)})
+		n.Start(f.resolve)
 	}
 	for i := range r.plan.Scenario.Workload.Registrars {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("g%d", i+1), Addrs: address(7, i+1)})
@@ -263,7 +272,9 @@ func (f *fleet) bounds() {
 		for _, c := range found.Items {
 			f.inTime(s, c, now)
 		}
+		f.sessionsInTime(s, a, now)
 	}
+	f.handedOn(a, now)
 }
 
 // inTime complains about a check that is not yet what its service has been for
@@ -281,7 +292,7 @@ func (f *fleet) inTime(s *site, c api.HealthCheck, now time.Duration) {
 	if c.ServiceName != webService && c.ServiceName != jobService || s.stopped > 0 {
 		return
 	}
-	limit := checkInterval + checkTimeout + syncTime
+	limit := detection
 	if since := s.changed[c.ServiceName]; since > 0 && now-since > limit && passing != s.up(c.ServiceName) {
 		f.run.world.Violate("detection of a dead service", "%s of %s is up: %t since %v, and %s at %v: more than %v later", c.ServiceName, s.agent, s.up(c.ServiceName), since, c.Status, now, limit)
 	}
@@ -322,7 +333,7 @@ func stale(node string) api.CatalogRequest {
 }
 
 // settled reports whether the catalog says of each agent what the agent says, and
-// that what truly is, and nothing else.
+// that what truly is, and nothing else, and whether DNS says so too.
 func (f *fleet) settled() (bool, string) {
 	leader := f.run.agents[f.run.leader()]
 	if leader == nil {
@@ -349,7 +360,7 @@ func (f *fleet) settled() (bool, string) {
 	if slices.Sort(want); !slices.Equal(there, want) {
 		return false, fmt.Sprintf("the catalog has the nodes %v", there)
 	}
-	return true, ""
+	return f.resolved()
 }
 
 // restTime is longer than the interval at which agents look the catalog through.

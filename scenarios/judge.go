@@ -32,10 +32,14 @@ func (r *Result) judge(c Checks) {
 		}
 	}
 	r.linearizable(c.Linearizable)
+	if len(r.Transactions) > 0 {
+		r.transactions(c.Transactions)
+	}
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
 	if r.Lock != nil {
 		r.exclusive(c.Exclusive)
+		r.locks(c.Locks)
 	}
 }
 
@@ -61,6 +65,26 @@ func (r *Result) linearizable(expected string) {
 	}
 	r.verdict("linearizable", expected, string(result.Verdict), text)
 	if result.Verdict == linearizability.Violated {
+		r.Picture = picture(result)
+	}
+}
+
+// transactions judges transactions, those of each group of keys together.
+func (r *Result) transactions(expected string) {
+	result := linearizability.CheckTxns(r.Transactions, judgeLimit)
+	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result)
+}
+
+// object is the verdict on what a model other than that of a key has judged.
+func (r *Result) object(check, expected, text string, result linearizability.Result) {
+	if len(result.Keys) > 0 {
+		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
+	}
+	if len(result.Relaxed) > 0 {
+		text += " (refusals not judged: the search took too long)"
+	}
+	r.verdict(check, expected, string(result.Verdict), text)
+	if result.Verdict == linearizability.Violated && r.Picture == "" {
 		r.Picture = picture(result)
 	}
 }
@@ -105,17 +129,13 @@ func (r *Result) recovery(expected string) {
 		name string
 		Reached
 	}
-	parts := []named{{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}}
-	if r.Lock != nil {
-		parts = append(parts, named{"lock", c.Lock})
-	}
-	if r.Watchers {
-		parts = append(parts, named{"last values seen by watchers", c.Watches})
-	}
-	if r.Fleet {
-		parts = append(parts, named{"catalog that agrees with all agents", c.Services})
-	}
-	for _, part := range parts {
+	for _, part := range []named{
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock},
+		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
+	} {
+		if !part.Asked {
+			continue
+		}
 		if part.OK {
 			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))
 			continue

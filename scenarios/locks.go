@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
 
 	"tribune/impl/host"
+	"tribune/linearizability"
 	"tribune/sim"
 	"tribune/sim/trace"
 )
@@ -35,6 +37,30 @@ type resource struct {
 
 	holder   string   // of the lock, by its own belief
 	acquired []tenure // in the order of their return
+
+	history   []linearizability.LockOp
+	destroyed map[string]bool // sessions that somebody wanted to be destroyed
+}
+
+// did carries out an operation on the lock or a session and adds it to the history.
+func (r *resource) did(c *client, kind linearizability.LockKind, session string, f func(*linearizability.LockOp) error) error {
+	o := linearizability.LockOp{Client: c.number, Kind: kind, Session: session, Call: r.run.world.Now(), Outcome: linearizability.OK}
+	if kind == linearizability.LockDestroy {
+		r.destroyed[session] = true
+	}
+	err := f(&o)
+	if o.Return = r.run.world.Now(); err != nil {
+		o.Error, o.Outcome = err.Error(), linearizability.Unknown
+		switch {
+		case untouched(err):
+			o.Outcome = linearizability.Failed
+		case kind == linearizability.LockAcquire && strings.Contains(err.Error(), "invalid session"):
+			o.Outcome, o.Gone = linearizability.OK, true
+		}
+	}
+	r.run.world.Recordf(trace.Op, c.name, "", "lock: %s %s: %s done=%t gone=%t %s %d", kind, session, o.Outcome, o.Done, o.Gone, o.Holder, o.Token)
+	r.history = append(r.history, o)
+	return err
 }
 
 // tenure is one acquisition of the lock.
@@ -75,17 +101,16 @@ func (r *resource) write(who, session string, token uint64) {
 }
 
 // compete is the program of a node that wants the lock again and again.
-func (r *run) compete(number int, name string) sim.Program {
+func (r *run) compete(i int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(number, name, h.Network(), r.timeout())
+		k, err := r.newContender(i, name, h.Network())
 		if err != nil {
 			return err
 		}
-		k := &contender{client: c, resource: r.resource}
 		for ctx.Err() == nil {
 			if err := k.turn(ctx); err != nil && ctx.Err() == nil {
 				r.world.Recordf(trace.Op, name, "", "lock: %v", err)
-				c.at = c.draws.IntN(len(c.servers))
+				k.at = k.draws.IntN(len(k.servers))
 			}
 			k.rest(ctx, tryEvery)
 		}
@@ -98,7 +123,23 @@ type contender struct {
 	*client
 	resource *resource
 	session  string
-	renewed  time.Time // by its own clock, when the last renewal was asked for that was granted
+	renewed  time.Time     // by its own clock, when it last asked and was told that the session is alive
+	trust    time.Duration // for which it then believes in it
+	site     *site         // on whose health its sessions stand; nil: they have a TTL
+}
+
+// newContender returns the i-th contender. If sessions are to stand on health, it is one
+// on the machine of a client agent, through which it does everything.
+func (r *run) newContender(i int, name string, n host.Network) (*contender, error) {
+	k := &contender{resource: r.resource, trust: lockTTL}
+	agents := r.plan.names()
+	if all := r.plan.agents(); r.plan.Scenario.Workload.Sessions == onHealth {
+		agents = all[i%len(all) : i%len(all)+1]
+		k.site, k.trust = r.fleet.sites[agents[0]], healthTrust
+	}
+	var err error
+	k.client, err = r.newClientOf(agents, len(r.clients)+3+i, name, n, r.timeout())
+	return k, err
 }
 
 // rest waits for half to one and a half of a time.
@@ -112,13 +153,12 @@ func (k *contender) rest(ctx context.Context, about time.Duration) {
 // turn makes a session, waits for the lock, holds it for a while and gives it up.
 func (k *contender) turn(ctx context.Context) error {
 	asked := time.Now()
-	id, _, err := k.servers[k.at].Session().CreateNoChecks(&api.SessionEntry{
-		TTL: lockTTL.String(), LockDelay: k.run.plan.Scenario.Workload.LockDelay.Duration,
-	}, (&api.WriteOptions{}).WithContext(ctx))
+	id, err := k.create(ctx)
 	if err != nil {
 		return err
 	}
 	k.session, k.renewed = id, asked
+	k.run.world.Recordf(trace.Op, k.name, "", "lock: session %s", id)
 	token, err := k.wait(ctx)
 	if err != nil || token == 0 {
 		return err
@@ -128,19 +168,51 @@ func (k *contender) turn(ctx context.Context) error {
 		k.resource.holder = ""
 	}
 	options := (&api.WriteOptions{}).WithContext(ctx)
-	if _, _, err := k.servers[k.at].KV().Release(&api.KVPair{Key: lockKey, Value: []byte("free"), Session: id}, options); err != nil {
+	err = k.resource.did(k.client, linearizability.LockRelease, id, func(o *linearizability.LockOp) (err error) {
+		o.Done, _, err = k.servers[k.at].KV().Release(&api.KVPair{Key: lockKey, Value: []byte("free"), Session: id}, options)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err = k.servers[k.at].Session().Destroy(id, options)
-	return err
+	return k.destroy(ctx, id)
+}
+
+// create makes a session.
+func (k *contender) create(ctx context.Context) (string, error) {
+	options := (&api.WriteOptions{}).WithContext(ctx)
+	wanted := &api.SessionEntry{LockDelay: k.run.plan.Scenario.Workload.LockDelay.Duration}
+	var id string
+	var err error
+	if k.site == nil {
+		wanted.TTL = lockTTL.String()
+		id, _, err = k.servers[k.at].Session().CreateNoChecks(wanted, options)
+	} else {
+		wanted.NodeChecks, wanted.ServiceChecks = []string{serfCheck}, []api.ServiceCheck{{ID: jobCheck}}
+		id, _, err = k.servers[k.at].Session().Create(wanted, options)
+	}
+	return id, err
+}
+
+// destroy ends a session.
+func (c *client) destroy(ctx context.Context, session string) error {
+	return c.run.resource.did(c, linearizability.LockDestroy, session, func(o *linearizability.LockOp) (err error) {
+		o.Done = true
+		_, err = c.servers[c.at].Session().Destroy(session, (&api.WriteOptions{}).WithContext(ctx))
+		return err
+	})
 }
 
 // wait tries to lock until it can, and returns the token; 0 if the session ended.
 func (k *contender) wait(ctx context.Context) (uint64, error) {
 	kv := k.servers[k.at].KV()
 	for k.renew(ctx) {
-		begun := k.run.world.Now()
-		took, _, err := kv.Acquire(&api.KVPair{Key: lockKey, Value: []byte(k.name), Session: k.session}, (&api.WriteOptions{}).WithContext(ctx))
+		begun, took := k.run.world.Now(), false
+		err := k.resource.did(k.client, linearizability.LockAcquire, k.session, func(o *linearizability.LockOp) (err error) {
+			o.Done, _, err = kv.Acquire(&api.KVPair{Key: lockKey, Value: []byte(k.name), Session: k.session}, (&api.WriteOptions{}).WithContext(ctx))
+			took = o.Done
+			return err
+		})
 		if err != nil {
 			return 0, err
 		}
@@ -148,34 +220,69 @@ func (k *contender) wait(ctx context.Context) (uint64, error) {
 			k.rest(ctx, tryEvery)
 			continue
 		}
-		pair, _, err := kv.Get(lockKey, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
-		if err != nil || pair == nil || pair.Session != k.session {
+		holder, token, err := k.look(ctx)
+		if err != nil || holder != k.session {
 			return 0, err
 		}
-		k.run.world.Recordf(trace.Op, k.name, "", "lock: held with token %d", pair.LockIndex)
-		k.resource.acquire(k.name, pair.LockIndex, begun)
-		return pair.LockIndex, nil
+		k.resource.acquire(k.name, token, begun)
+		return token, nil
 	}
 	return 0, nil
 }
 
+// look asks who holds the lock, and with which token.
+func (k *contender) look(ctx context.Context) (holder string, token uint64, err error) {
+	err = k.resource.did(k.client, linearizability.LockRead, "", func(o *linearizability.LockOp) error {
+		pair, _, err := k.servers[k.at].KV().Get(lockKey, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+		if err == nil && pair != nil {
+			o.Holder, o.Token = pair.Session, pair.LockIndex
+		}
+		holder, token = o.Holder, o.Token
+		return err
+	})
+	return holder, token, err
+}
+
 // renew renews the session if it is time, and reports whether the contender may
-// still believe in it: by its own clock a TTL has not passed since the last
-// renewal.
+// still believe in it: by its own clock not too long a time has passed since the
+// last renewal. One that stands on health is only looked at.
 func (k *contender) renew(ctx context.Context) bool {
-	if time.Since(k.renewed) > lockTTL/3 {
+	if time.Since(k.renewed) > k.trust/3 {
 		asked := time.Now()
-		s, _, err := k.servers[k.at].Session().Renew(k.session, (&api.WriteOptions{}).WithContext(ctx))
+		alive := false
+		err := k.resource.did(k.client, linearizability.LockRenew, k.session, func(o *linearizability.LockOp) error {
+			var s *api.SessionEntry
+			var err error
+			if k.site == nil {
+				s, _, err = k.servers[k.at].Session().Renew(k.session, (&api.WriteOptions{}).WithContext(ctx))
+			} else {
+				s, _, err = k.servers[k.at].Session().Info(k.session, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+			}
+			o.Done = s != nil
+			alive = o.Done
+			return err
+		})
 		switch {
 		case err != nil:
 			k.at = k.draws.IntN(len(k.servers))
-		case s == nil:
+		case !alive:
+			k.ended()
 			return false
 		default:
 			k.renewed = asked
 		}
 	}
-	return ctx.Err() == nil && time.Since(k.renewed) < lockTTL
+	return ctx.Err() == nil && time.Since(k.renewed) < k.trust
+}
+
+// ended complains about a session that ended by itself before its time: before its
+// TTL was over, or while what it stands on was well.
+func (k *contender) ended() {
+	if k.site != nil {
+		k.endedInHealth()
+	} else if age := time.Since(k.renewed); age < lockTTL && !k.resource.destroyed[k.session] {
+		k.run.world.Violate("session TTL", "the session of %s has a TTL of %v, was renewed %v ago and has ended: %s", k.name, lockTTL, age, k.session)
+	}
 }
 
 // hold writes to the resource while the lock is held. A write that is on its way
@@ -191,9 +298,9 @@ func (k *contender) hold(ctx context.Context, token uint64) {
 
 // operate is the program of the operator's node, who destroys sessions of holders
 // that he believes dead.
-func (r *run) operate(name string) sim.Program {
+func (r *run) operate(number int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newClient(0, name, h.Network(), r.timeout())
+		c, err := r.newClient(number, name, h.Network(), r.timeout())
 		if err != nil {
 			return err
 		}
@@ -202,7 +309,7 @@ func (r *run) operate(name string) sim.Program {
 			case <-ctx.Done():
 				return nil
 			case session := <-r.expel:
-				_, err := c.servers[c.at].Session().Destroy(session, (&api.WriteOptions{}).WithContext(ctx))
+				err := c.destroy(ctx, session)
 				r.world.Recordf(trace.Op, name, "", "session %s is destroyed: %v", session, err)
 				c.at = c.draws.IntN(len(c.servers))
 			}
@@ -219,4 +326,10 @@ func (r *Result) exclusive(expected string) {
 		text += fmt.Sprintf(", %d of them late: %s", len(late), late[0])
 	}
 	r.verdict("exclusive", expected, got, text)
+}
+
+// locks judges the lock and the sessions that wanted it.
+func (r *Result) locks(expected string) {
+	result := linearizability.CheckLock(r.Lock.History, judgeLimit)
+	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result)
 }

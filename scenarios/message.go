@@ -23,25 +23,24 @@ type Order struct {
 
 // Result is what came of a run.
 type Result struct {
-	Scenario    string
-	Seed        uint64
-	Fingerprint string
-	Virtual     time.Duration
-	Events      uint64
-	PeakMemory  uint64        // bytes of the run's process, resident
-	Healed      time.Duration // when the second phase began
-	Ops         Counts
-	Verdicts    []Verdict
-	Faults      []FaultLog
-	Reigns      []Reign
-	Recovery    Recovered
-	Violations  []sim.Violation
-	Unread      string // why a key could not be read at the end
-	Watchers    bool   // there were clients that watch keys
-	Fleet       bool   // there were client agents
-	Lock        *Locking
-	History     []linearizability.Op
-	Picture     string // porcupine's, an HTML page; only when the history is not linearizable
+	Scenario     string
+	Seed         uint64
+	Fingerprint  string
+	Virtual      time.Duration
+	Events       uint64
+	PeakMemory   uint64        // bytes of the run's process, resident
+	Healed       time.Duration // when the second phase began
+	Ops          Counts
+	Verdicts     []Verdict
+	Faults       []FaultLog
+	Reigns       []Reign
+	Recovery     Recovered
+	Violations   []sim.Violation
+	Unread       string // why a key could not be read at the end
+	Lock         *Locking
+	History      []linearizability.Op
+	Transactions []linearizability.Txn
+	Picture      string // porcupine's, an HTML page; only when the history is not linearizable
 }
 
 // OK reports whether everything is as the scenario expects.
@@ -78,10 +77,11 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches, Events Reached }
 
 // Reached says whether and after how long something was so.
 type Reached struct {
+	Asked bool // the scenario has what could be reached
 	OK    bool
 	After time.Duration
 	Text  string // why not
@@ -92,6 +92,8 @@ type Locking struct {
 	Writes int      // by its holders
 	Tokens int      // acquisitions
 	Late   []string // writes that came after those of a later holder
+
+	History []linearizability.LockOp
 }
 
 // Progress is where a run is.

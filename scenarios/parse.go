@@ -59,9 +59,10 @@ func defaults() *Scenario {
 	s.Agent.RaftMultiplier = 1
 	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Via: "servers", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}}
-	s.Checks = Checks{Linearizable: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
+	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}, Duration{60 * second}}
+	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
 	s.Workload.LockDelay.Duration = 15 * second
+	s.Workload.Sessions = onTTL
 	s.Seeds = 2
 	return s
 }
@@ -226,6 +227,8 @@ func (v *validator) check() {
 	v.clocks()
 	expectations := []string{"holds", "violated"}
 	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
+	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)
+	v.oneOf("$.checks.locks", "checks.locks", s.Checks.Locks, expectations)
 	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
 	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
 	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
@@ -233,12 +236,19 @@ func (v *validator) check() {
 		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
 	}
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
+	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
+	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
+	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
 	v.between("$.workload.registrars", "workload.registrars", s.Workload.Registrars, 0, 100)
 	if s.Workload.Registrars > 0 && s.Topology.Agents == 0 {
 		v.fail("$.workload.registrars", "workload.registrars: there is no agent to register with: topology.agents is 0")
 	}
 	v.between("$.workload.contenders", "workload.contenders", s.Workload.Contenders, 0, 100)
+	v.oneOf("$.workload.sessions", "workload.sessions", s.Workload.Sessions, []string{onTTL, onHealth})
+	if s.Workload.Sessions == onHealth && s.Topology.Agents == 0 {
+		v.fail("$.workload.sessions", "workload.sessions: there is no agent on whose health they could stand: topology.agents is 0")
+	}
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
 	}

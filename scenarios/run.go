@@ -33,14 +33,18 @@ type run struct {
 	expel    chan string // sessions that the operator is to destroy
 
 	followers []*follower
+	listers   []*lister
 	fleet     *fleet
+	crowd     *crowd
 
 	agents  map[string]*agent.Agent // that run and have started
 	paused  map[string]bool
 	down    map[string]int // how many faults want a server to be down
 	history []linearizability.Op
-	over    bool // no server is started any more
-	result  Result
+	// transactions are those of the tellers.
+	transactions []linearizability.Txn
+	over         bool // no server is started any more
+	result       Result
 }
 
 // execute carries out a plan and writes messages and the result to to.
@@ -79,6 +83,7 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r.result.Scenario, r.result.Seed, r.result.History = plan.Scenario.Name, o.Seed, r.history
+	r.result.Transactions = r.transactions
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err == nil {
 		r.result.PeakMemory = uint64(usage.Maxrss) << 10
@@ -108,7 +113,8 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	contenders, followers, registrars := r.startContenders(), r.startFollowers(), r.startFleet()
+	others := slices.Concat(r.startFleet(), r.startTellers())
+	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
@@ -121,10 +127,10 @@ func (r *run) main() {
 	}
 	time.Sleep(r.plan.Scenario.Duration.Duration)
 	r.fleet.calm = true
-	r.recover(probe, reader, contenders, followers, registrars)
-	r.result.Watchers, r.result.Fleet = len(followers) > 0, len(r.fleet.sites) > 0
+	r.recover(probe, reader, contenders, followers, others)
+	r.inform(heralds)
 	if len(contenders) > 0 {
-		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late}
+		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
 	r.over = true
 	close(stop)
@@ -135,17 +141,17 @@ func (r *run) main() {
 // startContenders starts those who want the lock, and the operator, if the
 // scenario has any, and returns their nodes.
 func (r *run) startContenders() []*sim.Node {
-	r.resource, r.expel = &resource{run: r}, make(chan string, 1)
+	r.resource, r.expel = &resource{run: r, destroyed: map[string]bool{}}, make(chan string, 1)
 	wanted := r.plan.Scenario.Workload.Contenders
 	if wanted == 0 {
 		return nil
 	}
 	operator := r.world.AddNode(sim.NodeConfig{Name: "operator", Addrs: address(2, 3)})
-	operator.Start(r.operate(operator.Name()))
+	operator.Start(r.operate(len(r.clients)+2+wanted+1, operator.Name()))
 	nodes := []*sim.Node{operator}
 	for i := range wanted {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("h%d", i+1), Addrs: address(3, i+1)})
-		n.Start(r.compete(len(r.clients)+3+i, n.Name()))
+		n.Start(r.compete(i, n.Name()))
 		nodes = append(nodes, n)
 	}
 	return nodes
@@ -285,7 +291,7 @@ func (r *run) leader() string {
 
 // recover is the second phase: all is healed, and the cluster must do its work
 // within the times that the scenario states.
-func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars []*sim.Node) {
+func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*sim.Node) {
 	limits := r.plan.Scenario.Recovery
 	r.nemesis.heal()
 	healed := r.world.Now()
@@ -298,16 +304,16 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars
 	})
 	select {
 	case at := <-wrote:
-		r.result.Recovery.Write = Reached{After: at - healed, OK: at-healed <= limits.Write.Duration}
+		r.result.Recovery.Write = Reached{Asked: true, After: at - healed, OK: at-healed <= limits.Write.Duration}
 	case <-time.After(max(healed+limits.Write.Duration-r.world.Now(), 0)):
-		r.result.Recovery.Write = Reached{Text: "no write succeeded"}
+		r.result.Recovery.Write = Reached{Asked: true, Text: "no write succeeded"}
 	}
 	if len(contenders) > 0 {
 		r.result.Recovery.Lock = r.until(limits.Lock.Duration, func() (bool, string) {
 			return r.resource.acquiredSince(healed), "nobody gets it"
 		})
 	}
-	for _, n := range slices.Concat(r.clients, contenders, registrars) {
+	for _, n := range slices.Concat(r.clients, contenders, others) {
 		r.stopClient(n)
 	}
 	r.stopClient(probe)
@@ -330,6 +336,18 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, registrars
 	r.watcher.look()
 }
 
+// inform sees that events reach everybody, and stops those who fire them.
+func (r *run) inform(heralds []*sim.Node) {
+	if len(heralds) == 0 {
+		return
+	}
+	r.crowd.calm = true
+	r.result.Recovery.Events = r.until(r.plan.Scenario.Recovery.Events.Duration, r.crowd.told)
+	for _, n := range heralds {
+		r.stopClient(n)
+	}
+}
+
 // stopClient stops a client once its operation has come to an end.
 func (r *run) stopClient(n *sim.Node) {
 	if err := n.Stop(2 * r.timeout()); err != nil {
@@ -344,10 +362,10 @@ func (r *run) until(limit time.Duration, reached func() (bool, string)) Reached 
 		ok, why := reached()
 		after := r.world.Now() - begin
 		if ok {
-			return Reached{After: after, OK: true}
+			return Reached{Asked: true, After: after, OK: true}
 		}
 		if after >= limit {
-			return Reached{Text: why}
+			return Reached{Asked: true, Text: why}
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

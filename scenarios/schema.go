@@ -88,10 +88,15 @@ type Workload struct {
 	Via     string         `yaml:"via"`     // whom clients talk to: servers or agents
 	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
 
-	Watchers   int      `yaml:"watchers"`   // further clients, which watch a key each
-	Registrars int      `yaml:"registrars"` // further clients, which register services with agents
-	Contenders int      `yaml:"contenders"` // further clients, which want one lock
-	LockDelay  Duration `yaml:"lock_delay"` // of their sessions
+	Watchers int `yaml:"watchers"` // further clients, which watch a key each
+	// PrefixWatchers are further clients that watch all keys with a prefix.
+	PrefixWatchers int      `yaml:"prefix_watchers"`
+	Registrars     int      `yaml:"registrars"` // further clients, which register services with agents
+	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
+	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
+	LockDelay      Duration `yaml:"lock_delay"` // of their sessions
+	Heralds        int      `yaml:"heralds"`    // further clients, which fire user events with agents
+	Tellers        int      `yaml:"tellers"`    // further clients, which move money with transactions
 }
 
 // Fault is something that goes wrong.
@@ -122,12 +127,15 @@ type Recovery struct {
 	Write    Duration `yaml:"write"`
 	Converge Duration `yaml:"converge"`
 	Lock     Duration `yaml:"lock"`     // that some contender gets
-	Services Duration `yaml:"services"` // the catalog agrees with all agents
+	Services Duration `yaml:"services"` // the catalog and DNS agree with all agents
+	Events   Duration `yaml:"events"`   // are on all agents
 }
 
 // Checks say what is expected: "holds" or "violated".
 type Checks struct {
 	Linearizable string `yaml:"linearizable"`
+	Transactions string `yaml:"transactions"` // are linearizable
+	Locks        string `yaml:"locks"`        // and their sessions are linearizable
 	Invariants   string `yaml:"invariants"`
 	Recovery     string `yaml:"recovery"`
 	Exclusive    string `yaml:"exclusive"` // of the lock, without a look at fencing tokens

@@ -92,6 +92,14 @@ func (f *follower) missed(began time.Duration) {
 	}
 }
 
+// followed reports whether all watchers have seen what there is in the end.
+func (r *run) followed() (bool, string) {
+	if ok, why := r.seen(); !ok {
+		return false, why
+	}
+	return r.listed()
+}
+
 // startFollowers starts the watchers, if the scenario has any, and returns their
 // nodes.
 func (r *run) startFollowers() []*sim.Node {
@@ -104,9 +112,9 @@ func (r *run) startFollowers() []*sim.Node {
 	return nodes
 }
 
-// followed reports whether every watcher has seen the last value of its key. All
+// seen reports whether every watcher of a key has seen the last value of its key. All
 // writes are over by then, and all servers equal.
-func (r *run) followed() (bool, string) {
+func (r *run) seen() (bool, string) {
 	leader := r.agents[r.leader()]
 	if leader == nil {
 		return false, "no server leads"

@@ -35,6 +35,10 @@ const (
 	keepaliveTimeout = 5 * time.Second
 )
 
+// anyTime lets pings come as they may. Those that waited while this process stood
+// still come at once, and are no reason to end a connection and all its requests.
+const anyTime = -1
+
 // Method is an entry of a server's table of endpoints.
 type Method struct{ desc grpc.MethodDesc }
 
@@ -70,7 +74,7 @@ func Serve(p *Port, methods ...Method) *Server {
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: anyTime, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)}
 	desc := grpc.ServiceDesc{ServiceName: service, HandlerType: (*any)(nil)}

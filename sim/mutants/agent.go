@@ -94,3 +94,20 @@ func blindCAS() Mutant {
 		}},
 	}
 }
+
+// tombstonesNotKept forgets at which index a key was deleted.
+func tombstonesNotKept() Mutant {
+	return Mutant{
+		Name:     "tombstones-not-kept",
+		Bug:      "nothing remembers that a key under a prefix was deleted",
+		Scenario: "snapshots-and-watches.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "tombstones-not-kept",
+			Why:  "the index of a prefix goes back, and who waits for it is not woken",
+			File: "tribune/impl/kv/kv.go",
+			Old:  "	if err := tx.Insert(tombstones, &tombstone{key, index}); err != nil {\n		return fmt.Errorf(\"kv: tombstone of %q: %w\", key, err)\n	}\n	if err := tx.SetIndex",
+			New:  "	if err := tx.SetIndex",
+		}},
+	}
+}

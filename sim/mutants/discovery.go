@@ -108,6 +108,23 @@ func resentWrite() Mutant {
 	}
 }
 
+// dnsIncludesCritical names all instances of a service, whatever their health.
+func dnsIncludesCritical() Mutant {
+	return Mutant{
+		Name:     "dns-includes-critical",
+		Bug:      "DNS names instances whose checks are critical",
+		Scenario: "service-dies.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "dns-includes-critical",
+			Why:  "others are sent to a service that is down",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "		if r.healthy(n) {\n",
+			New:  "		if r.healthy(n) || true {\n",
+		}},
+	}
+}
+
 // forgetfulLeader takes nodes that it has never met for members that gossip has
 // forgotten.
 func forgetfulLeader() Mutant {
@@ -122,6 +139,37 @@ func forgetfulLeader() Mutant {
 			File: "tribune/impl/server/census.go",
 			Old:  "	if c.met[name] {\n",
 			New:  "	if !c.met[name] || c.met[name] {\n",
+		}},
+	}
+}
+
+// eventTwice hands on an event as often as gossip brings it. Two places see to it
+// that this is once, serf and package event; the bug is in both.
+func eventTwice() Mutant {
+	return Mutant{
+		Name:     "event-twice",
+		Bug:      "an event that comes again by gossip is delivered again",
+		Scenario: "events.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "event-twice-serf",
+			Why:  "gossip brings each message many times",
+			File: "github.com/hashicorp/serf/serf/serf.go",
+			Old: `		for _, previous := range seen.Events {
+			if previous.Equals(&userEvent) {
+				return false
+`,
+			New: `		for _, previous := range seen.Events {
+			if previous.Equals(&userEvent) {
+				s.config.EventCh <- UserEvent{LTime: eventMsg.LTime, Name: eventMsg.Name, Payload: eventMsg.Payload, Coalesce: eventMsg.CC}
+				return false
+`,
+		}, {
+			Name: "event-twice",
+			Why:  "what an event sets off is done twice",
+			File: "tribune/impl/event/list.go",
+			Old:  "return old.ID == ev.ID })",
+			New:  "return old.ID == ev.ID && ev.ID == \"\" })",
 		}},
 	}
 }

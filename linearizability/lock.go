@@ -1,0 +1,208 @@
+package linearizability
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// LockKind says what an operation on a lock or a session does.
+type LockKind string
+
+// The operations.
+const (
+	LockAcquire LockKind = "acquire"
+	LockRelease LockKind = "release"
+	LockRead    LockKind = "read"    // who holds the lock, with which token
+	LockRenew   LockKind = "renew"   // Done: the session is alive
+	LockDestroy LockKind = "destroy" // ends the session
+)
+
+// LockOp is an operation on one lock, or on a session that may hold it, as its
+// client saw it.
+type LockOp struct {
+	Client  int           `json:"client"`
+	Kind    LockKind      `json:"kind"`
+	Session string        `json:"session,omitempty"`
+	Outcome Outcome       `json:"outcome"`
+	Call    time.Duration `json:"call"`
+	Return  time.Duration `json:"return"`
+	Error   string        `json:"error,omitempty"`
+
+	// What was returned.
+	Done   bool   `json:"done,omitempty"`
+	Gone   bool   `json:"gone,omitempty"`   // of an acquire: refused, since the session has ended
+	Holder string `json:"holder,omitempty"` // of a read: a session; empty: none
+	Token  uint64 `json:"token,omitempty"`  // of a read: the LockIndex
+}
+
+// CheckLock judges a history of one lock and of the sessions that want it. At first
+// the lock is free, nobody had it yet, and all sessions are alive.
+//
+// A session may end at any moment, by itself, and then it stays ended and what it
+// held is free. A free lock goes to a session that is alive and asks; it is refused
+// only while a lock-delay lasts, that is, if the last holder's session ended and
+// nobody had the lock since. Each acquisition has the token after the last one's.
+func CheckLock(history []LockOp, limit time.Duration) Result {
+	r := Result{Verdict: Holds, checked: map[string]checked{}}
+	w := wanters{number: map[string]int{}, owner: map[uint64]int{}}
+	var all []call
+	for _, o := range history {
+		if o.Outcome == Failed || o.Outcome == Unknown && o.Kind != LockAcquire && o.Kind != LockRelease {
+			continue // without an answer a destroyed session is one that may end by itself
+		}
+		for _, s := range []string{o.Session, o.Holder} {
+			if s != "" && w.number[s] == 0 {
+				w.number[s] = len(w.number) + 1
+			}
+		}
+		if o.Holder != "" {
+			w.owner[o.Token] = w.number[o.Holder]
+		}
+		all = append(all, call{o.Client, o.Call, o.Return, o.Outcome, o})
+	}
+	r.Ops = len(all)
+	if r.judge("lock", lockModel(w), closed(all), limit); r.Verdict != Undecided {
+		return r
+	}
+	all = slices.DeleteFunc(all, func(c call) bool {
+		o := c.what.(LockOp)
+		return o.Kind == LockAcquire && o.Outcome == OK && !o.Done && !o.Gone
+	})
+	r = Result{Verdict: Holds, Ops: r.Ops, Relaxed: []string{"lock"}, checked: map[string]checked{}}
+	r.judge("lock", lockModel(w), closed(all), limit)
+	return r
+}
+
+// wanters are the sessions of a history: their numbers, from 1, and which of them
+// was seen to have a token. Only that one can have got it, and to know so early
+// makes the search short.
+type wanters struct {
+	number map[string]int
+	owner  map[uint64]int
+}
+
+// lock is the state of a lock and of the sessions, by their numbers.
+type lock struct {
+	holder  int // 0: it is free
+	token   uint64
+	delayed bool   // it may be refused although it is free
+	ended   string // a byte for each session, "x" for one that has ended
+	closed  bool
+}
+
+func lockModel(w wanters) porcupine.Model {
+	m := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{lock{ended: strings.Repeat(".", len(w.number)+1)}} },
+		Step: func(state, input, _ any) []any {
+			l := state.(lock)
+			o, ok := input.(LockOp)
+			if !ok {
+				l.closed = true
+				return []any{l}
+			}
+			return l.step(o, w)
+		},
+		Equal:             func(a, b any) bool { return a == b },
+		DescribeOperation: func(input, _ any) string { return describeLockOp(input) },
+		DescribeState: func(state any) string {
+			l := state.(lock)
+			return fmt.Sprintf("session %d, token %d, delayed: %t", l.holder, l.token, l.delayed)
+		},
+	}
+	return m.ToModel()
+}
+
+// step returns the states that an operation can leave. A session ends as late as
+// can be: where the operation makes no sense while its holder, or the session that
+// it is about, lives on. (An order in which it ends earlier makes as much sense.)
+func (l lock) step(o LockOp, w wanters) []any {
+	if o.Outcome == Unknown && l.closed {
+		return []any{l}
+	}
+	next, ok := l.carry(o, w)
+	if !ok && l.holder != 0 {
+		next, ok = l.end(l.holder).carry(o, w)
+	}
+	if !ok {
+		return nil
+	}
+	return []any{next}
+}
+
+// carry carries out an operation and reports whether what it returned can be. One
+// of unknown outcome comes before the end only if it takes effect.
+func (l lock) carry(o LockOp, w wanters) (lock, bool) {
+	session := w.number[o.Session]
+	alive := l.ended[session] == '.'
+	switch o.Kind {
+	case LockAcquire:
+		switch {
+		case o.Gone:
+			return l.end(session), true
+		case o.Done || o.Outcome == Unknown:
+			return l.acquire(session, alive, w)
+		}
+		return l, l.holder != session && (l.holder != 0 || l.delayed)
+	case LockRelease:
+		if o.Done || o.Outcome == Unknown {
+			held := l.holder == session
+			l.holder, l.delayed = 0, false
+			return l, held
+		}
+		return l, l.holder != session
+	case LockRead:
+		return l, l.holder == w.number[o.Holder] && l.token == o.Token
+	case LockRenew:
+		if o.Done {
+			return l, alive
+		}
+	}
+	return l.end(session), true
+}
+
+func (l lock) acquire(session int, alive bool, w wanters) (lock, bool) {
+	switch {
+	case !alive:
+		return l, false
+	case l.holder == session:
+		return l, true
+	case l.holder != 0:
+		return l, false
+	}
+	l.holder, l.token, l.delayed = session, l.token+1, false
+	owner := w.owner[l.token]
+	return l, owner == 0 || owner == session
+}
+
+// end ends a session.
+func (l lock) end(session int) lock {
+	l.ended = l.ended[:session] + "x" + l.ended[session+1:]
+	if l.holder == session {
+		l.holder, l.delayed = 0, true
+	}
+	return l
+}
+
+func describeLockOp(input any) string {
+	o, ok := input.(LockOp)
+	if !ok {
+		return "the end"
+	}
+	session := o.Session
+	if len(session) > 8 {
+		session = session[:8]
+	}
+	switch {
+	case o.Outcome == Unknown:
+		return fmt.Sprintf("%s %s → ?", o.Kind, session)
+	case o.Kind == LockRead:
+		return fmt.Sprintf("read → %s with token %d", o.Holder, o.Token)
+	case o.Gone:
+		return fmt.Sprintf("%s %s → it has ended", o.Kind, session)
+	}
+	return fmt.Sprintf("%s %s → %t", o.Kind, session, o.Done)
+}
