@@ -21,7 +21,7 @@ func (a *Agent) serve() {
 	a.web.server = &http.Server{
 		Handler: httpapi.New(httpapi.Config{
 			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
-			Logger: a.log, MaxValueSize: a.config.KVMaxValueSize,
+			Logger: a.log, MaxValueSize: a.config.KVMaxValueSize, CheckKeys: !a.config.DisableKeyValidation,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,

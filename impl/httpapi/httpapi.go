@@ -57,7 +57,8 @@ type Config struct {
 	Agent        Agent
 	Local        Local
 	Logger       *slog.Logger
-	MaxValueSize int // most bytes of a KV value
+	MaxValueSize int  // most bytes of a KV value
+	CheckKeys    bool // refuse keys that some take for a path out of a folder
 }
 
 // handler answers a request with a value to be sent as JSON, or with an error.
