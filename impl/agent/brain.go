@@ -76,6 +76,7 @@ func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
 		Bootstrap:       c.Bootstrap,
 		BootstrapExpect: c.BootstrapExpect,
 		MaxValueSize:    c.KVMaxValueSize,
+		ReapServices:    c.ReapCriticalServices,
 		Raft: server.RaftConfig{
 			Multiplier: c.Raft.Multiplier, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
 			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),

@@ -10,6 +10,7 @@ import (
 	capi "github.com/hashicorp/consul/api"
 
 	"tribune/impl/agent"
+	"tribune/impl/api"
 )
 
 // client returns Consul's official client of an agent, on the agent's machine.
@@ -157,6 +158,46 @@ func TestRegistrationsThatCannotBeReadAreRefused(t *testing.T) {
 			status, answer, err := m.ask(a, c.method, c.path, c.body)
 			if err != nil || status != c.status || !strings.HasPrefix(answer, c.want) {
 				w.Errorf("%s %s: %d %.100q, %v; want %d %q", c.method, c.path, status, answer, err, c.status, c.want)
+			}
+		}
+	})
+}
+
+// TestTheOfficialClientReadsHowACheckIsCarriedOut registers a check that something
+// else carries out, and asks for the effective status of those of a dead agent.
+func TestTheOfficialClientReadsHowACheckIsCarriedOut(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		a := m.start()
+		defer w.close(a)
+		m.ready(a)
+		c := m.client(a)
+		want := capi.HealthCheckDefinition{
+			HTTP: "http://db/health", Header: map[string][]string{"A": {"b"}}, Method: "PUT", TLSSkipVerify: true,
+			IntervalDuration: 10 * time.Second, TimeoutDuration: time.Second, DeregisterCriticalServiceAfterDuration: time.Hour,
+		}
+		_, err := c.Catalog().Register(&capi.CatalogRegistration{
+			Node: "db1", Address: "192.0.2.7", Service: &capi.AgentService{Service: "pg"},
+			Checks: capi.HealthChecks{{CheckID: "up", Name: "up", Status: "passing", ServiceID: "pg", Definition: want}, {CheckID: api.SerfCheckID, Status: "critical"}},
+		}, nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		checks, _, err := c.Health().Checks("pg", nil)
+		if err != nil || len(checks) != 1 {
+			w.Fatalf("%+v, %v", checks, err)
+		}
+		got := checks[0].Definition
+		if got.HTTP != want.HTTP || got.Header["A"][0] != "b" || got.Method != "PUT" || !got.TLSSkipVerify ||
+			got.IntervalDuration != want.IntervalDuration || got.TimeoutDuration != want.TimeoutDuration || got.DeregisterCriticalServiceAfterDuration != time.Hour {
+			w.Errorf("%+v, want %+v", got, want)
+		}
+		for query, status := range map[string]string{"": "passing", "?effective": "critical", "?effective=false": "passing", "?effective=1": "critical"} {
+			for _, path := range []string{"checks/pg", "service/pg", "node/db1"} {
+				_, answer, err := m.ask(a, "GET", "/v1/health/"+path+query, "")
+				if i := strings.Index(answer, `"CheckID":"up"`); err != nil || i < 0 || !strings.Contains(answer[i:], `"Name":"up","Status":"`+status+`"`) {
+					w.Errorf("%s%s: %s, %v; want %s", path, query, answer, err, status)
+				}
 			}
 		}
 	})

@@ -25,7 +25,7 @@ func (a *Agent) serve() {
 	a.web.server = &http.Server{
 		Handler: connlimit.Handler(httpapi.New(httpapi.Config{
 			KV: a.brain, Catalog: catalog{a.brain, a.web.cache}, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
-			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize,
+			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize, CheckKeys: !a.config.DisableKeyValidation,
 		})),
 		ConnContext:       connlimit.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -73,6 +73,8 @@ type HealthCheck struct {
 	Type        string
 	Interval    string
 	Timeout     string
+	Definition  HealthCheckDefinition `bexpr:"-"`
+	Spell       Spell                 `bexpr:"-" codec:"Spell" json:"-"`
 	RaftIndex
 }
 
@@ -144,7 +146,10 @@ type CatalogRequest struct {
 	Tags     []string          // an instance must have all of them
 	NodeMeta map[string]string // a node must have all of it
 	Passing  bool              // all checks of an instance must pass
-	Source   Source            // what is near to it comes first
+	// Effective has checks on a node whose agent does not live be critical,
+	// whatever they said last.
+	Effective bool
+	Source    Source // what is near to it comes first
 	QueryOptions
 }
 

@@ -296,6 +296,17 @@ func TestReadsAreThoseOfMapsAndAnswersThatChangeWake(t *testing.T) {
 				if a.index < b.index || a.text != b.text && a.index == b.index {
 					t.Fatalf("%s: index %d, before %d, answer\n%s\nbefore\n%s", name, a.index, b.index, a.text, b.text)
 				}
+				if node := strings.TrimPrefix(strings.TrimPrefix(name, "node "), "checks of "); slices.Contains(nodeNames, node) && !strings.EqualFold(node, touched) {
+					_, there := m.nodes[node]
+					_, left := next.nodes[touched]
+					_, was := m.nodes[touched]
+					if a.index != b.index && (there || left || !was) {
+						t.Fatalf("%s: the index went from %d to %d by a change of %s", name, b.index, a.index, touched)
+					}
+					if there && isWoken(b.ws) {
+						t.Fatalf("%s was woken by a change of %s", name, touched)
+					}
+				}
 				if woken := isWoken(b.ws); a.text != b.text && !woken {
 					t.Fatalf("%s was not woken", name)
 				} else if service, of := strings.CutPrefix(name, "health "); of && woken && m.has(service, "") && !m.has(service, touched) && !next.has(service, touched) {
@@ -382,7 +393,9 @@ func TestANodeKeepsItsNameWhileItLives(t *testing.T) {
 		{"another ID, of a node without gossip", node("a", "1", nil), node("a", "2", nil), ""},
 		{"an ID for a node that had none", node("a", "", alive("passing")), node("a", "2", nil), ""},
 		{"no ID for a node that has one", node("a", "1", alive("passing")), node("a", "", nil), ""},
-		{"another name", node("a", "1", alive("passing")), node("b", "1", nil), ""},
+		{"another name", node("a", "1", nil), node("b", "1", nil), ""},
+		{"another name while it lives", node("a", "1", alive("passing")), node("b", "1", nil), "Node ID 1 is in use by node a (10.0.0.1), which lives; b needs an ID of its own"},
+		{"another name when it is down", node("a", "1", alive("critical")), node("b", "1", nil), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStore(t)

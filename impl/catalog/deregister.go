@@ -83,5 +83,8 @@ func removeNode(tx *store.Txn, index uint64, name string) error {
 	if err := drop(tx, index, nodes, node); err != nil {
 		return err
 	}
-	return tx.DropIndex(of(nodes, name))
+	if err := tx.DropIndex(of(nodes, name)); err != nil {
+		return err
+	}
+	return move(tx, index, gone)
 }

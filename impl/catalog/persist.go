@@ -42,7 +42,7 @@ func Export(tx *store.Txn) (Dump, error) {
 		return Dump{}, err
 	}
 	d := Dump{Nodes: values(ns), Checks: values(cs)}
-	names := []string{nodes, services, checks, extinct}
+	names := []string{nodes, services, checks, extinct, gone}
 	for _, n := range ns {
 		names = append(names, of(nodes, n.Node))
 	}

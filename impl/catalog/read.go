@@ -50,28 +50,45 @@ func Services(tx *store.Txn, ws store.WatchSet, meta map[string]string) (uint64,
 	if err != nil {
 		return 0, nil, err
 	}
+	_, found, err := AllInstances(tx, nil, meta)
+	return index, TagsByName(found), err
+}
+
+// AllInstances lists the instances of all services on nodes that have all of meta,
+// by node and ID.
+func AllInstances(tx *store.Txn, ws store.WatchSet, meta map[string]string) (uint64, []api.CatalogService, error) {
+	index, err := tx.Watch(ws, services, nodes)
+	if err != nil {
+		return 0, nil, err
+	}
 	rows, err := all[instance](tx, services, "id_prefix")
 	if err != nil {
 		return 0, nil, err
 	}
-	found := map[string][]string{}
+	var found []api.CatalogService
 	for _, s := range rows {
-		if len(meta) > 0 {
-			n, err := first[api.Node](tx, nodes, "id", s.Node)
-			if err != nil {
-				return 0, nil, err
-			}
-			if !includes(n.Meta, meta) {
-				continue
-			}
+		n, err := first[api.Node](tx, nodes, "id", s.Node)
+		if err != nil {
+			return 0, nil, err
 		}
-		found[s.Service] = append(found[s.Service], s.Tags...)
-	}
-	for name, tags := range found {
-		slices.Sort(tags)
-		found[name] = append([]string{}, slices.Compact(tags)...)
+		if includes(n.Meta, meta) {
+			found = append(found, s.on(n))
+		}
 	}
 	return index, found, nil
+}
+
+// TagsByName has the tags of the instances of each service by its name.
+func TagsByName(found []api.CatalogService) map[string][]string {
+	byName := map[string][]string{}
+	for _, s := range found {
+		byName[s.ServiceName] = append(byName[s.ServiceName], s.ServiceTags...)
+	}
+	for name, tags := range byName {
+		slices.Sort(tags)
+		byName[name] = append([]string{}, slices.Compact(tags)...)
+	}
+	return byName
 }
 
 // watchService watches a service and returns the index to wait on.
@@ -89,7 +106,7 @@ func watchNode(tx *store.Txn, ws store.WatchSet, name string) (uint64, error) {
 	if err != nil || index > 0 {
 		return index, err
 	}
-	return tx.Index(nodes)
+	return tx.Index(gone)
 }
 
 // Instances lists the instances of a service that have all of the tags, on nodes
@@ -101,15 +118,20 @@ func Instances(tx *store.Txn, ws store.WatchSet, name string, tags []string, met
 	}
 	var found []api.CatalogService
 	err = instances(tx, name, tags, meta, func(n *api.Node, s *instance) error {
-		found = append(found, api.CatalogService{
-			ID: n.ID, Node: n.Node, Address: n.Address, Datacenter: n.Datacenter, TaggedAddresses: n.TaggedAddresses, NodeMeta: n.Meta,
-			ServiceID: s.ID, ServiceName: s.Service, ServiceTags: s.Tags, ServiceAddress: s.Address,
-			ServiceTaggedAddresses: s.TaggedAddresses, ServiceWeights: s.Weights, ServiceMeta: s.Meta, ServicePort: s.Port,
-			ServiceEnableTagOverride: s.EnableTagOverride, RaftIndex: s.RaftIndex,
-		})
+		found = append(found, s.on(n))
 		return nil
 	})
 	return index, found, err
+}
+
+// on is an instance together with its node.
+func (s *instance) on(n *api.Node) api.CatalogService {
+	return api.CatalogService{
+		ID: n.ID, Node: n.Node, Address: n.Address, Datacenter: n.Datacenter, TaggedAddresses: n.TaggedAddresses, NodeMeta: n.Meta,
+		ServiceID: s.ID, ServiceName: s.Service, ServiceTags: s.Tags, ServiceAddress: s.Address,
+		ServiceTaggedAddresses: s.TaggedAddresses, ServiceWeights: s.Weights, ServiceMeta: s.Meta, ServicePort: s.Port,
+		ServiceEnableTagOverride: s.EnableTagOverride, RaftIndex: s.RaftIndex,
+	}
 }
 
 func instances(tx *store.Txn, name string, tags []string, meta map[string]string, visit func(*api.Node, *instance) error) error {

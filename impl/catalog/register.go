@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -76,6 +77,15 @@ func refuse(tx *store.Txn, r api.RegisterRequest) error {
 	if err != nil {
 		return err
 	}
+	if before != nil {
+		lives, err := living(tx, before.Node)
+		if err != nil {
+			return err
+		}
+		if lives {
+			return refusal(fmt.Sprintf("Node ID %s is in use by node %s (%s), which lives; %s needs an ID of its own", r.ID, before.Node, before.Address, r.Node))
+		}
+	}
 	if before != nil || r.ID != "" && holder != nil && holder.ID != "" && holder.ID != r.ID {
 		if err := reserved(tx, r.Node, holder); err != nil {
 			return err
@@ -124,11 +134,17 @@ func reserved(tx *store.Txn, name string, holder *api.Node) error {
 	if holder == nil {
 		return nil
 	}
-	serf, err := first[api.HealthCheck](tx, checks, "id", holder.Node, api.SerfCheckID)
-	if err != nil || serf == nil || serf.Status == api.HealthCritical {
+	lives, err := living(tx, holder.Node)
+	if err != nil || !lives {
 		return err
 	}
 	return refusal(fmt.Sprintf("Node name %s is reserved by node %s with name %s (%s)", name, holder.ID, holder.Node, holder.Address))
+}
+
+// living reports whether a node has an agent that lives as far as gossip knows.
+func living(tx *store.Txn, node string) (bool, error) {
+	serf, err := first[api.HealthCheck](tx, checks, "id", node, api.SerfCheckID)
+	return serf != nil && serf.Status != api.HealthCritical, err
 }
 
 // first returns the first row that an index finds, nil if there is none.
@@ -312,6 +328,7 @@ func ensureCheck(tx *store.Txn, index uint64, c api.HealthCheck) error {
 	if err != nil {
 		return err
 	}
+	c.Spell = spell(index, old, c)
 	if old != nil {
 		c.CreateIndex = old.CreateIndex
 		if sameCheck(*old, c) {
@@ -335,7 +352,7 @@ func sameCheck(a, b api.HealthCheck) bool {
 	a.ServiceTags, b.ServiceTags = nil, nil
 	return tags && a.Node == b.Node && a.CheckID == b.CheckID && a.Name == b.Name && a.Status == b.Status && a.Notes == b.Notes &&
 		a.Output == b.Output && a.ServiceID == b.ServiceID && a.ServiceName == b.ServiceName && a.Type == b.Type &&
-		a.Interval == b.Interval && a.Timeout == b.Timeout
+		a.Interval == b.Interval && a.Timeout == b.Timeout && reflect.DeepEqual(a.Definition, b.Definition)
 }
 
 // concern moves the indexes of the services that a check is about: one, or all of

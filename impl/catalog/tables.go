@@ -10,7 +10,7 @@
 // The index of a service moves when one of its instances changes, or the node or
 // a check of one; so a wait on a service is not woken by another. When its last
 // instance goes its index is forgotten, and that of "extinct" stands in, which
-// moves whenever a service goes.
+// moves whenever a service goes; for a node that is "gone".
 package catalog
 
 import (
@@ -26,6 +26,7 @@ const (
 	services = "services"
 	checks   = "checks"
 	extinct  = "extinct"
+	gone     = "gone"
 )
 
 // of names the index of one node or one service.

@@ -51,9 +51,11 @@ type Config struct {
 
 	Watches []map[string]any // as package watch reads them
 
-	KVMaxValueSize    int
-	HTTP              HTTP
-	DisableRemoteExec bool
+	KVMaxValueSize       int
+	DisableKeyValidation bool // of KV
+	ReapCriticalServices bool // that the catalog alone knows
+	DisableRemoteExec    bool
+	HTTP                 HTTP
 
 	// Warnings are lines for the person who wrote the configuration: what has no
 	// effect, and what is unwise.
@@ -150,6 +152,8 @@ func settings() []setting {
 		{"check_output_max_size", "check_output_max_size", "most bytes that are kept of what a check prints", func(c *Config) any { return &c.Probing.OutputMaxSize }},
 		{"discard_check_output", "", "keep nothing of what checks print", func(c *Config) any { return &c.Probing.DiscardOutput }},
 		{"disable_remote_exec", "", "do not run what `tribune exec` asks for", func(c *Config) any { return &c.DisableRemoteExec }},
+		{"disable_kv_key_validation", "", "take keys that begin or end with a space or hold .. between slashes", func(c *Config) any { return &c.DisableKeyValidation }},
+		{"reap_critical_services", "", "for servers: deregister services whose check in the catalog is critical for longer than the deregister_critical_service_after of its definition (not in Consul)", func(c *Config) any { return &c.ReapCriticalServices }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},
 		{"limits.http_max_conns_per_client", "", "most connections of a client to the HTTP API; 0: any number", func(c *Config) any { return &c.HTTP.MaxConns }},
 		{"limits.http_exempt_loopback", "", "that limit is not for clients on this machine (not in Consul)", func(c *Config) any { return &c.HTTP.ExemptLoopback }},

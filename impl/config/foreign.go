@@ -27,7 +27,7 @@ var stances = map[string]stance{
 	"auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused, "ca_file": refused, "ca_path": refused,
 	"cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless, "default_query_time": refused,
 	"dev": refused, "disable_anonymous_signature": harmless, "disable_coordinates": harmless, "disable_host_node_id": harmless,
-	"disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless, "disable_kv_key_validation": harmless,
+	"disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
 	"disable_update_check": harmless, "discovery_max_stale": harmless, "enable_agent_tls_for_checks": refused,
 	"enable_central_service_config": harmless, "enable_debug": harmless, "enable_syslog": harmless, "encrypt": refused,
 	"encrypt_verify_incoming": refused, "encrypt_verify_outgoing": refused, "experiments": refused, "gossip_lan": refused, "gossip_wan": harmless,

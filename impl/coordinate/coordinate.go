@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-memdb"
@@ -20,7 +21,13 @@ import (
 	"tribune/impl/store"
 )
 
-const coordinates = "coordinates"
+const (
+	coordinates = "coordinates"
+	gone        = "coordinates gone" // the index that stands in for that of a node without coordinates
+)
+
+// waited names the index of one node.
+func waited(node string) string { return coordinates + "." + strings.ToLower(node) }
 
 // row is a row of the table. None is changed once inserted.
 type row struct {
@@ -79,6 +86,9 @@ func Put(tx *store.Txn, index uint64, c api.NodeCoordinate) error {
 	if err := tx.Insert(coordinates, &row{of(c.Node) + c.Segment, c}); err != nil {
 		return fmt.Errorf("coordinate: keeping that of %q: %w", c.Node, err)
 	}
+	if err := tx.SetIndex(waited(c.Node), index); err != nil {
+		return err
+	}
 	return tx.SetIndex(coordinates, index)
 }
 
@@ -92,6 +102,12 @@ func Forget(tx *store.Txn, index uint64, node string) error {
 		if err := tx.Delete(coordinates, &row{of(c.Node) + c.Segment, c}); err != nil {
 			return fmt.Errorf("coordinate: forgetting that of %q: %w", node, err)
 		}
+	}
+	if err := tx.DropIndex(waited(node)); err != nil {
+		return err
+	}
+	if err := tx.SetIndex(gone, index); err != nil {
+		return err
 	}
 	return tx.SetIndex(coordinates, index)
 }
@@ -111,41 +127,63 @@ func list(tx *store.Txn, prefix string) ([]api.NodeCoordinate, error) {
 // Nodes lists the coordinates of all nodes, by name, with the index to wait on.
 // What must be watched is added to ws.
 func Nodes(tx *store.Txn, ws store.WatchSet) (uint64, []api.NodeCoordinate, error) {
-	return read(tx, ws, "")
-}
-
-// Node is Nodes for one node.
-func Node(tx *store.Txn, ws store.WatchSet, node string) (uint64, []api.NodeCoordinate, error) {
-	return read(tx, ws, of(node))
-}
-
-func read(tx *store.Txn, ws store.WatchSet, prefix string) (uint64, []api.NodeCoordinate, error) {
 	index, err := tx.Watch(ws, coordinates)
 	if err != nil {
 		return 0, nil, err
 	}
-	found, err := list(tx, prefix)
+	found, err := list(tx, "")
+	return index, found, err
+}
+
+// Node is Nodes for one node. Who waits for it is not woken by others.
+func Node(tx *store.Txn, ws store.WatchSet, node string) (uint64, []api.NodeCoordinate, error) {
+	index, err := tx.Watch(ws, waited(node))
+	if err == nil && index == 0 {
+		index, err = tx.Index(gone)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	found, err := list(tx, of(node))
 	return index, found, err
 }
 
 // Dump is everything the table holds, sorted by node.
 type Dump struct {
 	Coordinates []api.NodeCoordinate
+	Indexes     []uint64 // to wait on, of the node of each
 	Index       uint64
+	Gone        uint64
 }
 
 // Export returns what the table holds.
 func Export(tx *store.Txn) (Dump, error) {
 	index, found, err := Nodes(tx, nil)
-	return Dump{found, index}, err
+	d := Dump{Coordinates: found, Index: index}
+	for _, c := range found {
+		if err == nil {
+			index, err = tx.Index(waited(c.Node))
+			d.Indexes = append(d.Indexes, index)
+		}
+	}
+	if err == nil {
+		d.Gone, err = tx.Index(gone)
+	}
+	return d, err
 }
 
 // Import fills an empty table with a Dump.
 func Import(tx *store.Txn, d Dump) error {
-	for _, c := range d.Coordinates {
-		if err := Put(tx, d.Index, c); err != nil {
+	for i, c := range d.Coordinates {
+		if i >= len(d.Indexes) {
+			return fmt.Errorf("coordinate: %d coordinates and %d indexes", len(d.Coordinates), len(d.Indexes))
+		}
+		if err := Put(tx, d.Indexes[i], c); err != nil {
 			return err
 		}
+	}
+	if err := tx.SetIndex(gone, d.Gone); err != nil {
+		return err
 	}
 	return tx.SetIndex(coordinates, d.Index)
 }

@@ -80,6 +80,7 @@ func TestTheTableIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := fresh(t)
 		model, last := map[string]float64{}, uint64(0)
+		moved, gone := map[string]uint64{}, uint64(0)
 		for index := range uint64(rapid.IntRange(1, 30).Draw(t, "steps")) {
 			node := rapid.SampledFrom([]string{"a", "A", "ab", "b"}).Draw(t, "node")
 			tx := s.Write()
@@ -87,15 +88,32 @@ func TestTheTableIsAMap(t *testing.T) {
 			if rapid.Bool().Draw(t, "put") {
 				ms := float64(rapid.IntRange(0, 9).Draw(t, "ms"))
 				ok(t, coordinate.Put(tx, index+1, api.NodeCoordinate{Node: node, Coord: at(ms)}))
-				model[strings.ToLower(node)], last = ms, index+1
+				model[strings.ToLower(node)], last, moved[strings.ToLower(node)] = ms, index+1, index+1
 			} else {
 				ok(t, coordinate.Forget(tx, index+1, node))
 				delete(model, strings.ToLower(node))
 				if known {
-					last = index + 1
+					last, gone = index+1, index+1
+				}
+			}
+			others := map[string]store.WatchSet{}
+			for other := range model {
+				if !strings.EqualFold(node, other) {
+					others[other] = store.WatchSet{}
+					_, _, err := coordinate.Node(s.Read(), others[other], other)
+					ok(t, err)
 				}
 			}
 			tx.Commit()
+			for other, ws := range others {
+				for c := range ws {
+					select {
+					case <-c:
+						t.Fatalf("who waits for %s was woken by a change of %s", other, node)
+					default:
+					}
+				}
+			}
 		}
 		dump, err := coordinate.Export(s.Read())
 		ok(t, err)
@@ -107,6 +125,15 @@ func TestTheTableIsAMap(t *testing.T) {
 			index, all, err := coordinate.Nodes(s.Read(), nil)
 			if ok(t, err); index != last || len(all) != len(model) {
 				t.Fatalf("at %d %v, want at %d %v", index, all, last, model)
+			}
+			for _, node := range []string{"a", "ab", "b"} {
+				want := gone
+				if _, known := model[node]; known {
+					want = moved[node]
+				}
+				if got, _, err := coordinate.Node(s.Read(), nil, node); err != nil || got != want {
+					t.Fatalf("the index of %s is %d, %v; want %d", node, got, err, want)
+				}
 			}
 			for _, c := range all {
 				_, one, err := coordinate.Node(s.Read(), nil, strings.ToUpper(c.Node))

@@ -32,14 +32,15 @@ type Type byte
 
 // The commands.
 const (
-	RegisterType   Type = 0 // api.RegisterRequest; answers nil or error
-	DeregisterType Type = 1 // api.DeregisterRequest; answers nil or error
-	KVSType        Type = 2 // api.KVApplyRequest; answers bool or error
-	SessionType    Type = 3 // api.SessionApplyRequest; answers nil or error
-	QueryType      Type = 5 // api.QueryApplyRequest; answers nil or error
-	TombstoneType  Type = 6 // ReapRequest; answers nil or error
-	CoordinateType Type = 7 // api.CoordinateBatch; answers nil or error
-	TxnType        Type = 8 // api.TxnRequest; answers api.TxnResponse or error
+	RegisterType   Type = 0  // api.RegisterRequest; answers nil or error
+	DeregisterType Type = 1  // api.DeregisterRequest; answers nil or error
+	KVSType        Type = 2  // api.KVApplyRequest; answers bool or error
+	SessionType    Type = 3  // api.SessionApplyRequest; answers nil or error
+	QueryType      Type = 5  // api.QueryApplyRequest; answers nil or error
+	TombstoneType  Type = 6  // ReapRequest; answers nil or error
+	CoordinateType Type = 7  // api.CoordinateBatch; answers nil or error
+	TxnType        Type = 8  // api.TxnRequest; answers api.TxnResponse or error
+	SpellType      Type = 64 // api.SpellRequest; answers nil or error
 )
 
 // IgnoreUnknown, added to a type, lets servers that do not know it skip it.
@@ -85,7 +86,7 @@ func New(log *slog.Logger, freed func(key string, delay time.Duration)) (*FSM, e
 		handle: newHandle(),
 		rules: map[Type]rule{
 			RegisterType: register, DeregisterType: deregister, KVSType: applyKVS, SessionType: applySession, TombstoneType: reapTombstones,
-			CoordinateType: applyCoordinates, QueryType: applyQuery,
+			CoordinateType: applyCoordinates, QueryType: applyQuery, SpellType: applySpells,
 		},
 		log: log, freed: freed,
 	}, nil
@@ -139,6 +140,21 @@ func deregister(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 	err := catalog.Deregister(tx, index, r)
 	if err == nil {
 		err = f.review(tx, index, r.Node)
+	}
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+func applySpells(f *FSM, tx *store.Txn, index uint64, body []byte) any {
+	var r api.SpellRequest
+	if err := f.decode(body, &r); err != nil {
+		return fmt.Errorf("decoding notes on checks: %w", err)
+	}
+	touched, err := catalog.Note(tx, index, r.Notes)
+	if err == nil {
+		err = f.review(tx, index, touched...)
 	}
 	if err != nil {
 		return err

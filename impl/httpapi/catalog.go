@@ -122,6 +122,9 @@ func (s catalogFace) request(r *http.Request, prefix, what string) (request api.
 		}
 		request.NodeMeta[key] = value
 	}
+	if request.Effective, err = truth(q, "effective"); err != nil {
+		return request, "", err
+	}
 	if q.Has("passing") {
 		request.Passing = true
 		if v := q.Get("passing"); v != "" {

@@ -16,6 +16,25 @@ import (
 	"tribune/impl/httpapi"
 )
 
+func TestKeysThatLookLikePathsOutOfAFolderAreRefusedIfTheyAreChecked(t *testing.T) {
+	good := []string{"a", "a/b/", "con..fig", "..a/b..", "a...b", "a%20b", "a%25b", "foo:bar", "%C3%A7", "", "a//b", "baz%252Fqux", "a/%25zz"}
+	bad := []string{"../a", "a/../b", "a/..", "..", "..%2F..%2Fetc%2Fpasswd", "a/%2E%2E/b", "%252e%252e%252fetc", "..%5Ca", "%20a", "a%20", "a/..%252fb"}
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		for i, key := range append(good, bad...) {
+			for _, check := range []bool{true, false} {
+				var f fake
+				h := httpapi.New(httpapi.Config{KV: &f, Logger: slog.New(slog.DiscardHandler), MaxValueSize: 10, CheckKeys: check})
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest(method, "/v1/kv/"+key+"?recurse", nil))
+				refused := w.Code == 500 && strings.HasPrefix(w.Body.String(), "invalid key name ")
+				if want := check && i >= len(good); refused != want || want && (f.get.Recurse || f.applied.Op != "") {
+					t.Errorf("%s %s, checked %t: %d %s", method, key, check, w.Code, w.Body)
+				}
+			}
+		}
+	}
+}
+
 func TestABodyOfUnknownLengthIsNotReadBeyondTheLimit(t *testing.T) {
 	h := httpapi.New(httpapi.Config{KV: &fake{}, Logger: slog.New(slog.DiscardHandler), MaxValueSize: 10})
 	for size, want := range map[int]int{10: 200, 11: 413, 1000: 413} {

@@ -61,6 +61,7 @@ type Config struct {
 	Logger       *slog.Logger
 	Metrics      *metrics.Registry // shown, and gets the handlers' own figures; nil: there are none
 	MaxValueSize int               // most bytes of a KV value
+	CheckKeys    bool              // refuse keys that some take for a path out of a folder
 }
 
 // handler answers a request with a value to be sent as JSON, or with an error.
@@ -87,7 +88,20 @@ func New(c Config) http.Handler {
 	}
 	s := &server{Config: c, exact: map[string]endpoint{}}
 	s.took = c.Metrics.TimesBy("api.http", "how long requests to the HTTP API took, blocking queries with their wait", "method", "path")
-	for _, e := range slices.Concat(
+	for _, e := range s.endpoints() {
+		if strings.HasSuffix(e.path, "/") {
+			s.prefix = append(s.prefix, e)
+		} else {
+			s.exact[e.path] = e
+		}
+	}
+	return s
+}
+
+// endpoints is the whole table.
+func (s *server) endpoints() []endpoint {
+	c := s.Config
+	return slices.Concat(
 		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
 		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(), agentFace{c.Agent}.endpoints(),
 		eventFace{c.Events}.endpoints(), metricsFace{c.Metrics}.endpoints(),
@@ -96,14 +110,19 @@ func New(c Config) http.Handler {
 			{"/v1/status/peers", []string{"GET"}, s.statusPeers},
 			{"/v1/kv/", []string{"GET", "PUT", "DELETE"}, s.kv},
 		},
-	) {
-		if strings.HasSuffix(e.path, "/") {
-			s.prefix = append(s.prefix, e)
-		} else {
-			s.exact[e.path] = e
+	)
+}
+
+// Paths lists what the API serves as "METHOD PATH"; a path that ends in a slash stands
+// for all that begin so.
+func Paths() []string {
+	var all []string
+	for _, e := range (&server{}).endpoints() {
+		for _, m := range e.methods {
+			all = append(all, m+" "+e.path)
 		}
 	}
-	return s
+	return all
 }
 
 func (s *server) find(path string) (endpoint, bool) {

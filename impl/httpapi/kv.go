@@ -18,6 +18,11 @@ func (s *server) kv(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err // of writes too, as in Consul
 	}
+	if s.CheckKeys {
+		if err := checkKey(key); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case r.Method == http.MethodPut:
 		return s.kvPut(r, key, q, o)
@@ -27,6 +32,28 @@ func (s *server) kv(w http.ResponseWriter, r *http.Request) (any, error) {
 		return s.kvKeys(w, r, key, q, o)
 	}
 	return s.kvGet(w, r, key, q, o)
+}
+
+// checkKey refuses keys that would lead out of a folder, were they taken for paths
+// of files, also when they are unescaped once more, and those that begin or end with
+// a space. Status and first words are those of Consul since 1.21.5
+// (hashicorp/consul#22822, #22850).
+func checkKey(key string) error {
+	if key != strings.Trim(key, " ") {
+		return fault.New(fault.Internal, "invalid key name %q: it may neither begin nor end with a space", key)
+	}
+	paths := []string{key}
+	if plain, err := url.PathUnescape(key); err == nil {
+		paths = append(paths, plain)
+	}
+	for _, p := range paths {
+		for segment := range strings.FieldsFuncSeq(p, func(r rune) bool { return r == '/' || r == '\\' }) {
+			if segment == ".." {
+				return fault.New(fault.Internal, "invalid key name %q: it may not hold \"..\" between slashes", key)
+			}
+		}
+	}
+	return nil
 }
 
 func (s *server) kvGet(w http.ResponseWriter, r *http.Request, key string, q url.Values, o api.QueryOptions) (any, error) {

@@ -52,3 +52,65 @@ func TestAnotherDatacenterHasNoPath(t *testing.T) {
 		w.wantGet(1, "key", api.QueryOptions{Datacenter: "dc1"}, "")
 	})
 }
+
+// TestWaitsForWhatIsNotThereOutlastChangesOfOthers waits again and again, each time on
+// the index of the last answer, as clients do.
+func TestWaitsForWhatIsNotThereOutlastChangesOfOthers(t *testing.T) {
+	reads := map[string]func(*world, api.QueryOptions) (uint64, error){
+		"a service": func(w *world, o api.QueryOptions) (uint64, error) {
+			a, err := w.at(1).HealthOfService(w.Context(), api.CatalogRequest{Service: "awaited", QueryOptions: o})
+			return a.Index, err
+		},
+		"a node": func(w *world, o api.QueryOptions) (uint64, error) {
+			a, err := w.at(1).NodeServices(w.Context(), api.CatalogRequest{Node: "awaited", QueryOptions: o})
+			return a.Index, err
+		},
+		"the checks of a node": func(w *world, o api.QueryOptions) (uint64, error) {
+			a, err := w.at(1).NodeChecks(w.Context(), api.CatalogRequest{Node: "awaited", QueryOptions: o})
+			return a.Index, err
+		},
+		"a coordinate": func(w *world, o api.QueryOptions) (uint64, error) {
+			a, err := w.at(1).CoordinateNode(w.Context(), api.CoordinateRequest{Node: "awaited", QueryOptions: o})
+			return a.Index, err
+		},
+	}
+	for what, read := range reads {
+		t.Run(what, func(t *testing.T) {
+			inWorld(t, 1, func(w *world) {
+				w.start(1)
+				w.leader()
+				w.registered(1, "s1")
+				change := func(name string) {
+					r := api.RegisterRequest{Node: name, Address: "192.0.2.1", Service: &api.NodeService{Service: name}, Check: &api.HealthCheck{Name: "c"}}
+					_, err := w.at(1).Register(w.Context(), r)
+					if err == nil {
+						_, err = w.at(1).CoordinateUpdate(w.Context(), at(name, 1))
+					}
+					if err != nil {
+						w.Error(err)
+					}
+					time.Sleep(6 * time.Second) // until the coordinate is there
+				}
+				change("first")
+				index, err := read(w, api.QueryOptions{})
+				if err != nil {
+					w.Fatal(err)
+				}
+				for i := range 3 {
+					change(string(rune('a' + i)))
+					began := time.Now()
+					go change(string(rune('x' + i)))
+					if index, err = read(w, api.QueryOptions{MinQueryIndex: index, MaxQueryTime: 10 * time.Second}); err != nil || time.Since(began) < 10*time.Second {
+						w.Fatalf("wait %d ended after %v: %v", i, time.Since(began), err)
+					}
+				}
+				began := time.Now()
+				go change("awaited")
+				if _, err = read(w, api.QueryOptions{MinQueryIndex: index, MaxQueryTime: time.Minute}); err != nil || time.Since(began) > 10*time.Second {
+					w.Errorf("it was there for %v: %v", time.Since(began), err)
+				}
+				time.Sleep(10 * time.Second)
+			})
+		})
+	}
+}

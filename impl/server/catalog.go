@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/hashicorp/go-bexpr"
 
@@ -125,13 +126,22 @@ func (s *Server) Nodes(ctx context.Context, r api.CatalogRequest) (api.List[api.
 
 // Services lists services by name.
 func (s *Server) Services(ctx context.Context, r api.CatalogRequest) (api.ServicesResponse, error) {
-	if r.Filter != "" {
-		return api.ServicesResponse{}, fault.New(fault.Invalid, "the list of services takes no filter")
+	keep, err := filter[api.CatalogService](r.Filter)
+	if err != nil {
+		return api.ServicesResponse{}, err
 	}
 	return read(ctx, s, api.MethodServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.ServicesResponse, error) {
 		var a api.ServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
-			index, a.Services, err = catalog.Services(tx, ws, r.NodeMeta)
+			if r.Filter == "" {
+				index, a.Services, err = catalog.Services(tx, ws, r.NodeMeta)
+				return index, len(a.Services) > 0, err
+			}
+			index, all, err := catalog.AllInstances(tx, ws, r.NodeMeta)
+			if err == nil {
+				all, err = keep(all)
+			}
+			a.Services = catalog.TagsByName(all)
 			return index, len(a.Services) > 0, err
 		})
 		return a, err
@@ -167,27 +177,49 @@ func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.No
 // NodeChecks lists the checks of a node.
 func (s *Server) NodeChecks(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
 	return list(ctx, s, api.MethodNodeChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
-		return catalog.ChecksOfNode(tx, ws, r.Node)
+		index, found, err := catalog.ChecksOfNode(tx, ws, r.Node)
+		return effective(tx, r, index, found, err)
 	})
 }
 
 // ServiceChecks lists the checks of the instances of a service.
 func (s *Server) ServiceChecks(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
 	return list(ctx, s, api.MethodServiceChecks, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
-		return catalog.ChecksOfService(tx, ws, r.Service, r.NodeMeta)
+		index, found, err := catalog.ChecksOfService(tx, ws, r.Service, r.NodeMeta)
+		return effective(tx, r, index, found, err)
 	})
 }
 
 // ChecksInState lists the checks in a state, or in any.
 func (s *Server) ChecksInState(ctx context.Context, r api.CatalogRequest) (api.List[api.HealthCheck], error) {
 	return list(ctx, s, api.MethodChecksInState, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.HealthCheck, error) {
-		return catalog.ChecksInState(tx, ws, r.State, r.NodeMeta)
+		if !r.Effective {
+			return catalog.ChecksInState(tx, ws, r.State, r.NodeMeta)
+		}
+		index, found, err := catalog.ChecksInState(tx, ws, api.HealthAny, r.NodeMeta)
+		index, found, err = effective(tx, r, index, found, err)
+		return index, slices.DeleteFunc(found, func(c api.HealthCheck) bool { return r.State != api.HealthAny && c.Status != r.State }), err
 	})
 }
 
 // HealthOfService lists the instances of a service with their checks.
 func (s *Server) HealthOfService(ctx context.Context, r api.CatalogRequest) (api.List[api.CheckServiceNode], error) {
 	return list(ctx, s, api.MethodHealthOfService, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.CheckServiceNode, error) {
-		return catalog.Health(tx, ws, r.Service, r.Tags, r.NodeMeta, r.Passing)
+		index, found, err := catalog.Health(tx, ws, r.Service, r.Tags, r.NodeMeta, r.Passing)
+		for i := range found {
+			if err == nil {
+				_, found[i].Checks, err = effective(tx, r, index, found[i].Checks, nil)
+			}
+		}
+		return index, found, err
 	})
+}
+
+// effective is what a read of checks found, with the status that checks have
+// effectively, if that is asked for. What moves serfHealth moves the index too.
+func effective(tx *store.Txn, r api.CatalogRequest, index uint64, found []api.HealthCheck, err error) (uint64, []api.HealthCheck, error) {
+	if err == nil && r.Effective {
+		err = catalog.Effective(tx, found)
+	}
+	return index, found, err
 }

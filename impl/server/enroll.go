@@ -21,9 +21,10 @@ import (
 func (s *Server) enroll(ctx context.Context) bool {
 	seen := map[string]bool{}
 	done := true
-	members := s.pool.Members()
-	s.census.meet(members)
-	for _, m := range members {
+	named := s.pool.Members()
+	s.census.meet(named)
+	var members []api.Member
+	for _, m := range named {
 		if m.Tags["dc"] != s.config.Datacenter {
 			continue
 		}
@@ -33,9 +34,9 @@ func (s *Server) enroll(ctx context.Context) bool {
 			done = (m.Name == s.config.NodeName || s.strike(ctx, m.Name)) && done
 			continue
 		}
-		done = s.record(ctx, m) && done
+		members = append(members, m)
 	}
-	_, checks, err := catalog.ChecksInState(s.fsm.Store().Read(), nil, api.HealthAny, nil)
+	nodes, checks, err := s.listed()
 	if err != nil {
 		s.log.Error("the catalog could not be read", "error", err)
 		return false
@@ -44,6 +45,18 @@ func (s *Server) enroll(ctx context.Context) bool {
 		if c.CheckID == api.SerfCheckID && !seen[c.Node] {
 			done = s.seek(ctx, c) && done
 		}
+	}
+	rightful, others := claims(members, nodes)
+	for _, m := range others {
+		if m.Status == gossip.StatusAlive {
+			s.log.Warn("an agent has the node ID of another and stays out of the catalog; if it is a copy, delete node-id in its data directory and start it again", "agent", m.Name, "address", m.Addr, "id", m.Tags["id"])
+		}
+		if nodes[m.Name].ID != "" {
+			done = s.strike(ctx, m.Name) && done
+		}
+	}
+	for _, m := range rightful {
+		done = s.record(ctx, m) && done
 	}
 	return done
 }
@@ -67,6 +80,53 @@ func (s *Server) seek(ctx context.Context, c api.HealthCheck) bool {
 		return err == nil
 	}
 	return false
+}
+
+// listed returns the nodes of the catalog by name, and all checks.
+func (s *Server) listed() (map[string]api.Node, []api.HealthCheck, error) {
+	tx := s.fsm.Store().Read()
+	_, list, err := catalog.Nodes(tx, nil, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	nodes := map[string]api.Node{}
+	for _, n := range list {
+		nodes[n.Node] = n
+	}
+	_, checks, err := catalog.ChecksInState(tx, nil, api.HealthAny, nil)
+	return nodes, checks, err
+}
+
+// claims tells members that stand for their node ID from others with the same one,
+// which a machine that was copied has, or an agent's name from before it was renamed.
+// A member that lives goes before one that does not; among those, the one that the
+// catalog has under the ID; then the first by name. So nobody loses a node that it
+// has to a copy, and a name that nobody answers for any more does not come back.
+func claims(members []api.Member, nodes map[string]api.Node) (rightful, others []api.Member) {
+	rank := func(m api.Member) int {
+		rank := 0
+		if m.Status != gossip.StatusFailed {
+			rank += 2
+		}
+		if nodes[m.Name].ID == m.Tags["id"] {
+			rank++
+		}
+		return rank
+	}
+	best := map[string]api.Member{}
+	for _, m := range members {
+		if b, there := best[m.Tags["id"]]; !there || rank(m) > rank(b) {
+			best[m.Tags["id"]] = m
+		}
+	}
+	for _, m := range members {
+		if id := m.Tags["id"]; id == "" || best[id].Name == m.Name {
+			rightful = append(rightful, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	return rightful, others
 }
 
 // record registers a member as it is now, unless the catalog says so already.

@@ -122,6 +122,12 @@ func (s *Server) lead(ctx context.Context) {
 	defer look.Stop()
 	reap := time.NewTicker(reapInterval)
 	defer reap.Stop()
+	critical := ward{}
+	care := time.NewTicker(careInterval)
+	defer care.Stop()
+	if !s.config.ReapServices {
+		care.Stop()
+	}
 	s.leases.begin()
 	expire := time.NewTicker(expireInterval)
 	defer expire.Stop()
@@ -142,6 +148,8 @@ func (s *Server) lead(ctx context.Context) {
 			s.reap(ctx, &graves)
 		case <-expire.C:
 			s.expire(ctx)
+		case <-care.C:
+			s.care(ctx, critical)
 		}
 	}
 }

@@ -242,3 +242,139 @@ func TestATombstoneIsDueOnceItIsOldAndNotBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestOneMemberStandsForANodeID(t *testing.T) {
+	for _, c := range []struct{ name, members, nodes, want string }{
+		{"each its own", "a=1 b=2", "a=1 b=2", "a b"},
+		{"renamed: its old name failed", "a=1:failed b=1", "a=1", "b"},
+		{"renamed, and seen before its old name failed", "a=1 b=1", "a=1", "a"},
+		{"a copy of one that lives", "a=1 b=1", "b=1", "b"},
+		{"a copy of one that failed lives on", "a=1:failed b=1", "a=1 b=9", "b"},
+		{"both failed: as the catalog has it", "a=1:failed b=1:failed", "b=1", "b"},
+		{"two copies that nobody knows", "b=1 a=1", "", "b"},
+		{"no ID", "a= b=", "", "a b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rightful, _ := claims(claimants(c.members), held(c.nodes))
+			if got := names(rightful); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// claimants parses "a=1 b=2:failed": members with their node IDs.
+func claimants(text string) []api.Member {
+	var found []api.Member
+	for _, f := range strings.Fields(text) {
+		f, failed := strings.CutSuffix(f, ":failed")
+		name, id, _ := strings.Cut(f, "=")
+		m := api.Member{Name: name, Status: gossip.StatusAlive, Tags: map[string]string{"id": id}}
+		if failed {
+			m.Status = gossip.StatusFailed
+		}
+		found = append(found, m)
+	}
+	return found
+}
+
+// held parses "a=1 b=2": nodes of the catalog with their IDs.
+func held(text string) map[string]api.Node {
+	nodes := map[string]api.Node{}
+	for _, m := range claimants(text) {
+		nodes[m.Name] = api.Node{Node: m.Name, ID: m.Tags["id"]}
+	}
+	return nodes
+}
+
+func names(members []api.Member) string {
+	var list []string
+	for _, m := range members {
+		list = append(list, m.Name)
+	}
+	return strings.Join(list, " ")
+}
+
+// Whoever is copied, renamed or dies, each ID has one node, nobody who lives and has
+// it loses it, and a second look changes nothing.
+func TestANodeIDStaysWhereItIsWhileItsHolderLives(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nodes := map[string]api.Node{}
+		for range rapid.IntRange(1, 6).Draw(t, "looks") {
+			var members []api.Member
+			for _, name := range strings.Fields("a b c d") {
+				if rapid.Bool().Draw(t, name+" is a member") {
+					id, state := rapid.SampledFrom([]string{"1", "2"}).Draw(t, name+" is"), rapid.SampledFrom([]string{"", ":failed"}).Draw(t, name+" has")
+					members = append(members, claimants(name+"="+id+state)...)
+				}
+			}
+			rightful, others := claims(members, nodes)
+			if len(rightful)+len(others) != len(members) {
+				t.Fatalf("%s and %s of %s", names(rightful), names(others), names(members))
+			}
+			next := map[string]api.Node{}
+			by := map[string]api.Member{}
+			for _, m := range rightful {
+				id := m.Tags["id"]
+				if _, twice := by[id]; twice {
+					t.Fatalf("two stand for %s", id)
+				}
+				by[id], next[m.Name] = m, api.Node{Node: m.Name, ID: id}
+			}
+			for _, m := range members {
+				id := m.Tags["id"]
+				lives := m.Status == gossip.StatusAlive
+				if lives && by[id].Status != gossip.StatusAlive || lives && nodes[m.Name].ID == id && nodes[by[id].Name].ID != id {
+					t.Fatalf("%s lost %s to %s", m.Name, id, by[id].Name)
+				}
+			}
+			if again, _ := claims(members, next); names(again) != names(rightful) {
+				t.Fatalf("at a second look %s, at the first %s", names(again), names(rightful))
+			}
+			nodes = next
+		}
+	})
+}
+
+// TestAWardCountsOnFromWhatAnotherLeaderHasWrittenDown looks at one check, also after
+// the leader has changed.
+func TestAWardCountsOnFromWhatAnotherLeaderHasWrittenDown(t *testing.T) {
+	c := api.HealthCheck{Node: "n", CheckID: "c", ServiceID: "s", Spell: api.Spell{Since: 7}}
+	c.Definition.DeregisterCriticalServiceAfter = api.Duration(8 * time.Minute)
+	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := ward{}
+	look := func(after time.Duration) string {
+		var text []string
+		notes := w.notes([]api.HealthCheck{c}, start.Add(after))
+		for _, n := range notes {
+			text = append(text, fmt.Sprint(n.Spell.Since, " ", n.Spell.Lasted, " ", n.Over))
+			c.Spell = n.Spell
+		}
+		w.noted(notes, start.Add(after))
+		return strings.Join(text, ", ")
+	}
+	for _, s := range []struct {
+		after time.Duration
+		want  string
+		then  func()
+	}{
+		{0, "", nil},
+		{59 * time.Second, "", nil},
+		{60 * time.Second, "7 1m0s false", nil},
+		{119 * time.Second, "", nil},
+		{125 * time.Second, "7 2m5s false", func() { w = ward{} }}, // another leads
+		{time.Hour, "", nil},
+		{time.Hour + 5*time.Minute, "7 7m5s false", nil},
+		{time.Hour + 5*time.Minute + 54*time.Second, "", nil},
+		{time.Hour + 5*time.Minute + 55*time.Second, "7 8m0s true", func() { c.Spell = api.Spell{Since: 9} }}, // it had passed, and failed again
+		{2 * time.Hour, "", nil},
+		{2*time.Hour + 7*time.Minute, "9 7m0s false", nil},
+	} {
+		if got := look(s.after); got != s.want {
+			t.Errorf("after %v: %q, want %q", s.after, got, s.want)
+		}
+		if s.then != nil {
+			s.then()
+		}
+	}
+}

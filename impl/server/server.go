@@ -6,7 +6,7 @@
 //   - leader.go holds the leader's life, and decides from when on it may answer
 //     reads; members.go keeps the raft group as gossip sees it, enroll.go the
 //     catalog, for which census.go knows who ever was a member; tombstones.go
-//     forgets old deletions.
+//     forgets old deletions; care.go removes services that are ill for too long.
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
 //     confirm.go is how a consistent read makes sure that the leader still leads.
@@ -53,7 +53,8 @@ type Config struct {
 	Bootstrap       bool // lead a group of one, without asking anybody
 	BootstrapExpect int  // make the first group once so many servers are there; 0: join one that exists
 
-	MaxValueSize int // most bytes of a KV value; 0: DefaultMaxValueSize
+	MaxValueSize int  // most bytes of a KV value; 0: DefaultMaxValueSize
+	ReapServices bool // deregister services whose checks are critical for too long, see care.go
 
 	Events chan<- api.RawEvent // see gossip.Config; nil: they are lost
 
