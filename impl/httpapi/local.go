@@ -8,11 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/go-bexpr"
-
 	"tribune/impl/api"
 	"tribune/impl/definition"
 	"tribune/impl/fault"
+	"tribune/impl/filter"
 )
 
 // Local is what the agent itself has registered.
@@ -203,25 +202,11 @@ func (s localFace) updateCheck(w http.ResponseWriter, r *http.Request) (any, err
 
 // chosen leaves out what does not fulfil the request's filter.
 func chosen[Item any](r *http.Request, all []Item) ([]Item, error) {
-	expression := r.URL.Query().Get("filter")
-	if expression == "" {
-		return all, nil
-	}
-	e, err := bexpr.CreateEvaluator(expression)
+	keep, err := filter.By[Item](r.URL.Query().Get("filter"))
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "Failed to create boolean expression evaluator: %w", err)
+		return nil, err
 	}
-	var kept []Item
-	for _, item := range all {
-		fulfils, err := e.Evaluate(item)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "evaluating the filter: %w", err)
-		}
-		if fulfils {
-			kept = append(kept, item)
-		}
-	}
-	return kept, nil
+	return keep(all)
 }
 
 func (s localFace) services(_ http.ResponseWriter, r *http.Request) (any, error) {

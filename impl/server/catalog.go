@@ -5,11 +5,11 @@ import (
 	"context"
 	"slices"
 
-	"github.com/hashicorp/go-bexpr"
 
 	"tribune/impl/api"
 	"tribune/impl/catalog"
 	"tribune/impl/fault"
+	"tribune/impl/filter"
 	"tribune/impl/fsm"
 	"tribune/impl/store"
 )
@@ -73,7 +73,7 @@ func write[Request any](ctx context.Context, s *Server, method, datacenter strin
 // list answers a read that finds any number of items, of which it keeps those
 // that fulfil the request's filter, the nearest first.
 func list[Item any](ctx context.Context, s *Server, method string, r api.CatalogRequest, find func(*store.Txn, store.WatchSet) (uint64, []Item, error)) (api.List[Item], error) {
-	keep, err := filter[Item](r.Filter)
+	keep, err := filter.By[Item](r.Filter)
 	if err != nil {
 		return api.List[Item]{}, err
 	}
@@ -93,30 +93,6 @@ func list[Item any](ctx context.Context, s *Server, method string, r api.Catalog
 	})
 }
 
-// filter returns what leaves out items that do not fulfil an expression.
-func filter[Item any](expression string) (func([]Item) ([]Item, error), error) {
-	if expression == "" {
-		return func(all []Item) ([]Item, error) { return all, nil }, nil
-	}
-	e, err := bexpr.CreateEvaluator(expression)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "Failed to create boolean expression evaluator: %w", err)
-	}
-	return func(all []Item) ([]Item, error) {
-		var kept []Item
-		for _, item := range all {
-			fulfils, err := e.Evaluate(item)
-			if err != nil {
-				return nil, fault.New(fault.Invalid, "evaluating the filter: %w", err)
-			}
-			if fulfils {
-				kept = append(kept, item)
-			}
-		}
-		return kept, nil
-	}, nil
-}
-
 // Nodes lists nodes.
 func (s *Server) Nodes(ctx context.Context, r api.CatalogRequest) (api.List[api.Node], error) {
 	return list(ctx, s, api.MethodNodes, r, func(tx *store.Txn, ws store.WatchSet) (uint64, []api.Node, error) {
@@ -126,7 +102,7 @@ func (s *Server) Nodes(ctx context.Context, r api.CatalogRequest) (api.List[api.
 
 // Services lists services by name.
 func (s *Server) Services(ctx context.Context, r api.CatalogRequest) (api.ServicesResponse, error) {
-	keep, err := filter[api.CatalogService](r.Filter)
+	keep, err := filter.By[api.CatalogService](r.Filter)
 	if err != nil {
 		return api.ServicesResponse{}, err
 	}
@@ -157,7 +133,7 @@ func (s *Server) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.Li
 
 // NodeServices returns a node and its services.
 func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.NodeServicesResponse, error) {
-	keep, err := filter[api.NodeService](r.Filter)
+	keep, err := filter.By[api.NodeService](r.Filter)
 	if err != nil {
 		return api.NodeServicesResponse{}, err
 	}
