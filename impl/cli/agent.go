@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"tribune/impl/agent"
@@ -29,10 +32,14 @@ func agentVerb() verb {
 	}
 }
 
-func (c *call) runAgent(args []string) error {
+func (c *call) runAgent(args []string) (err error) {
 	settings, err := config.Load(c.Host.FS(), args)
 	if err != nil {
 		return err
+	}
+	if settings.Dev && settings.DataDir == "" {
+		settings.DataDir = filepath.Join(os.TempDir(), fmt.Sprintf("tribune-dev-%016x", rand.Uint64()))
+		defer func() { err = errors.Join(err, c.Host.FS().RemoveAll(settings.DataDir)) }()
 	}
 	out := &gate{to: c.Stdout}
 	defer out.open()

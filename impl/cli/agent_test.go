@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -132,6 +133,21 @@ func TestAnAgentThatIsStoppedBeforeItHasStartedIsNotInTrouble(t *testing.T) {
 		status, out, complaints := runAgent(h, cli.Interrupt, args...)
 		if status != 0 || complaints != "" || strings.Contains(out, "Log data") {
 			t.Errorf("status %d\n%s\n%s", status, out, complaints)
+		}
+	})
+}
+
+func TestAnAgentToTryThingsOutLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{127, 0, 0, 1}), disk)
+		status, out, complaints := runAgent(h, cli.Terminate, "-dev", "-log-level", "info")
+		if status != 0 || complaints != "" || !strings.Contains(out, "cluster leadership acquired") || strings.Contains(out, "level=WARN msg=\"bootstrap") {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+		left, err := disk.ReadDir(os.TempDir())
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	})
 }

@@ -57,6 +57,10 @@ type Config struct {
 	DisableRemoteExec    bool
 	HTTP                 HTTP
 
+	// Dev asks for a server to try things out, which keeps nothing: whoever starts
+	// it gives it a data directory and removes that in the end.
+	Dev bool
+
 	// Warnings are lines for the person who wrote the configuration: what has no
 	// effect, and what is unwise.
 	Warnings []string

@@ -26,7 +26,7 @@ var stances = map[string]stance{
 	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "audit": refused,
 	"auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused, "ca_file": refused, "ca_path": refused,
 	"cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless, "default_query_time": refused,
-	"dev": refused, "disable_anonymous_signature": harmless, "disable_coordinates": harmless, "disable_host_node_id": harmless,
+	"disable_anonymous_signature": harmless, "disable_coordinates": harmless, "disable_host_node_id": harmless,
 	"disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
 	"disable_update_check": harmless, "discovery_max_stale": harmless, "enable_agent_tls_for_checks": refused,
 	"enable_central_service_config": harmless, "enable_debug": harmless, "enable_syslog": harmless, "encrypt": refused,
@@ -66,8 +66,7 @@ var constants = map[string]string{
 // they set. Those that end in "=" take a value.
 var foreignFlags = map[string]string{
 	"advertise-wan=": "advertise_addr_wan", "allow-write-http-from=": "http_config", "auto-reload-config": "auto_reload_config",
-	"default-query-time=": "default_query_time", "dev": "dev",
-	"disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "encrypt=": "encrypt",
+	"default-query-time=": "default_query_time", "disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "encrypt=": "encrypt",
 	"grpc-port=": "ports.grpc", "grpc-tls-port=": "ports.grpc_tls", "https-port=": "ports.https", "join-wan=": "start_join_wan",
 	"log-file=": "log_file", "log-rotate-bytes=": "log_rotate_bytes", "log-rotate-duration=": "log_rotate_duration",
 	"log-rotate-max-files=": "log_rotate_max_files", "max-query-time=": "max_query_time", "non-voting-server": "non_voting_server", "pid-file=": "pid_file", "primary-gateway=": "primary_gateways", "protocol=": "protocol",

@@ -97,7 +97,7 @@ func TestFlagsThatTribuneHasNotAreRefusedOrWarnedAbout(t *testing.T) {
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("%q, want %q", c.Warnings, want)
 	}
-	for _, args := range [][]string{{"-dev"}, {"-encrypt", "x"}, {"-rejoin"}, {"-retry-join-wan", "x"}, {"-pid-file", "x"}} {
+	for _, args := range [][]string{{"-encrypt", "x"}, {"-rejoin"}, {"-retry-join-wan", "x"}, {"-pid-file", "x"}} {
 		if _, err := Load(host.Real().FS(), append(server, args...)); err == nil || !strings.Contains(err.Error(), args[0][1:]) || !strings.Contains(err.Error(), "does not support Consul's") {
 			t.Errorf("%s: %v", args, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ type line struct {
 	lists     []func(*Config) error
 	flags     []func(*Config) error
 	warnings  []string
+	dev       bool
 }
 
 // Flags defines the agent's flags, for a usage text.
@@ -68,6 +70,10 @@ func define(fs *flag.FlagSet, l *line) {
 	fs.Func("hcl", "`TEXT` with settings in HCL, which override all else; may be given many times", func(text string) error {
 		l.fragments = append(l.fragments, text)
 		return nil
+	})
+	fs.BoolFunc("dev", "a server to try things out: leads alone, listens on 127.0.0.1, keeps nothing", func(text string) (err error) {
+		l.dev, err = strconv.ParseBool(text)
+		return err
 	})
 	for _, s := range settings() {
 		if s.flag != "" {
@@ -150,9 +156,12 @@ func (c *Config) Fixed(other *Config) []string {
 	return keys
 }
 
-// apply sets what the command line gives, in Consul's order: lists, to which the
-// files add; files; flags; fragments.
+// apply sets what the command line gives, in Consul's order: what -dev stands for;
+// lists, to which the files add; files; flags; fragments.
 func (l *line) apply(c *Config, fsys host.FS) error {
+	if l.dev {
+		c.Dev, c.Server, c.Bootstrap, c.BindAddr, c.LogLevel, c.Raft.Multiplier = true, true, true, "127.0.0.1", "debug", 1
+	}
 	for _, f := range l.lists {
 		if err := f(c); err != nil {
 			return err

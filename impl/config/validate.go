@@ -20,7 +20,7 @@ func (c *Config) Validate() error {
 	c.Datacenter, c.PrimaryDatacenter = strings.ToLower(c.Datacenter), strings.ToLower(c.PrimaryDatacenter)
 	c.NodeName = strings.TrimSpace(c.NodeName)
 	switch {
-	case c.DataDir == "":
+	case c.DataDir == "" && !c.Dev:
 		return fmt.Errorf("data_dir cannot be empty: give -data-dir DIR")
 	case !c.Server && (c.Bootstrap || c.BootstrapExpect > 0):
 		return fmt.Errorf("bootstrap and bootstrap_expect are for servers: give -server")
@@ -120,6 +120,7 @@ const minSnapshotInterval = 5 * time.Millisecond
 // advise warns about what makes sense and is unwise.
 func (c *Config) advise() {
 	switch n := c.BootstrapExpect; {
+	case c.Dev:
 	case c.Bootstrap:
 		c.Warnings = append(c.Warnings, "bootstrap = true: this server elects itself; only the first of a cluster may")
 	case n == 2:

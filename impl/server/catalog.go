@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-
 	"tribune/impl/api"
 	"tribune/impl/catalog"
 	"tribune/impl/fault"
