@@ -50,8 +50,9 @@ var neighbours = map[string]string{
 	"sim/mutants": "sim/overlay",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios": "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
-	"bench":     "scenarios sim sim/launch",
+	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"bench":       "scenarios sim sim/launch",
+	"bench/agent": "impl/agent impl/config impl/host",
 
 	"interop": "", // it knows the built program and nothing else
 

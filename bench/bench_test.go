@@ -4,10 +4,7 @@
 package bench_test
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -68,18 +65,4 @@ func BenchmarkAnHourUnderLoad(b *testing.B) {
 // millisecond.
 func BenchmarkStart(b *testing.B) {
 	benchmark(b, "topology: {servers: 1, clients: 1}\nworkload: {rate: 1}\nduration: 1ms\nrecovery: {leader: 1ms, write: 1ms, converge: 1ms}\n")
-}
-
-// BenchmarkAgentPut is a write to a real server process on a real disk.
-func BenchmarkAgentPut(b *testing.B) {
-	binary := filepath.Join(b.TempDir(), "tribune")
-	if out, err := exec.Command("go", "build", "-o", binary, "tribune/cmd/tribune").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	server := startServer(b, binary)
-	for i := 0; b.Loop(); i++ {
-		if err := server.put(fmt.Sprintf("k%d", i%100), []byte("value")); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
