@@ -45,15 +45,15 @@ func (r *run) newClient(number int, name string, n host.Network, patience time.D
 		run: r, number: number, name: name, draws: stream(r.plan.Seed, "client "+name),
 		seen: map[string]uint64{}, indexes: map[string]uint64{},
 	}
-	for _, s := range r.plan.Servers {
+	for _, name := range r.plan.served() {
 		transport := &http.Transport{DialContext: n.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second}
 		config := api.DefaultNonPooledConfig()
-		config.Address = fmt.Sprintf("%s:%d", s.Name, httpPort)
+		config.Address = fmt.Sprintf("%s:%d", name, httpPort)
 		config.Transport = transport
 		config.HttpClient = &http.Client{Transport: transport, Timeout: patience}
 		a, err := api.NewClient(config)
 		if err != nil {
-			return nil, fmt.Errorf("client for %s: %w", s.Name, err)
+			return nil, fmt.Errorf("client for %s: %w", name, err)
 		}
 		c.servers = append(c.servers, a)
 	}
@@ -119,7 +119,7 @@ func (c *client) draw() linearizability.Op {
 
 // operate carries out an operation and adds it to the history.
 func (c *client) operate(ctx context.Context, o linearizability.Op) linearizability.Op {
-	server := c.run.plan.Servers[c.at].Name
+	server := c.run.plan.served()[c.at]
 	o.Client, o.ServedBy = c.number, server
 	w := c.run.world
 	o.Call = w.Now()
@@ -175,8 +175,8 @@ func (c *client) get(ctx context.Context, o *linearizability.Op) error {
 		o.Found, o.Seen, o.SeenAt = true, string(pair.Value), pair.ModifyIndex
 		c.seen[o.Key] = pair.ModifyIndex
 	}
-	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "default" {
-		return nil
+	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "default" || o.Mode == "stale" && c.run.plan.Scenario.Workload.Via == "agents" {
+		return nil // a client agent asks one server after the other
 	}
 	where := fmt.Sprintf("%s, process %d, key %s", o.ServedBy, life, o.Key)
 	if meta.LastIndex < c.indexes[where] {

@@ -47,7 +47,7 @@ func (p Plan) Explain() string {
 			mix = append(mix, fmt.Sprintf("%s %d", name, n))
 		}
 	}
-	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads)
+	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
 	b.WriteString(s.others())
 	fmt.Fprintf(&b, "For %v faults strike:\n", s.Duration)
 	if len(p.Strikes) == 0 {

@@ -57,7 +57,7 @@ func defaults() *Scenario {
 	s.Topology = Topology{Servers: 5, Clients: 5}
 	s.Network.Model = "lan"
 	s.Agent.RaftMultiplier = 1
-	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
+	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Via: "servers", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
 	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}}
 	s.Checks = Checks{Linearizable: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
@@ -201,6 +201,10 @@ func (v *validator) check() {
 	v.between("$.workload.keys", "workload.keys", s.Workload.Keys, 1, 10000)
 	v.between("$.seeds", "seeds", s.Seeds, 1, 1000)
 	v.oneOf("$.workload.reads", "workload.reads", s.Workload.Reads, []string{"consistent", "default", "stale"})
+	v.oneOf("$.workload.via", "workload.via", s.Workload.Via, []string{"servers", "agents"})
+	if s.Workload.Via == "agents" && s.Topology.Agents == 0 {
+		v.fail("$.workload.via", "workload.via: there is no agent to talk to: topology.agents is 0")
+	}
 	if s.Workload.Rate <= 0 || s.Workload.Rate > 10000 {
 		v.fail("$.workload.rate", "workload.rate: %v is not between 0 and 10000 operations per second", s.Workload.Rate)
 	}

@@ -91,6 +91,14 @@ func identities(faults []Fault) []string {
 func (p Plan) names() []string  { return serverNames(p.Scenario.Topology.Servers) }
 func (p Plan) agents() []string { return agentNames(p.Scenario.Topology.Agents) }
 
+// served are those whom clients talk to.
+func (p Plan) served() []string {
+	if p.Scenario.Workload.Via == "agents" {
+		return p.agents()
+	}
+	return p.names()
+}
+
 // members are all who gossip.
 func (p Plan) members() []string { return append(p.names(), p.agents()...) }
 

@@ -109,7 +109,10 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	contenders, followers, registrars := r.startContenders(), r.startFollowers(), r.startFleet()
-	r.every(stop, second/5, r.fleet.bounds)
+	r.every(stop, second/5, func() {
+		r.fleet.checked()
+		r.fleet.bounds()
+	})
 	for _, s := range r.plan.Strikes {
 		r.world.Go(func() {
 			time.Sleep(s.Begin)

@@ -85,6 +85,7 @@ type Workload struct {
 	Reads   string         `yaml:"reads"`   // consistent, default or stale
 	Mix     map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
 	Stick   bool           `yaml:"stick"`   // each client stays with one server
+	Via     string         `yaml:"via"`     // whom clients talk to: servers or agents
 	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
 
 	Watchers   int      `yaml:"watchers"`   // further clients, which watch a key each

@@ -52,7 +52,33 @@ func storm(s Scenario, seed uint64) Scenario {
 	if r.IntN(3) == 0 {
 		s.Workload.Contenders = 2 + r.IntN(3)
 	}
+	if r.IntN(2) == 0 {
+		stormAgents(&s, r)
+	}
 	return s
+}
+
+// stormAgents adds client agents, and faults that strike them.
+func stormAgents(s *Scenario, r *rand.Rand) {
+	s.Topology.Agents, s.Workload.Registrars = 2+r.IntN(4), r.IntN(4)
+	if r.IntN(2) == 0 {
+		s.Workload.Via = "agents"
+	}
+	end := s.Duration.Duration
+	for _, kind := range []string{"partition", "reset", "kill", "power", "restart", "pause"} {
+		f := Fault{Kind: kind, Target: "agent"}
+		taken := r.IntN(100) < 50
+		f.At.Duration = 5*second + time.Duration(r.Int64N(int64(end/3)))
+		f.Every.Duration = logUniform(r, end/12, end/2)
+		f.For.Duration = logUniform(r, end/100, end/6)
+		f.Jitter.Duration = f.Every.Duration / 4
+		if kind == "partition" {
+			f.Shape = "isolate"
+		}
+		if taken {
+			s.Faults = append(s.Faults, f)
+		}
+	}
 }
 
 func logUniform(r *rand.Rand, low, high time.Duration) time.Duration {

@@ -47,7 +47,7 @@ func (p *process) Write(b []byte) (int, error) {
 func (p *process) start(t *testing.T) {
 	t.Helper()
 	p.cmd = exec.Command(p.binary, "agent", "-server", "-bootstrap-expect", "3", "-node", p.name, "-data-dir", p.dir,
-		"-bind", "127.0.0.1", "-http-port", fmt.Sprint(p.http), "-server-port", fmt.Sprint(p.rpc), "-serf-lan-port", fmt.Sprint(p.serf),
+		"-bind", "127.0.0.1", "-http-port", fmt.Sprint(p.http), "-server-port", fmt.Sprint(p.rpc), "-serf-lan-port", fmt.Sprint(p.serf), "-dns-port=-1",
 		"-retry-join", p.join, "-retry-interval", "500ms", "-config-file", filepath.Join(filepath.Dir(p.dir), "fast.hcl"))
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
@@ -237,7 +237,7 @@ func TestBadInputIsOneLineAndStatusOne(t *testing.T) {
 	}
 	ports := freePorts(t, 3)
 	good := []string{"-server", "-bind", "127.0.0.1", "-bootstrap-expect", "1",
-		"-http-port", fmt.Sprint(ports[0]), "-server-port", fmt.Sprint(ports[1]), "-serf-lan-port", fmt.Sprint(ports[2])}
+		"-http-port", fmt.Sprint(ports[0]), "-server-port", fmt.Sprint(ports[1]), "-serf-lan-port", fmt.Sprint(ports[2]), "-dns-port=-1"}
 	for _, c := range []struct {
 		name string
 		args []string

@@ -19,7 +19,7 @@ func single(t *testing.T) func(stdin string, args ...string) (string, int) {
 		t.Fatal(err)
 	}
 	agent := exec.Command(binary, "agent", "-server", "-bootstrap-expect", "1", "-node", "solo", "-data-dir", filepath.Join(dir, "data"),
-		"-bind", "127.0.0.1", "-http-port", fmt.Sprint(ports[0]), "-server-port", fmt.Sprint(ports[1]), "-serf-lan-port", fmt.Sprint(ports[2]),
+		"-bind", "127.0.0.1", "-http-port", fmt.Sprint(ports[0]), "-server-port", fmt.Sprint(ports[1]), "-serf-lan-port", fmt.Sprint(ports[2]), "-dns-port=-1",
 		"-config-file", fast)
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)

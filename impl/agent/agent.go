@@ -10,7 +10,7 @@
 //   - coordinate.go tells the servers where the agent is.
 //   - dns.go opens the DNS face.
 //   - events.go is what the agent does when something happens.
-//   - http.go is the agent as the HTTP API sees it.
+//   - http.go is the agent as the HTTP API sees it; self.go is what it says about itself.
 package agent
 
 import (
@@ -27,12 +27,15 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/cache"
 	"tribune/impl/config"
+	"tribune/impl/connlimit"
 	"tribune/impl/dns"
 	"tribune/impl/event"
 	"tribune/impl/host"
 	"tribune/impl/local"
 	"tribune/impl/logging"
+	"tribune/impl/metrics"
 	"tribune/impl/server"
 )
 
@@ -62,14 +65,22 @@ type Agent struct {
 	ctx  context.Context // ends when the agent closes
 	stop context.CancelFunc
 
-	reloading sync.Mutex
-	loaded    *config.Config // last
+	loaded  loaded
+	metrics *metrics.Registry
+}
+
+// loaded is the configuration that was loaded last.
+type loaded struct {
+	mu     sync.Mutex // held while it is loaded anew
+	config *config.Config
 }
 
 // web is the HTTP API's server and where it listens.
 type web struct {
 	server *http.Server
 	listen net.Listener
+	limit  *connlimit.Limit
+	cache  *cache.Cache
 }
 
 // close has requests that wait for a change answered, and gives others some time.
@@ -117,7 +128,9 @@ func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (
 	own := *c                                 // which gets the node's name and ID; the caller's may serve others
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	hub := logging.NewHub(log.Handler(), level)
-	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), loaded: c, failed: make(chan error, 1)}
+	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), metrics: metrics.New(), failed: make(chan error, 1)}
+	a.loaded.config = c
+	a.metrics.Process(Version)
 	a.leave.done, a.close.done = make(chan struct{}), make(chan struct{})
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	if err := a.open(ctx, h); err != nil {
@@ -239,6 +252,9 @@ func (a *Agent) shutdown() error {
 		a.acts.watches.Close()
 	}
 	errs := []error{a.web.close()}
+	if a.web.cache != nil {
+		a.web.cache.Close()
+	}
 	if a.acts.rexec != nil {
 		a.acts.rexec.Close()
 	}
@@ -278,3 +294,6 @@ func (a *Agent) HTTPAddr() string { return a.web.listen.Addr().String() }
 
 // Config is the configuration in effect.
 func (a *Agent) Config() config.Config { return *a.config }
+
+// Metrics are the agent's figures.
+func (a *Agent) Metrics() *metrics.Registry { return a.metrics }

@@ -58,7 +58,7 @@ func (a *Agent) think(ctx context.Context, h host.Host, address netip.Addr, fire
 func (a *Agent) clientConfig(h host.Host, address netip.Addr) client.Config {
 	c := a.config
 	return client.Config{
-		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter, DataDir: c.DataDir, Build: Version,
+		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter, DataDir: c.DataDir, Build: Version, Metrics: a.metrics,
 		LANBind:      net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.SerfLAN)),
 		LANAdvertise: netip.AddrPortFrom(address, uint16(c.Ports.SerfLAN)),
 	}
@@ -68,7 +68,7 @@ func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
 	c := a.config
 	return server.Config{
 		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter,
-		DataDir: c.DataDir, Build: Version,
+		DataDir: c.DataDir, Build: Version, Metrics: a.metrics,
 		RPCBind:         net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.Server)),
 		RPCAdvertise:    netip.AddrPortFrom(address, uint16(c.Ports.Server)),
 		LANBind:         net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.SerfLAN)),

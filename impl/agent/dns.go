@@ -19,7 +19,7 @@ func (a *Agent) resolve(ctx context.Context) (err error) {
 	}
 	a.dns, err = dns.Start(ctx, dns.Config{
 		Network: a.host.Network(), Bind: net.JoinHostPort(c.ClientAddr, strconv.Itoa(c.Ports.DNS)), Logger: a.log,
-		Datacenter: c.Datacenter, Domain: c.Domain, AltDomain: c.AltDomain, Catalog: a.brain, Execute: a.execute, Settings: c.DNS,
+		Datacenter: c.Datacenter, Domain: c.Domain, AltDomain: c.AltDomain, Catalog: a.brain, Execute: a.execute, Settings: c.DNS, Metrics: a.metrics,
 	})
 	return err
 }

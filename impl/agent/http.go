@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/cache"
 	"tribune/impl/config"
+	"tribune/impl/connlimit"
 	"tribune/impl/fault"
 	"tribune/impl/httpapi"
 	"tribune/impl/logging"
@@ -18,45 +20,54 @@ import (
 
 // serve starts answering HTTP requests.
 func (a *Agent) serve() {
+	a.web.cache = cache.New(a.brain, a.metrics)
+	a.web.limit = connlimit.New(connections(a.config), a.log, a.metrics)
 	a.web.server = &http.Server{
-		Handler: httpapi.New(httpapi.Config{
-			KV: a.brain, Catalog: a.brain, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
-			Logger: a.log, MaxValueSize: a.config.KVMaxValueSize, CheckKeys: !a.config.DisableKeyValidation,
-		}),
+		Handler: connlimit.Handler(httpapi.New(httpapi.Config{
+			KV: a.brain, Catalog: catalog{a.brain, a.web.cache}, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
+			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize, CheckKeys: !a.config.DisableKeyValidation,
+		})),
+		ConnContext:       connlimit.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       5 * time.Minute,
 		ErrorLog:          logging.Std(a.log),
 		BaseContext:       func(net.Listener) context.Context { return a.ctx },
 	}
 	a.wait.Go(func() {
-		if err := a.web.server.Serve(a.web.listen); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.web.server.Serve(a.web.limit.Listener(a.web.listen)); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("the HTTP API stopped: %w", err)
 		}
 	})
 }
 
+// catalog is the catalog with what can be had from the agent's cache.
+type catalog struct {
+	httpapi.Catalog
+	cache *cache.Cache
+}
+
+// HealthOfService implements httpapi.Catalog.
+func (c catalog) HealthOfService(ctx context.Context, r api.CatalogRequest) (api.List[api.CheckServiceNode], error) {
+	return c.cache.HealthOfService(ctx, r)
+}
+
+// ServiceNodes implements httpapi.Catalog.
+func (c catalog) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.List[api.CatalogService], error) {
+	return c.cache.ServiceNodes(ctx, r)
+}
+
+// Services implements httpapi.Catalog.
+func (c catalog) Services(ctx context.Context, r api.CatalogRequest) (api.ServicesResponse, error) {
+	return c.cache.Services(ctx, r)
+}
+
+// connections is how many connections to the HTTP API a client may have.
+func connections(c *config.Config) connlimit.Settings {
+	return connlimit.Settings{Max: c.HTTP.MaxConns, ExemptLoopback: c.HTTP.ExemptLoopback}
+}
+
 // face is the agent as the HTTP API sees it.
 type face struct{ *Agent }
-
-func (f face) Self() api.AgentSelf {
-	c := f.config
-	self := api.AgentSelf{
-		Config: api.AgentConfig{
-			Datacenter: c.Datacenter, PrimaryDatacenter: c.Datacenter, NodeName: c.NodeName, NodeID: c.NodeID,
-			Server: c.Server, Version: Version,
-		},
-		DebugConfig: map[string]any{"Bootstrap": c.Bootstrap, "BootstrapExpect": c.BootstrapExpect, "DataDir": c.DataDir, "LogLevel": c.LogLevel},
-		Coord:       f.brain.Coordinate(),
-		Stats:       f.brain.Stats(),
-		Meta:        f.node.Meta,
-	}
-	for _, m := range f.brain.Members() {
-		if m.Name == c.NodeName {
-			self.Member = m
-		}
-	}
-	return self
-}
 
 // Host describes the machine.
 func (f face) Host() api.AgentHost { return machine(f.host) }

@@ -196,7 +196,7 @@ func agentInputs() []input {
 
 // unspoilable are the endpoints that take nothing which could be wrong.
 var unspoilable = []string{
-	"GET /v1/catalog/datacenters", "GET /v1/agent/self", "GET /v1/agent/host", "GET /v1/agent/version", "PUT /v1/agent/reload", "PUT /v1/agent/leave",
+	"GET /v1/catalog/datacenters", "GET /v1/agent/self", "GET /v1/agent/host", "GET /v1/agent/version", "GET /v1/agent/metrics", "PUT /v1/agent/reload", "PUT /v1/agent/leave",
 }
 
 // everything is the replicated state, and what is registered with the agent.

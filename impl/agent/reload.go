@@ -22,13 +22,13 @@ func Validate(c *config.Config) error {
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, watches, DNS, and the level of the log. What else has changed
-// waits for the next start, and the log says so. An error means that nothing has
-// changed.
+// agent runs: services and checks, watches, DNS, the limit on connections, and the
+// level of the log. What else has changed waits for the next start, and the log says
+// so. An error means that nothing has changed.
 func (a *Agent) Reload() error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	c, err := a.loaded.Again()
+	a.loaded.mu.Lock()
+	defer a.loaded.mu.Unlock()
+	c, err := a.loaded.config.Again()
 	if err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
@@ -48,15 +48,16 @@ func (a *Agent) Reload() error {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
 	a.acts.watches.Set(watches)
+	a.web.limit.Set(connections(c))
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	a.hub.SetLevel(level)
 	for _, w := range c.Warnings {
 		a.log.Warn(w)
 	}
-	for _, key := range a.loaded.Fixed(c) {
+	for _, key := range a.loaded.config.Fixed(c) {
 		a.log.Warn("a setting changed that waits for the next start of the agent", "setting", key)
 	}
 	a.log.Info("the configuration was reloaded", "services", len(c.Services), "checks", len(c.Checks))
-	a.loaded = c
+	a.loaded.config = c
 	return nil
 }

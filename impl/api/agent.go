@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // Member is a node of a gossip pool as /v1/agent/members shows it.
 type Member struct {
 	Name        string
@@ -44,6 +46,9 @@ type AgentConfig struct {
 	Server            bool
 	Version           string
 	BuildDate         string
+	// SessionTTLMin is the least TTL of a session. Consul does not say it here any
+	// more; Patroni looks for it.
+	SessionTTLMin time.Duration
 }
 
 // AgentHost is the machine that an agent runs on (/v1/agent/host).

@@ -31,6 +31,17 @@ type QueryOptions struct {
 	// Filter, when not empty, is a boolean expression that each item of the
 	// result must fulfil (Consul API: Filtering).
 	Filter string
+
+	Cache CacheOptions `codec:"-"` // they are for the agent that is asked
+}
+
+// CacheOptions say whether, and how, an agent may answer from its cache
+// (Consul API: Agent Caching).
+type CacheOptions struct {
+	Use            bool
+	MaxAge         time.Duration // 0: any age will do
+	MustRevalidate bool          // none will do
+	StaleIfError   time.Duration // this age will, if no server answers
 }
 
 // A blocking query waits DefaultWait unless it says how long, at most MaxWait, and
@@ -50,6 +61,15 @@ type QueryMeta struct {
 	// ConsistencyLevel is "leader", "stale" or "consistent"
 	// (X-Consul-Effective-Consistency).
 	ConsistencyLevel string
+
+	Cache CacheMeta `codec:"-"`
+}
+
+// CacheMeta tells about an answer that may come from an agent's cache.
+type CacheMeta struct {
+	Used bool          // it was asked
+	Hit  bool          // it knew the answer (X-Cache)
+	Age  time.Duration // of the answer, if it knew it (Age, in seconds there)
 }
 
 // WriteOptions are the parameters that every write takes.

@@ -57,3 +57,6 @@ type SessionRequest struct {
 	Node string
 	QueryOptions
 }
+
+// MinSessionTTL is the least TTL that a session may have, if it has one.
+const MinSessionTTL = 10 * time.Second

@@ -310,3 +310,21 @@ func Health(tx *store.Txn, ws store.WatchSet, name string, tags []string, meta m
 	})
 	return index, found, err
 }
+
+// CountNodes returns how many nodes there are.
+func CountNodes(tx *store.Txn) (int, error) { return tx.Count(nodes) }
+
+// CountInstances returns how many instances of services there are.
+func CountInstances(tx *store.Txn) (int, error) { return tx.Count(services) }
+
+// CountServices returns how many services there are, by their names.
+func CountServices(tx *store.Txn) (int, error) {
+	rows, err := all[instance](tx, services, "name")
+	n := 0
+	for i, s := range rows {
+		if i == 0 || !strings.EqualFold(s.Service, rows[i-1].Service) {
+			n++
+		}
+	}
+	return n, err
+}

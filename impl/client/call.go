@@ -83,8 +83,10 @@ func ask[Answer any](ctx context.Context, k *Client, method string, request any,
 		defer cancel()
 		ctx = limited
 	}
+	k.asked.Inc()
 	a, err := rpc.Call[Answer](ctx, k.rpc, address, method, request)
 	if err != nil {
+		k.failed.Inc()
 		switch fault.Of(err) {
 		case fault.Unavailable, fault.Unknown, fault.NoLeader: // another may still know the leader
 			k.servers.failed(address)

@@ -21,10 +21,12 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/gossip"
 	"tribune/impl/host"
+	"tribune/impl/metrics"
 	"tribune/impl/rpc"
 )
 
-// Config says who the client agent is. All of it is required.
+// Config says who the client agent is. All of it is required but where it says
+// otherwise.
 type Config struct {
 	Host       host.Host
 	Logger     *slog.Logger
@@ -37,7 +39,8 @@ type Config struct {
 	LANBind      string         // "IP:PORT" of the gossip port
 	LANAdvertise netip.AddrPort // where others reach it
 
-	Events chan<- api.RawEvent // gets the events of the LAN pool; nil: nobody does
+	Events  chan<- api.RawEvent // gets the events of the LAN pool; nil: nobody does
+	Metrics *metrics.Registry   // gets the client's figures; nil: nobody does
 }
 
 // Client is a running client agent.
@@ -47,6 +50,8 @@ type Client struct {
 	pool    *gossip.Pool
 	rpc     *rpc.Client
 	servers servers
+	asked   metrics.Counter
+	failed  metrics.Counter
 
 	ctx  context.Context // ends when the client closes
 	stop context.CancelFunc
@@ -59,7 +64,14 @@ type Client struct {
 // New starts a client: everything, or nothing with an error that says what could
 // not be had.
 func New(ctx context.Context, c Config) (*Client, error) {
-	k := &Client{config: c, log: c.Logger, rpc: rpc.NewClient(c.Host.Network())}
+	if c.Metrics == nil {
+		c.Metrics = metrics.New()
+	}
+	k := &Client{
+		config: c, log: c.Logger, rpc: rpc.NewClient(c.Host.Network()),
+		asked:  c.Metrics.Counter("client.rpc", "requests that this client agent sent to servers", nil),
+		failed: c.Metrics.Counter("client.rpc.failed", "requests that this client agent sent to servers and that failed", nil),
+	}
 	k.ctx, k.stop = context.WithCancel(context.Background())
 	dir := path.Join(c.DataDir, "serf")
 	err := host.MakeDir(c.Host.FS(), dir, 0o700)
@@ -68,7 +80,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 			Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise,
 			Tags:  gossip.Tags(c.Datacenter, c.NodeID, c.Build, ""),
 			Admit: gossip.Only(c.Datacenter), Network: c.Host.Network(), FS: c.Host.FS(),
-			PeersFile: path.Join(dir, "lan-peers.json"), Logger: c.Logger, Events: c.Events,
+			PeersFile: path.Join(dir, "lan-peers.json"), Logger: c.Logger, Events: c.Events, Metrics: c.Metrics,
 		})
 	}
 	if err != nil {

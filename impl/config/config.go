@@ -55,12 +55,14 @@ type Config struct {
 	DisableKeyValidation bool // of KV
 	ReapCriticalServices bool // that the catalog alone knows
 	DisableRemoteExec    bool
+	HTTP                 HTTP
 
 	// Warnings are lines for the person who wrote the configuration: what has no
 	// effect, and what is unwise.
 	Warnings []string
 
 	again func() (*Config, error) // loads it anew
+	given map[string]bool         // the keys that somebody set
 }
 
 // Ports are the numbers of the agent's ports.
@@ -89,6 +91,12 @@ type Probing struct {
 	OutputInterval time.Duration
 	OutputMaxSize  int  // bytes
 	DiscardOutput  bool // keep nothing of what checks print
+}
+
+// HTTP are the limits of the HTTP API.
+type HTTP struct {
+	MaxConns       int  // of a client, by its address; 0 or less: no limit
+	ExemptLoopback bool // clients on this machine have no limit
 }
 
 // Raft are the settings of consensus.
@@ -131,8 +139,8 @@ func settings() []setting {
 		{"retry_join", "retry-join", "agent to join at the start, tried until one answers; may be given many times", func(c *Config) any { return &c.Join.Retry }},
 		{"retry_interval", "retry-interval", "time between attempts to join", func(c *Config) any { return &c.Join.Interval }},
 		{"retry_max", "retry-max", "attempts to join before the agent gives up; 0: for ever", func(c *Config) any { return &c.Join.Max }},
-		{"leave_on_terminate", "", "leave the cluster on SIGTERM", func(c *Config) any { return &c.Leave.OnTerminate }},
-		{"skip_leave_on_interrupt", "", "do not leave the cluster on SIGINT", func(c *Config) any { return &c.Leave.SkipOnInterrupt }},
+		{"leave_on_terminate", "", "leave the cluster on SIGTERM; default: true in a client, false in a server", func(c *Config) any { return &c.Leave.OnTerminate }},
+		{"skip_leave_on_interrupt", "", "do not leave the cluster on SIGINT; default: false in a client, true in a server", func(c *Config) any { return &c.Leave.SkipOnInterrupt }},
 		{"performance.raft_multiplier", "", "scales raft's timeouts, 1 to 10; lower finds a dead leader sooner", func(c *Config) any { return &c.Raft.Multiplier }},
 		{"raft_snapshot_threshold", "", "entries after which a snapshot is taken", func(c *Config) any { return &c.Raft.SnapshotThreshold }},
 		{"raft_snapshot_interval", "", "how often a server looks whether a snapshot is due", func(c *Config) any { return &c.Raft.SnapshotInterval }},
@@ -147,6 +155,8 @@ func settings() []setting {
 		{"disable_kv_key_validation", "", "take keys that begin or end with a space or hold .. between slashes", func(c *Config) any { return &c.DisableKeyValidation }},
 		{"reap_critical_services", "", "for servers: deregister services whose check in the catalog is critical for longer than the deregister_critical_service_after of its definition (not in Consul)", func(c *Config) any { return &c.ReapCriticalServices }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},
+		{"limits.http_max_conns_per_client", "", "most connections of a client to the HTTP API; 0: any number", func(c *Config) any { return &c.HTTP.MaxConns }},
+		{"limits.http_exempt_loopback", "", "that limit is not for clients on this machine (not in Consul)", func(c *Config) any { return &c.HTTP.ExemptLoopback }},
 	}...)
 }
 
@@ -187,6 +197,7 @@ func Default() *Config {
 		DNS:            dns.DefaultSettings(),
 		Probing:        Probing{OutputInterval: 5 * time.Minute, OutputMaxSize: 4096},
 		Raft:           Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240},
+		HTTP:           HTTP{MaxConns: 200},
 		KVMaxValueSize: 512 << 10, DisableRemoteExec: true,
 	}
 }

@@ -95,6 +95,23 @@ dns_config {
 	}
 }
 
+func TestAClientLeavesWhenItIsStoppedAndAServerDoesNot(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want config.Leave
+	}{
+		{"", config.Leave{OnTerminate: true}},
+		{"-server", config.Leave{SkipOnInterrupt: true}},
+		{"-hcl leave_on_terminate=false -hcl skip_leave_on_interrupt=true", config.Leave{SkipOnInterrupt: true}},
+		{"-server -hcl leave_on_terminate=true -hcl skip_leave_on_interrupt=false", config.Leave{OnTerminate: true}},
+	} {
+		got, err := load(t, append([]string{"-data-dir", "/d"}, strings.Fields(c.args)...)...)
+		if err != nil || got.Leave != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", c.args, got, err, c.want)
+		}
+	}
+}
+
 func TestADirectoryIsReadInTheOrderOfNamesAndOnlyItsSettings(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

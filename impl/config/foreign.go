@@ -47,7 +47,7 @@ var stances = map[string]stance{
 
 	"dns_config.cache_max_age": harmless, "dns_config.prefer_namespace": harmless, "dns_config.use_cache": harmless,
 
-	"limits.http_max_conns_per_client": refused, "limits.https_handshake_timeout": harmless, "limits.request_limits": refused,
+	"limits.https_handshake_timeout": harmless, "limits.request_limits": refused,
 	"limits.rpc_client_timeout": refused, "limits.rpc_handshake_timeout": refused, "limits.rpc_max_burst": refused,
 	"limits.rpc_max_conns_per_client": refused, "limits.rpc_rate": refused, "limits.txn_max_req_len": harmless,
 

@@ -97,11 +97,31 @@ func Load(fsys host.FS, args []string) (*Config, error) {
 	if err := l.apply(c, fsys); err != nil {
 		return nil, err
 	}
+	c.complete()
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	c.advise()
 	return c, nil
+}
+
+// note remembers that a key was given.
+func (c *Config) note(key string) {
+	if c.given == nil {
+		c.given = map[string]bool{}
+	}
+	c.given[key] = true
+}
+
+// complete sets the defaults that depend on other settings: a client agent that is
+// stopped leaves the cluster, a server is expected back.
+func (c *Config) complete() {
+	if !c.given["leave_on_terminate"] {
+		c.Leave.OnTerminate = !c.Server
+	}
+	if !c.given["skip_leave_on_interrupt"] {
+		c.Leave.SkipOnInterrupt = c.Server
+	}
 }
 
 // Again loads the configuration anew, from the same arguments and from what the
@@ -115,7 +135,7 @@ func (c *Config) Again() (*Config, error) {
 
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level", "recursors", "dns_config."}
+var reloadable = []string{"log_level", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback"}
 
 // Fixed lists the keys of the settings that are otherwise in another
 // configuration and that a running agent does not take up.
@@ -169,7 +189,10 @@ func defineSetting(fs *flag.FlagSet, s setting, l *line) {
 		if err := assign(s.target(&Config{}), text); err != nil {
 			return err
 		}
-		apply := func(c *Config) error { return assign(s.target(c), text) }
+		apply := func(c *Config) error {
+			c.note(s.key)
+			return assign(s.target(c), text)
+		}
 		if _, list := s.target(&Config{}).(*[]string); list {
 			l.lists = append(l.lists, apply)
 		} else {
@@ -323,6 +346,7 @@ func (c *Config) mergeWhole(key string, value any) (taken bool, err error) {
 func (c *Config) mergeKey(byKey map[string]setting, key string, value any, stands lines) error {
 	s, ours := byKey[key]
 	if ours && value != nil {
+		c.note(key)
 		if err := assignValue(s.target(c), value); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}

@@ -40,6 +40,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/host"
+	"tribune/impl/metrics"
 )
 
 // Catalog is where nodes and services are found.
@@ -68,4 +69,5 @@ type Config struct {
 	Catalog    Catalog
 	Execute    Execute // nil: there are no prepared queries
 	Settings   Settings
+	Metrics    *metrics.Registry // gets the server's figures; nil: nobody does
 }

@@ -63,6 +63,11 @@ func (f face) ServeDNS(w dns.ResponseWriter, msg *dns.Msg) {
 	r.domain = f.domainOf(r.name)
 	m := r.respond()
 	f.write(w, m)
+	if _, reverse := arpa(r.name); reverse {
+		f.figures.reverse.Took(time.Since(begun))
+	} else {
+		f.figures.domain.Took(time.Since(begun))
+	}
 	f.config.Logger.Debug("DNS query answered", "name", r.q.Name, "type", dns.TypeToString[r.q.Qtype], "client", r.client,
 		"rcode", dns.RcodeToString[m.Rcode], "answers", len(m.Answer), "truncated", m.Truncated, "took", time.Since(begun))
 }

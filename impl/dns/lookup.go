@@ -6,16 +6,23 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
 
 	"tribune/impl/api"
 )
 
+// staleAfter is how far behind the leader an answer counts as stale, as in Consul.
+const staleAfter = 5 * time.Second
+
 // read reads from the catalog, from any server if that is allowed, but from the
 // leader if the answer turns out to be too stale.
 func (r *request) read(what string, from func(context.Context, api.QueryOptions) (api.QueryMeta, error)) error {
 	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale})
+	if err == nil && r.AllowStale && meta.LastContact > staleAfter {
+		r.figures.stale.Inc()
+	}
 	if err == nil && r.AllowStale && meta.LastContact > r.MaxStale {
 		_, err = from(r.ctx, api.QueryOptions{})
 	}

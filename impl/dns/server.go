@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"tribune/impl/metrics"
 )
 
 // How long clients and the catalog may take.
@@ -29,6 +31,7 @@ type Server struct {
 	config  Config
 	domains []string // with a dot at the end, in lower case
 	rules   atomic.Pointer[rules]
+	figures figures
 
 	ctx  context.Context // ends when the server closes
 	stop context.CancelFunc
@@ -42,10 +45,28 @@ type Server struct {
 	closeErr error
 }
 
+// figures are what the server tells about its work.
+type figures struct {
+	domain, reverse metrics.Times
+	stale           metrics.Counter
+}
+
+func newFigures(c Config) figures {
+	r := c.Metrics
+	if r == nil {
+		r = metrics.New()
+	}
+	return figures{
+		domain:  r.Times("dns.domain_query", "how long DNS queries took, for names of the agent's domain and of others"),
+		reverse: r.Times("dns.ptr_query", "how long reverse DNS queries took"),
+		stale:   r.Counter("dns.stale_queries", "lookups for DNS whose answer was more than five seconds behind the leader", nil),
+	}
+}
+
 // Start binds UDP and TCP and answers until Close. The context bounds the start
 // alone.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	s := &Server{config: c}
+	s := &Server{config: c, figures: newFigures(c)}
 	for _, domain := range []string{cmp.Or(c.Domain, "consul."), c.AltDomain} {
 		if domain == "" {
 			continue

@@ -30,6 +30,7 @@ import (
 	"tribune/impl/fault"
 	"tribune/impl/host"
 	"tribune/impl/logging"
+	"tribune/impl/metrics"
 )
 
 // Config says who the agent is in the pool.
@@ -50,6 +51,8 @@ type Config struct {
 	// too. Gossip waits for nobody: one that finds no room is lost.
 	Events chan<- api.RawEvent
 	Logger *slog.Logger
+	// Metrics gets the pool's figures; nil: nobody does.
+	Metrics *metrics.Registry
 }
 
 // Member statuses as api.Member has them (serf.MemberStatus).
@@ -76,8 +79,9 @@ type Pool struct {
 	peers   peers
 	events  chan serf.Event
 	fired   chan<- api.RawEvent
-	changed chan struct{} // for the pool's user
-	look    chan struct{} // for tend
+	count   map[serf.EventType]metrics.Counter // of events
+	changed chan struct{}                      // for the pool's user
+	look    chan struct{}                      // for tend
 	stop    context.CancelFunc
 	tending sync.WaitGroup
 	wait    sync.WaitGroup
@@ -94,7 +98,7 @@ func Start(ctx context.Context, c Config) (*Pool, error) {
 	}
 	p := &Pool{
 		network: c.Network, self: c.Advertise.String(), log: c.Logger, peers: peers{fs: c.FS, file: c.PeersFile},
-		events: make(chan serf.Event, eventBuffer), fired: c.Events, changed: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		events: make(chan serf.Event, eventBuffer), fired: c.Events, count: counters(c), changed: make(chan struct{}, 1), look: make(chan struct{}, 1),
 	}
 	lost, err := p.peers.load()
 	if err != nil {
@@ -136,6 +140,23 @@ func (p *Pool) settings(c Config, t memberlist.Transport) *serf.Config {
 	return sc
 }
 
+// counters count what happens in the pool, by serf's kinds of events.
+func counters(c Config) map[serf.EventType]metrics.Counter {
+	r, network := c.Metrics, metrics.Labels{"network": "lan"}
+	if r == nil {
+		r = metrics.New()
+	}
+	if c.WAN {
+		network["network"] = "wan"
+	}
+	return map[serf.EventType]metrics.Counter{
+		serf.EventMemberJoin:   r.Counter("serf.member.join", "times that members came into the gossip pool, or came back", network),
+		serf.EventMemberLeave:  r.Counter("serf.member.left", "times that members left the gossip pool for good", network),
+		serf.EventMemberFailed: r.Counter("serf.member.failed", "times that members of the gossip pool failed", network),
+		serf.EventUser:         r.Counter("serf.events", "events that agents fired", network),
+	}
+}
+
 // admission is serf's question whether agents may come in.
 type admission struct{ admit func(api.Member) error }
 
@@ -156,6 +177,9 @@ func (p *Pool) watch() {
 	for {
 		select {
 		case e := <-p.events:
+			if c := p.count[e.EventType()]; c != nil {
+				c.Inc()
+			}
 			if e, fired := e.(serf.UserEvent); fired {
 				p.hand(e)
 				continue

@@ -25,10 +25,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
+	"tribune/impl/metrics"
 )
 
 // KV is the key/value store.
@@ -57,8 +59,9 @@ type Config struct {
 	Agent        Agent
 	Local        Local
 	Logger       *slog.Logger
-	MaxValueSize int  // most bytes of a KV value
-	CheckKeys    bool // refuse keys that some take for a path out of a folder
+	Metrics      *metrics.Registry // shown, and gets the handlers' own figures; nil: there are none
+	MaxValueSize int               // most bytes of a KV value
+	CheckKeys    bool              // refuse keys that some take for a path out of a folder
 }
 
 // handler answers a request with a value to be sent as JSON, or with an error.
@@ -69,6 +72,7 @@ type server struct {
 	Config
 	exact  map[string]endpoint
 	prefix []endpoint
+	took   func(methodAndPath ...string) metrics.Times
 }
 
 type endpoint struct {
@@ -79,7 +83,11 @@ type endpoint struct {
 
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
+	if c.Metrics == nil {
+		c.Metrics = metrics.New()
+	}
 	s := &server{Config: c, exact: map[string]endpoint{}}
+	s.took = c.Metrics.TimesBy("api.http", "how long requests to the HTTP API took, blocking queries with their wait", "method", "path")
 	for _, e := range s.endpoints() {
 		if strings.HasSuffix(e.path, "/") {
 			s.prefix = append(s.prefix, e)
@@ -96,7 +104,7 @@ func (s *server) endpoints() []endpoint {
 	return slices.Concat(
 		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
 		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(), agentFace{c.Agent}.endpoints(),
-		eventFace{c.Events}.endpoints(),
+		eventFace{c.Events}.endpoints(), metricsFace{c.Metrics}.endpoints(),
 		[]endpoint{
 			{"/v1/status/leader", []string{"GET"}, s.statusLeader},
 			{"/v1/status/peers", []string{"GET"}, s.statusPeers},
@@ -155,6 +163,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	defer func(begun time.Time) { s.took(r.Method, label(e.path)).Took(time.Since(begun)) }(time.Now())
 	v, err := e.handle(w, r)
 	if err != nil {
 		s.fail(w, r, err)
@@ -211,11 +220,26 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		code = http.StatusForbidden
 	case fault.TooLarge:
 		code = http.StatusRequestEntityTooLarge
+		drain(w, r)
 	}
 	if r.Context().Err() == nil {
 		s.Logger.Warn("Request error", "method", r.Method, "url", r.URL.Path, "from", r.RemoteAddr, "error", err)
 	}
 	s.answer(w, code, err.Error())
+}
+
+// How much of a body that is too large is read to no purpose, and for how long.
+const (
+	maxDrain  = 8 << 20
+	drainTime = 5 * time.Second
+)
+
+// drain reads the rest of a body that is too large. A client that is still sending
+// when the connection closes would find it broken and not read why
+// (hashicorp/consul#3358).
+func drain(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) // a recorder has none
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrain)                                // the client went away, or there is less
 }
 
 func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
@@ -264,5 +288,12 @@ func writeMeta(w http.ResponseWriter, m api.QueryMeta) {
 	h.Set("X-Consul-Query-Backend", "blocking-query")
 	if m.ConsistencyLevel != "" {
 		h.Set("X-Consul-Effective-Consistency", m.ConsistencyLevel)
+	}
+	switch c := m.Cache; {
+	case c.Hit:
+		h.Set("X-Cache", "HIT")
+		h.Set("Age", strconv.FormatInt(int64(c.Age.Seconds()), 10))
+	case c.Used:
+		h.Set("X-Cache", "MISS")
 	}
 }

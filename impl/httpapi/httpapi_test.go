@@ -153,7 +153,7 @@ func TestWritesGetTheAnswersOfConsul(t *testing.T) {
 		{"locks that exclude each other", "PUT", "/v1/kv/a?release=y&acquire=x", "v", fake{}, 400, "Conflicting flags: acquire=x&release=y\n"},
 		{"put nothing named", "PUT", "/v1/kv/", "v", fake{}, 400, "Missing key name"},
 		{"put with a bad index", "PUT", "/v1/kv/a?index=x", "v", fake{}, 400, "Invalid index"},
-		{"too large", "PUT", "/v1/kv/a", "12345678901", fake{}, 413, "Request body(11 bytes) too large, max size: 10 bytes. See https://"},
+		{"too large", "PUT", "/v1/kv/a", "12345678901", fake{}, 413, "Request body(11 bytes) too large, max size: 10 bytes. Value exceeds 10 byte limit. See https://"},
 		{"delete", "DELETE", "/v1/kv/a", "", fake{}, 200, "true"},
 		{"delete nothing named", "DELETE", "/v1/kv/", "", fake{}, 400, "Missing key name"},
 		{"delete in two ways", "DELETE", "/v1/kv/a?recurse&cas=1", "", fake{}, 400, "Conflicting flags: cas=1&recurse=\n"},

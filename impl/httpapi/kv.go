@@ -139,14 +139,15 @@ func (s *server) kvPut(r *http.Request, key string, q url.Values, o api.QueryOpt
 	return s.kvApply(r, request)
 }
 
-// textLimit ends the error about a value that is too large.
-const textLimit = "See https://developer.hashicorp.com/docs/agent/config/config-files#kv_max_value_size."
+// The error about a value that is too large. Vault's storage matches on "Value
+// exceeds", which was Consul's text once.
+const textLimit = "Value exceeds %d byte limit. See https://developer.hashicorp.com/docs/agent/config/config-files#kv_max_value_size."
 
 // value reads the body of a PUT. A length that the client announces is not
 // believed: no memory is taken for it before the bytes are there.
 func (s *server) value(r *http.Request) ([]byte, error) {
 	tooLarge := func(size string) error {
-		return fault.New(fault.TooLarge, "Request body(%s bytes) too large, max size: %d bytes. %s", size, s.MaxValueSize, textLimit)
+		return fault.New(fault.TooLarge, "Request body(%s bytes) too large, max size: %d bytes. "+textLimit, size, s.MaxValueSize, s.MaxValueSize)
 	}
 	if r.ContentLength > int64(s.MaxValueSize) {
 		return nil, tooLarge(fmt.Sprint(r.ContentLength))

@@ -30,8 +30,11 @@ func options(r *http.Request) (api.QueryOptions, error) {
 	if o.AllowStale && o.RequireConsistent {
 		return o, fault.New(fault.Invalid, "Cannot specify ?stale with ?consistent, conflicting semantics.")
 	}
-	if !cacheable(r.Header.Get("Cache-Control")) {
-		return o, fault.New(fault.Invalid, "Invalid Cache-Control header.")
+	if o.Cache, err = caching(r.Header.Get("Cache-Control")); err != nil {
+		return o, err
+	}
+	if o.Cache.Use = q.Has("cached"); o.Cache.Use && o.RequireConsistent {
+		return o, fault.New(fault.Invalid, "Cannot specify ?cached with ?consistent, conflicting semantics.")
 	}
 	if v := q.Get("wait"); v != "" {
 		if o.MaxQueryTime, err = time.ParseDuration(v); err != nil {
@@ -47,19 +50,31 @@ func options(r *http.Request) (api.QueryOptions, error) {
 	return o, nil
 }
 
-// cacheable reports whether the ages in a Cache-Control header are numbers.
-// Nothing is cached yet, so they say nothing more.
-func cacheable(header string) bool {
-	for directive := range strings.SplitSeq(strings.ToLower(header), ",") {
-		name, age, _ := strings.Cut(strings.TrimSpace(directive), "=")
+// caching reads a Cache-Control header (Consul API: Agent Caching), whose directives
+// may stand apart by commas or spaces.
+func caching(header string) (o api.CacheOptions, err error) {
+	apart := func(c rune) bool { return c == ',' || c == ' ' }
+	for directive := range strings.FieldsFuncSeq(strings.ToLower(header), apart) {
+		name, text, _ := strings.Cut(directive, "=")
+		if name == "must-revalidate" {
+			o.MustRevalidate = true
+		}
 		if name != "max-age" && name != "stale-if-error" {
 			continue
 		}
-		if _, err := strconv.Atoi(age); err != nil {
-			return false
+		seconds, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return o, fault.New(fault.Invalid, "Invalid Cache-Control header.")
 		}
+		age := time.Duration(max(seconds, 0)) * time.Second
+		if name == "stale-if-error" {
+			o.StaleIfError = age
+			continue
+		}
+		o.MaxAge = age
+		o.MustRevalidate = o.MustRevalidate || age == 0
 	}
-	return true
+	return o, nil
 }
 
 // token finds the secret that a request carries, in Consul's order: parameter,

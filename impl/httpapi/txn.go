@@ -74,11 +74,12 @@ func reads(ops []api.TxnOp) bool {
 // operations reads the body of a transaction.
 func (s txnFace) operations(r *http.Request) ([]api.TxnOp, error) {
 	var ops []api.TxnOp
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(&ops)
+	most := max(maxBody, 2*int64(s.MaxValueSize)) // a value is longer in base64
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, most)).Decode(&ops)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, fault.New(fault.TooLarge, "Request body too large, max size: %d bytes. See %s.", maxBody, "https://www.consul.io/docs/agent/config/config-files#txn_max_req_len")
+		return nil, fault.New(fault.TooLarge, "Request body too large, max size: %d bytes. See %s.", most, "https://www.consul.io/docs/agent/config/config-files#txn_max_req_len")
 	case err != nil:
 		return nil, fault.New(fault.Invalid, "Failed to parse body: %w", err)
 	case len(ops) > maxTxnOps:
@@ -86,6 +87,7 @@ func (s txnFace) operations(r *http.Request) ([]api.TxnOp, error) {
 	}
 	for _, op := range ops {
 		if op.KV != nil && len(op.KV.Value) > s.MaxValueSize {
+			// Vault's storage matches on "is too large".
 			return nil, fault.New(fault.TooLarge, "Value for key %q is too large (%d > %d bytes)", op.KV.Key, len(op.KV.Value), s.MaxValueSize)
 		}
 	}

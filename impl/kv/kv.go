@@ -204,3 +204,6 @@ func Keys(tx *store.Txn, ws store.WatchSet, prefix, separator string) (uint64, [
 	}
 	return index, keys, nil
 }
+
+// Count returns how many entries there are.
+func Count(tx *store.Txn) (int, error) { return tx.Count(entries) }

@@ -42,7 +42,7 @@ func (s *State) load(d Definitions) error {
 			s.log.Error("a service on disk is left out", "service", r.ID, "error", invalid)
 			continue
 		}
-		s.put(r, false)
+		s.enter(&service{NodeService: instance(r), token: r.Token})
 	}
 	for _, c := range checks {
 		if s.checks[c.CheckID] != nil || c.ServiceID != "" && !s.has(c.ServiceID) {

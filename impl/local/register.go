@@ -46,12 +46,18 @@ func (s *State) addService(d api.ServiceDefinition, replace, filed bool) error {
 			return err
 		}
 	}
-	s.put(d, filed)
-	var errs []error
 	named := map[string]bool{}
+	var fresh []*check
 	for _, c := range checks {
 		named[c.CheckID] = true
-		errs = append(errs, s.putCheck(c, filed))
+		if k := s.fresh(c, filed); k != nil {
+			fresh = append(fresh, k)
+		}
+	}
+	s.enter(&service{NodeService: instance(d), token: d.Token, filed: filed}, fresh...)
+	var errs []error
+	for _, c := range fresh {
+		errs = append(errs, s.begin(c))
 	}
 	if replace {
 		for _, c := range s.all() {
@@ -126,9 +132,20 @@ func (s *State) addCheck(c api.CheckDefinition, filed bool) error {
 	return err
 }
 
-// putCheck takes a check in and has it run. One that is defined as before goes on
-// as it is.
+// putCheck takes a check in and has it run.
 func (s *State) putCheck(d api.CheckDefinition, filed bool) error {
+	c := s.fresh(d, filed)
+	if c == nil {
+		return nil
+	}
+	s.enter(nil, c)
+	return s.begin(c)
+}
+
+// fresh returns the check of a definition, or nil if there is one that is defined
+// so already: it goes on as it is. Of one that is defined otherwise the probe is
+// stopped, before there is another with its name.
+func (s *State) fresh(d api.CheckDefinition, filed bool) *check {
 	s.mu.Lock()
 	old := s.checks[d.CheckID]
 	same := old != nil && !old.gone && reflect.DeepEqual(old.definition, d)
@@ -140,7 +157,7 @@ func (s *State) putCheck(d api.CheckDefinition, filed bool) error {
 		return nil
 	}
 	if old != nil && old.probe != nil {
-		old.probe.Stop() // before there is another with its name
+		old.probe.Stop()
 	}
 	c := &check{definition: d, filed: filed, HealthCheck: api.HealthCheck{
 		Node: s.config.Node.Node, CheckID: d.CheckID, Name: d.Name, Notes: d.Notes, ServiceID: d.ServiceID,
@@ -152,13 +169,17 @@ func (s *State) putCheck(d api.CheckDefinition, filed bool) error {
 	if d.Timeout > 0 {
 		c.Timeout = d.Timeout.String()
 	}
-	s.enter(c, old)
-	if c.Type == "" { // set by hand
+	return c
+}
+
+// begin has a check run, unless it is one that is set by hand.
+func (s *State) begin(c *check) error {
+	if c.Type == "" {
 		return nil
 	}
-	probe, err := s.prober.Start(d)
+	probe, err := s.prober.Start(c.definition)
 	if err != nil {
-		return fmt.Errorf("starting check %q: %w", d.CheckID, err)
+		return fmt.Errorf("starting check %q: %w", c.CheckID, err)
 	}
 	s.mu.Lock()
 	c.probe = probe

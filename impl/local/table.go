@@ -76,18 +76,6 @@ func sorted[Entry any](table map[string]*Entry) []*Entry {
 	return list
 }
 
-// put takes a service in; it is in the catalog already if it is what it was.
-func (t *table) put(d api.ServiceDefinition, filed bool) {
-	n := &service{NodeService: instance(d), token: d.Token, filed: filed}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if old := t.services[n.ID]; old != nil && !old.gone && old.same && old.token == n.token && sameService(n.NodeService, old.NodeService) {
-		n.same = true
-	}
-	t.services[n.ID] = n
-	t.notify()
-}
-
 // has reports whether a service is registered.
 func (t *table) has(serviceID string) bool {
 	t.mu.Lock()
@@ -96,15 +84,24 @@ func (t *table) has(serviceID string) bool {
 	return n != nil && !n.gone
 }
 
-// enter puts a check into the table.
-func (t *table) enter(c, old *check) {
+// enter takes a service in, if n is not nil, and checks, all at once: nobody sees
+// the service without its checks. A service that is as the catalog has it needs no
+// push; a check that had found something keeps its status.
+func (t *table) enter(n *service, checks ...*check) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old != nil && !old.gone {
-		c.Status, c.Output, c.critical = old.Status, old.Output, old.critical
+	if n != nil {
+		old := t.services[n.ID]
+		n.same = old != nil && !old.gone && old.same && old.token == n.token && sameService(n.NodeService, old.NodeService)
+		t.services[n.ID] = n
 	}
-	c.watch()
-	t.checks[c.CheckID] = c
+	for _, c := range checks {
+		if old := t.checks[c.CheckID]; old != nil && !old.gone {
+			c.Status, c.Output, c.critical = old.Status, old.Output, old.critical
+		}
+		c.watch()
+		t.checks[c.CheckID] = c
+	}
 	t.notify()
 }
 

@@ -153,3 +153,31 @@ func TestRegistrationsAreForwardedAndRefusedAsByConsul(t *testing.T) {
 		}
 	})
 }
+
+// A leader that has just started knows no members yet. That must cost nobody what
+// the catalog has (scenario services, seed 22).
+func TestALeaderDoesNotForgetNodesThatItNeverMet(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		s := w.start(1)
+		w.leader()
+		status := func() string {
+			a, err := s.NodeChecks(w.Context(), api.CatalogRequest{Node: "stranger"})
+			if err != nil || len(a.Items) != 1 {
+				return fmt.Sprint(len(a.Items), " checks, ", err)
+			}
+			return a.Items[0].Status
+		}
+		r := api.RegisterRequest{Node: "stranger", Address: "10.0.0.9", Check: &api.HealthCheck{CheckID: api.SerfCheckID, Name: api.SerfCheckName, Status: api.HealthPassing}}
+		if _, err := s.Register(w.Context(), r); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		if got := status(); got != api.HealthPassing {
+			w.Errorf("soon after the start: %s", got)
+		}
+		time.Sleep(90 * time.Second)
+		if got := status(); got != api.HealthCritical {
+			w.Errorf("when it has not turned up: %s", got)
+		}
+	})
+}

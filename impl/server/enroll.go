@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strconv"
+	"time"
 
 	"tribune/impl/api"
 	"tribune/impl/catalog"
@@ -21,7 +22,9 @@ func (s *Server) enroll(ctx context.Context) bool {
 	var members []api.Member
 	seen := map[string]bool{}
 	done := true
-	for _, m := range s.pool.Members() {
+	all := s.pool.Members()
+	s.census.meet(all)
+	for _, m := range all {
 		if m.Tags["dc"] != s.config.Datacenter {
 			continue
 		}
@@ -40,7 +43,7 @@ func (s *Server) enroll(ctx context.Context) bool {
 	}
 	for _, c := range checks {
 		if c.CheckID == api.SerfCheckID && !seen[c.Node] {
-			done = s.strike(ctx, c.Node) && done
+			done = s.seek(ctx, c) && done
 		}
 	}
 	rightful, others := claims(members, nodes)
@@ -103,6 +106,27 @@ func claims(members []api.Member, nodes map[string]api.Node) (rightful, others [
 		}
 	}
 	return rightful, others
+}
+
+// seek deals with a node that has the check serfHealth and that gossip does not
+// name. It returns false while that is not settled.
+func (s *Server) seek(ctx context.Context, c api.HealthCheck) bool {
+	switch s.census.fate(c.Node, time.Now()) {
+	case forgotten:
+		return s.strike(ctx, c.Node)
+	case silent:
+		if c.Status == api.HealthCritical {
+			return true
+		}
+		s.log.Warn("a node of the catalog is no member, and nobody has heard of it", "node", c.Node)
+		c.Status, c.Output = api.HealthCritical, api.SerfFailedOutput
+		_, _, err := s.commit(ctx, fsm.RegisterType, api.RegisterRequest{Node: c.Node, Check: &c, SkipNodeUpdate: true})
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("the check of a node that nobody has heard of could not be changed", "node", c.Node, "error", err)
+		}
+		return err == nil
+	}
+	return false
 }
 
 // record registers a member as it is now, unless the catalog says so already.
@@ -187,6 +211,9 @@ func (s *Server) strike(ctx context.Context, name string) bool {
 	}
 	if err != nil && ctx.Err() == nil {
 		s.log.Error("a member could not be deregistered", "member", name, "error", err)
+	}
+	if err == nil {
+		s.census.strike(name)
 	}
 	return err == nil
 }

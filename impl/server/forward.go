@@ -83,6 +83,7 @@ func forward[Answer any](ctx context.Context, s *Server, e errand, here func(end
 func attempt[Answer any](ctx context.Context, s *Server, e errand, here func(ended <-chan struct{}) (Answer, error)) (Answer, error) {
 	var none Answer
 	if ended, leads := s.leads(); leads {
+		defer s.figures.took(e.method, time.Now())
 		return here(ended)
 	}
 	if ctx.Value(arrival{}) != nil {

@@ -94,8 +94,13 @@ func (s *Server) commit(ctx context.Context, t fsm.Type, request any) (uint64, a
 	ctx, cancel := context.WithTimeout(ctx, enqueueTimeout)
 	defer cancel()
 	done := s.watchStall()
+	begun := time.Now()
 	index, answer, err := s.raft.Apply(ctx, command)
 	done()
+	if err == nil {
+		s.figures.applied.Inc()
+		s.figures.commit.Took(time.Since(begun))
+	}
 	switch {
 	case errors.Is(err, consensus.ErrNotLeader):
 		return 0, nil, fault.Wrap(fault.NotLeader, err)

@@ -87,6 +87,7 @@ func (s *Server) watchLeadership() {
 				continue
 			}
 			s.log.Info("cluster leadership acquired")
+			s.figures.led.Inc()
 			ctx, cancel := context.WithCancel(s.ctx)
 			retire = cancel
 			before, done := last, make(chan struct{})

@@ -49,8 +49,11 @@ func (s *Server) freshEnough(limit time.Duration) bool {
 // for a stale read, closes when this server may no longer answer as the leader.
 func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta, q lookup) error {
 	wait := ctx
+	s.figures.queries.Inc()
 	blocks := opts.MinQueryIndex > 0
 	if blocks {
+		s.figures.blocking.Add(1)
+		defer s.figures.blocking.Add(-1)
 		limited, cancel := context.WithTimeout(ctx, waitLimit(opts)+rand.N(waitLimit(opts)/16+1))
 		defer cancel()
 		stop := context.AfterFunc(s.ctx, cancel)
@@ -60,7 +63,7 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 	after, absent := opts.MinQueryIndex, false
 	for {
 		if opts.RequireConsistent && ended != nil {
-			if err := s.confirm(ctx, ended); err != nil {
+			if err := s.confirmed(ctx, ended); err != nil {
 				return err
 			}
 		}

@@ -4,11 +4,13 @@
 //   - server.go opens and closes the parts.
 //   - bootstrap.go makes the first raft group out of what gossip finds.
 //   - leader.go holds the leader's life, and decides from when on it may answer
-//     reads; members.go keeps the raft group as gossip sees it; tombstones.go
+//     reads; members.go keeps the raft group as gossip sees it, enroll.go the
+//     catalog, for which census.go knows who ever was a member; tombstones.go
 //     forgets old deletions; care.go removes services that are ill for too long.
 //   - forward.go brings a request to the server that may answer it.
 //   - read.go is reading: the three consistency modes and blocking queries;
 //     confirm.go is how a consistent read makes sure that the leader still leads.
+//   - metrics.go is what the server tells about its work.
 //   - kv.go, catalog.go, session.go, txn.go, coordinate.go, query.go and status.go are the endpoints, for callers in this
 //     process and, in the table of endpoints.go, for agents and other servers.
 package server
@@ -28,6 +30,7 @@ import (
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
 	"tribune/impl/host"
+	"tribune/impl/metrics"
 	"tribune/impl/rpc"
 )
 
@@ -55,6 +58,8 @@ type Config struct {
 
 	Events chan<- api.RawEvent // see gossip.Config; nil: they are lost
 
+	Metrics *metrics.Registry // gets the server's figures; nil: nobody does
+
 	Raft RaftConfig
 }
 
@@ -64,6 +69,12 @@ type RaftConfig struct {
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
+}
+
+// timers are the times that run for sessions.
+type timers struct {
+	leases leases
+	delays delays
 }
 
 // DefaultMaxValueSize is Consul's limit on a KV value, in bytes.
@@ -80,11 +91,11 @@ type Server struct {
 	client *rpc.Client
 	rpc    *rpc.Server
 
-	tenure  tenure
-	quorum  quorum
-	book    addressBook
-	leases  leases
-	delays  delays
+	tenure tenure
+	quorum quorum
+	book   addressBook
+	timers
+	census  census
 	places  places
 	members chan struct{} // they changed: the leader looks again
 
@@ -92,8 +103,14 @@ type Server struct {
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
-	close    sync.Once
-	closeErr error
+	figures *figures
+	close   closing
+}
+
+// closing is done once.
+type closing struct {
+	once sync.Once
+	err  error
 }
 
 // New starts a server: everything, or nothing with an error that says what
@@ -103,10 +120,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		c.MaxValueSize = DefaultMaxValueSize
 	}
 	s := &Server{config: c, log: c.Logger, members: make(chan struct{}, 1), quorum: quorum{kick: make(chan struct{}, 1)}}
+	if c.Metrics == nil {
+		s.config.Metrics = metrics.New()
+	}
+	s.figures = newFigures(s.config.Metrics)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.measure(s.config.Metrics)
 	s.wait.Go(s.watchMembers)
 	s.wait.Go(s.watchLeadership)
 	s.wait.Go(s.askQuorum)
@@ -140,6 +162,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.pool, err = gossip.Start(ctx, gossip.Config{
 		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: gossip.Only(c.Datacenter),
 		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Events: c.Events, Logger: s.log,
+		Metrics: s.config.Metrics,
 	})
 	return err
 }
@@ -162,6 +185,7 @@ func (s *Server) tags() map[string]string {
 // to other servers, and the leader's reconciliation.
 func (s *Server) watchMembers() {
 	s.book.write(s.peers())
+	s.census.meet(s.pool.Members())
 	done := s.bootstrap()
 	for {
 		var again <-chan time.Time
@@ -174,6 +198,7 @@ func (s *Server) watchMembers() {
 		case <-again:
 		case <-s.pool.Changed():
 			s.book.write(s.peers())
+			s.census.meet(s.pool.Members())
 			select {
 			case s.members <- struct{}{}:
 			default:
@@ -214,7 +239,7 @@ func (s *Server) addresses() []string {
 // The port closes before raft, so that nothing raft still says gets out; raft
 // closes before the requests are waited for, since some of them wait for raft.
 func (s *Server) Close() error {
-	s.close.Do(func() {
+	s.close.once.Do(func() {
 		s.stop()
 		var errs []error
 		if s.pool != nil {
@@ -233,9 +258,9 @@ func (s *Server) Close() error {
 			errs = append(errs, s.client.Close())
 		}
 		s.wait.Wait()
-		s.closeErr = errors.Join(errs...)
+		s.close.err = errors.Join(errs...)
 	})
-	return s.closeErr
+	return s.close.err
 }
 
 // Members lists the members of the LAN pool, sorted by name.

@@ -17,7 +17,6 @@ import (
 
 // Consul's bounds.
 const (
-	minTTL       = 10 * time.Second
 	maxTTL       = 24 * time.Hour
 	maxLockDelay = time.Minute
 )
@@ -49,8 +48,8 @@ func checkSession(n *api.Session) error {
 		if err != nil {
 			return fault.New(fault.Internal, "Session TTL '%s' invalid: %w", n.TTL, err)
 		}
-		if ttl != 0 && (ttl < minTTL || ttl > maxTTL) {
-			return fault.New(fault.Internal, "Invalid Session TTL '%d', must be between [%v=%v]", ttl, minTTL, maxTTL)
+		if ttl != 0 && (ttl < api.MinSessionTTL || ttl > maxTTL) {
+			return fault.New(fault.Internal, "Invalid Session TTL '%d', must be between [%v=%v]", ttl, api.MinSessionTTL, maxTTL)
 		}
 	}
 	n.LockDelay = min(max(n.LockDelay, 0), maxLockDelay)
@@ -111,6 +110,12 @@ func (l *leases) renew(s api.Session, now time.Time) {
 	if d := lease(s); d > 0 && l.due != nil {
 		l.due[s.ID] = now.Add(d)
 	}
+}
+
+func (l *leases) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.due)
 }
 
 // begin forgets what an earlier term knew.

@@ -119,6 +119,19 @@ func (t *Txn) Get(table, index string, args ...any) (Iterator, error) {
 	return t.tx.Get(table, index, args...)
 }
 
+// Count returns how many rows a table has, by walking over them.
+func (t *Txn) Count(table string) (int, error) {
+	rows, err := t.Get(table, "id")
+	if err != nil {
+		return 0, fmt.Errorf("store: counting %s: %w", table, err)
+	}
+	n := 0
+	for rows.Next() != nil {
+		n++
+	}
+	return n, nil
+}
+
 // LongestPrefix returns the row whose key in a unique index, among those that
 // begin the key of the arguments, is longest, nil if there is none.
 func (t *Txn) LongestPrefix(table, index string, args ...any) (any, error) {

@@ -89,3 +89,39 @@ func orphanedService() Mutant {
 		}},
 	}
 }
+
+// resentWrite has a client agent send a write to another server when the first one
+// did not answer.
+func resentWrite() Mutant {
+	return Mutant{
+		Name:     "resent-write",
+		Bug:      "a client agent sends a write again that may have been carried out",
+		Scenario: "through-agents.yaml",
+		MaxSeeds: 30,
+		Patches: []overlay.Patch{{
+			Name: "resent-write",
+			Why:  "the second one overwrites what others wrote in between",
+			File: "tribune/impl/client/call.go",
+			Old:  "func(kind fault.Kind) bool { return kind == fault.Unavailable })",
+			New:  "func(kind fault.Kind) bool { return kind == fault.Unavailable || kind == fault.Unknown })",
+		}},
+	}
+}
+
+// forgetfulLeader takes nodes that it has never met for members that gossip has
+// forgotten.
+func forgetfulLeader() Mutant {
+	return Mutant{
+		Name:     "forgetful-leader",
+		Bug:      "a leader that has just started deregisters everybody whom it does not know yet",
+		Scenario: "newborn-leader.yaml",
+		MaxSeeds: 20,
+		Patches: []overlay.Patch{{
+			Name: "forgetful-leader",
+			Why:  "services, sessions and locks of nodes that live are lost",
+			File: "tribune/impl/server/census.go",
+			Old:  "	if c.met[name] {\n",
+			New:  "	if !c.met[name] || c.met[name] {\n",
+		}},
+	}
+}
