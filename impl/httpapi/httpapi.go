@@ -220,11 +220,26 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		code = http.StatusForbidden
 	case fault.TooLarge:
 		code = http.StatusRequestEntityTooLarge
+		drain(w, r)
 	}
 	if r.Context().Err() == nil {
 		s.Logger.Warn("Request error", "method", r.Method, "url", r.URL.Path, "from", r.RemoteAddr, "error", err)
 	}
 	s.answer(w, code, err.Error())
+}
+
+// How much of a body that is too large is read to no purpose, and for how long.
+const (
+	maxDrain  = 8 << 20
+	drainTime = 5 * time.Second
+)
+
+// drain reads the rest of a body that is too large. A client that is still sending
+// when the connection closes would find it broken and not read why
+// (hashicorp/consul#3358).
+func drain(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) // a recorder has none
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrain)                                // the client went away, or there is less
 }
 
 func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
