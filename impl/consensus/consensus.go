@@ -189,6 +189,21 @@ type oneLane struct{ *raft.NetworkTransport }
 // SetHeartbeatHandler leaves the other lane closed.
 func (oneLane) SetHeartbeatHandler(func(raft.RPC)) {}
 
+// errDeposed keeps a snapshot from a follower that is of no term of its sender's.
+var errDeposed = errors.New("the snapshot is from a later term than the one in which this server led")
+
+// InstallSnapshot sends a snapshot. raft 1.8 does not wait for the goroutines of a
+// leader that was deposed, and one that hung in the network sends its follower the
+// server's latest snapshot, made by then from what the next leader sent. That next
+// leader does not know that the follower has it, sends an older one in turn, and
+// the follower's state goes back.
+func (t oneLane) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if args.LastLogTerm > args.Term {
+		return errDeposed
+	}
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+}
+
 func (n *Node) settings(c Config) *raft.Config {
 	m := time.Duration(max(c.Multiplier, 1))
 	rc := raft.DefaultConfig()
