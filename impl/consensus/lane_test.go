@@ -7,10 +7,15 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// The cluster's side of it is snapshots-and-watches, seed 4.
-func TestADeposedLeaderSendsNoSnapshotOfALaterTerm(t *testing.T) {
-	late := raft.InstallSnapshotRequest{Term: 4, LastLogTerm: 5, LastLogIndex: 1337}
-	if err := (oneLane{}).InstallSnapshot("s3", "10.0.0.3:8300", &late, nil, nil); !errors.Is(err, errDeposed) {
-		t.Errorf("the error is %v", err)
+// The cluster's side of it is snapshots-and-watches, seed 4, and bit-rot, seed 2.
+func TestOnlyALeaderSendsASnapshotAndOnlyOfItsTime(t *testing.T) {
+	for name, r := range map[string]raft.InstallSnapshotRequest{
+		"of a later term":          {Term: 4, LastLogTerm: 5, LastLogIndex: 1337},
+		"of one that leads nobody": {Term: 4, LastLogTerm: 4, LastLogIndex: 1337},
+	} {
+		lane := oneLane{node: &Node{log: &guard{}}}
+		if err := lane.InstallSnapshot("s3", "10.0.0.3:8300", &r, nil, nil); !errors.Is(err, errNoSnapshot) {
+			t.Errorf("%s: the error is %v", name, err)
+		}
 	}
 }
