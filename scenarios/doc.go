@@ -7,6 +7,11 @@
 //   - run.go: one run, in a process of its own (see sim/launch).
 //   - strike.go: what each fault does to the world.
 //   - client.go: the clients, which are Consul's official ones.
+//   - locks.go, health.go: those who want a lock, and what their sessions stand on.
+//   - bank.go: those who move money with transactions.
+//   - watches.go, prefixes.go: those who wait for keys to change.
+//   - fleet.go, resolve.go, events.go: client agents with services, their DNS, and
+//     user events.
 //   - invariants.go: what is watched while a run goes on.
 //   - judge.go: the verdicts.
 //   - parent.go, report.go: starting runs, and what is written about them.

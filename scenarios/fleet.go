@@ -150,7 +150,8 @@ func (f *fleet) live(s *site) {
 		} else {
 			s.machine.Kill()
 		}
-		s.changed[which] = f.run.world.Now()
+		// One that changes while its agent comes back has as long as that.
+		s.changed[which] = max(s.changed[which], f.run.world.Now())
 		f.run.world.Recordf(trace.Op, s.agent, "", "%s is up: %t", which, s.up(which))
 	}
 }

@@ -178,6 +178,8 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"a network that loses everything twice", "network: {loss: 2}\n", "x.yaml:1: network.loss"},
 		{"a parameter of another kind", "faults:\n  - {kind: kill, target: s1, size: 3}\n", `a fault of kind "kill" takes no size`},
 		{"a parameter that is missing", "faults:\n  - {kind: gray, target: s1}\n", `a fault of kind "gray" needs size`},
+		{"sessions on the health of nobody", "workload: {contenders: 2, sessions: health}\n", "x.yaml:1: workload.sessions: there is no agent"},
+		{"sessions of another kind", "workload: {sessions: healt}\n", `did you mean "health"?`},
 		{"a model that does not exist", "network: {model: moon}\n", `no network model is called "moon"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -172,7 +173,7 @@ func (n *Node) startRaft(c Config) (err error) {
 			err = fmt.Errorf("starting raft on %s: %v", c.Dir, r)
 		}
 	}()
-	if n.raft, err = raft.NewRaft(n.settings(c), c.FSM, n.entries, n.log, n.snapshots, oneLane{n.transport}); err != nil {
+	if n.raft, err = raft.NewRaft(n.settings(c), c.FSM, n.entries, n.log, n.snapshots, oneLane{n.transport, n}); err != nil {
 		return fmt.Errorf("starting raft on %s: %w", c.Dir, err)
 	}
 	n.log.running.Store(true)
@@ -184,10 +185,36 @@ func (n *Node) startRaft(c Config) (err error) {
 // the disk; then a heartbeat of an old leader that writes its term while the main
 // goroutine begins an election in the next one sets the term back, in memory and
 // on disk.
-type oneLane struct{ *raft.NetworkTransport }
+type oneLane struct {
+	*raft.NetworkTransport
+	node *Node
+}
 
 // SetHeartbeatHandler leaves the other lane closed.
 func (oneLane) SetHeartbeatHandler(func(raft.RPC)) {}
+
+// errNoSnapshot refuses to send a snapshot.
+var errNoSnapshot = errors.New("this server does not lead whom the snapshot is for, or not any more")
+
+// InstallSnapshot sends a snapshot. Who gets one forgets its log, even if it had
+// more; so it must come from its leader alone, who knows what it has. raft 1.8
+// leaves goroutines behind that go on for a leader that was deposed, or for a
+// server that was removed and whose address another has now.
+func (t oneLane) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if args.LastLogTerm > args.Term || !t.node.leads(id, args.Term) {
+		return errNoSnapshot
+	}
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+}
+
+// leads reports whether this server leads in a term and has another in its group.
+func (n *Node) leads(id raft.ServerID, term uint64) bool {
+	if !n.log.running.Load() || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
+		return false
+	}
+	group := n.raft.GetConfiguration().Configuration().Servers
+	return slices.ContainsFunc(group, func(s raft.Server) bool { return s.ID == id })
+}
 
 func (n *Node) settings(c Config) *raft.Config {
 	m := time.Duration(max(c.Multiplier, 1))

@@ -77,8 +77,16 @@ func (g *guard) StoreLogs(logs []*raft.Log) error {
 	return g.after(g.WAL.StoreLogs(checked))
 }
 
-// GetLog implements raft.LogStore.
+// GetLog implements raft.LogStore. An entry that was cut off is not there:
+// raft-wal would still read it while its segment exists.
 func (g *guard) GetLog(index uint64, l *raft.Log) error {
+	first, err := g.FirstIndex()
+	if err != nil {
+		return err
+	}
+	if index < first {
+		return raft.ErrLogNotFound
+	}
 	if err := g.WAL.GetLog(index, l); err != nil {
 		return err
 	}
