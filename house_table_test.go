@@ -48,6 +48,8 @@ var neighbours = map[string]string{
 	"sim/simnet":  "impl/host netmodel sim/event sim/trace",
 	"sim/simdisk": "impl/host netmodel sim/event sim/trace",
 	"sim/mutants": "sim/overlay",
+	"sim/explore": "",
+	"sim/shrink":  "",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
 	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
