@@ -37,7 +37,8 @@ type Result struct {
 	Reigns       []Reign
 	Recovery     Recovered
 	Violations   []sim.Violation
-	Unread       string // why a key could not be read at the end
+	Reached      []string // states that guide a search
+	Unread       string   // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
 	Transactions []linearizability.Txn
