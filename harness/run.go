@@ -51,6 +51,11 @@ func (r *run) main(w *sim.World) {
 	}
 	n := nemesis.New(w, r.system.cast(), r)
 	n.Schedule(r.system.cast().Draw(r.c.Faults, r.c.Seed, r.c.Duration.Duration))
+	if r.system.Look != nil {
+		stop := make(chan struct{})
+		defer close(stop)
+		go r.look(stop)
+	}
 	time.Sleep(r.c.Duration.Duration)
 	n.Heal()
 	time.Sleep(r.system.Settle)
@@ -60,6 +65,20 @@ func (r *run) main(w *sim.World) {
 	}
 	r.result.Fingerprint, r.result.Virtual = w.Fingerprint(), w.Now()
 	r.result.Faults, r.result.Violations = n.Log(), w.Violations()
+}
+
+// lookEvery is how often the system's Look is called.
+const lookEvery = 50 * time.Millisecond
+
+func (r *run) look(stop <-chan struct{}) {
+	for t := time.Tick(lookEvery); ; {
+		select {
+		case <-stop:
+			return
+		case <-t:
+			r.system.Look(r.world)
+		}
+	}
 }
 
 func address(net, n int) []netip.Addr {

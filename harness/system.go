@@ -30,6 +30,10 @@ type System struct {
 	// are called in the run's process, by the world. An empty name: nobody.
 	Roles map[string]func() string
 
+	// Look looks at the world every 50 ms of virtual time, and says with
+	// World.Violate what must not be. It may be nil.
+	Look func(w *sim.World)
+
 	// Clients is how many there are; 0: three.
 	Clients int
 	// Draw draws a client's next operation. Values that are written must differ.
