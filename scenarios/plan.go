@@ -83,13 +83,18 @@ func (s Scenario) Cast() nemesis.Cast {
 			{Name: leaderRole, Words: "the leader of that time"},
 			{Name: holderRole, Words: "the holder of the lock at that time", Outside: true},
 		},
-		Kinds: []nemesis.Kind{{Name: expelKind, Role: holderRole, Words: "the session of %s is destroyed"}},
+		Kinds: []nemesis.Kind{
+			{Name: expelKind, Role: holderRole, Words: "the session of %s is destroyed"},
+			{Name: leaveKind, Takes: []string{"target!"}, Words: "%s leaves the cluster for good and ends, and later comes back"},
+		},
+		Points: agentPoints(),
 	}
 }
 
-// The roles that faults can strike, and the kind of fault that is Tribune's own.
+// The roles that faults can strike, and the kinds of faults that are Tribune's own.
 const (
 	leaderRole = "leader"
 	holderRole = "holder" // of the lock
 	expelKind  = "expel"
+	leaveKind  = "leave"
 )

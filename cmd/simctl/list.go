@@ -34,6 +34,32 @@ func listVerb(_ context.Context, args []string) error {
 	return nil
 }
 
+func pointsVerb(_ context.Context, args []string) error {
+	f := flags("points", "", "Lists the points that a fault of a scenario file may wait for with `on`.\nWith * it needs file, a pattern of file names, or line, a regular expression of the line.\nWith > there is another side, and the fault may have the target peer.")
+	rest, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: it takes no arguments", errInput)
+	}
+	for _, p := range scenarios.Points() {
+		mark := " "
+		switch {
+		case strings.HasSuffix(p.Takes, "!"):
+			mark = "*"
+		case p.HasPeer():
+			mark = ">"
+		}
+		subject := "a node "
+		if p.World {
+			subject = ""
+		}
+		fmt.Printf("%-22s %s %s%s\n", p.Name, mark, subject, p.About)
+	}
+	return nil
+}
+
 func firstSentence(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if at := strings.Index(text, ". "); at >= 0 {

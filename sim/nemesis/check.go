@@ -67,6 +67,7 @@ func (c *checker) all(end time.Duration) {
 		return
 	}
 	c.fields(kind)
+	c.aim()
 	if f.Shape != "" {
 		c.oneOf("shape", "shape", f.Shape, Shapes())
 		if (f.Shape == "isolate" || f.Shape == "one-way" || f.Shape == "bridge") && f.Target == "" {
@@ -97,7 +98,7 @@ func (c *checker) fields(kind Kind) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		needed := slices.Contains(kind.Takes, name+"!")
 		switch {
-		case given[name] && !needed && !slices.Contains(kind.Takes, name):
+		case given[name] && !needed && !slices.Contains(kind.Takes, name) && !(name == "file" && f.On != ""):
 			c.fail(name, "%s: a fault of kind %q takes no %s", name, f.Kind, name)
 		case !given[name] && needed:
 			c.fail("", "a fault of kind %q needs %s", f.Kind, name)
@@ -133,18 +134,14 @@ func (c *checker) target() {
 	if target == "" {
 		return
 	}
-	var words, all []string
+	var words []string
 	for _, r := range c.cast.Roles {
-		all = append(all, r.Name)
 		if !r.Outside {
 			words = append(words, r.Name)
 		}
 	}
 	words = append(words, "random", "majority")
-	all = slices.Concat(all, words, []string{"all"}, c.cast.members())
-	if len(c.cast.Others) > 0 {
-		all = append(all, c.cast.Other)
-	}
+	all := slices.DeleteFunc(c.cast.words(), func(w string) bool { return w == servers })
 	if !slices.Contains(all, target) {
 		c.fail("target", "target: there is no server %q; there are %s, and %s and all%s",
 			target, strings.Join(c.cast.Servers, ", "), strings.Join(words, ", "), casefile.DidYouMean(target, all))

@@ -15,6 +15,7 @@ type Fault struct {
 	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
 	Target string   `yaml:"target"` // a node, "random", "majority" or "all", or another word of the Cast
 	Shape  string   `yaml:"shape"`  // of a partition
+	Aim    `yaml:",inline"`
 
 	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
 	Duplicate float64  `yaml:"duplicate"` // probability
@@ -23,5 +24,5 @@ type Fault struct {
 	Period    Duration `yaml:"period"`    // of a flap
 	Size      int      `yaml:"size"`      // bytes; of bit-rot, bits
 	Protocol  string   `yaml:"protocol"`  // tcp or udp
-	File      string   `yaml:"file"`      // pattern of file names (path.Match)
+	File      string   `yaml:"file"`      // pattern of file names (path.Match), of the fault and of its point
 }
