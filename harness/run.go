@@ -37,6 +37,10 @@ const lastOperations = 5
 
 func (r *run) main(w *sim.World) {
 	r.world, r.down = w, map[string]int{}
+	strikes := r.system.cast().Draw(r.c.Faults, r.c.Seed, r.c.Duration.Duration)
+	n := nemesis.New(w, r.system.cast(), r)
+	n.Aim(strikes)
+	chronicle := nemesis.NewChronicle(w, r.system.cast())
 	for i, name := range r.system.Nodes {
 		w.AddNode(sim.NodeConfig{Name: name, Addrs: address(0, i+1)})
 	}
@@ -49,8 +53,7 @@ func (r *run) main(w *sim.World) {
 		n.Start(r.client(i + 1))
 		clients = append(clients, n)
 	}
-	n := nemesis.New(w, r.system.cast(), r)
-	n.Schedule(r.system.cast().Draw(r.c.Faults, r.c.Seed, r.c.Duration.Duration))
+	n.Schedule(strikes)
 	if r.system.Look != nil {
 		stop := make(chan struct{})
 		defer close(stop)
@@ -65,6 +68,7 @@ func (r *run) main(w *sim.World) {
 	}
 	r.result.Fingerprint, r.result.Virtual = w.Fingerprint(), w.Now()
 	r.result.Faults, r.result.Violations = n.Log(), w.Violations()
+	r.result.Reached = nemesis.Reached(chronicle.Passed(), r.result.Faults)
 }
 
 // lookEvery is how often the system's Look is called.

@@ -29,6 +29,7 @@ type run struct {
 	world   *sim.World
 	watcher *watcher
 	nemesis *nemesis.Nemesis
+	points  bool // are noted
 	clients []*sim.Node
 
 	resource *resource   // that the lock guards
@@ -57,7 +58,7 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r := &run{
-		plan: plan, out: &output{to: to},
+		plan: plan, points: o.Points, out: &output{to: to},
 		agents: map[string]*agent.Agent{}, leave: map[string]func(){}, down: map[string]int{},
 	}
 	var stored io.Writer
@@ -98,6 +99,10 @@ func (r *run) main() {
 	r.watcher = newWatcher(r)
 	r.nemesis = nemesis.New(r.world, r.plan.cast(), r)
 	r.nemesis.Aim(r.plan.Strikes)
+	if r.points {
+		c := nemesis.NewChronicle(r.world, r.plan.cast())
+		defer func() { r.result.Passed = c.Passed() }()
+	}
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}

@@ -28,7 +28,7 @@ type Shrinking struct {
 func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.Scenario, scenarios.Result, error) {
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm = false
-	r, err := o.run(context.WithoutCancel(ctx), s)
+	r, err := o.run(context.WithoutCancel(ctx), s, false)
 	if err != nil {
 		return s, r, err
 	}
@@ -39,7 +39,7 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	smallest, err := shrink.Smallest(ctx, s, shrink.Options[scenarios.Scenario]{
 		Candidates: Smaller,
 		Fails: func(ctx context.Context, s scenarios.Scenario) (bool, error) {
-			r, err := o.run(ctx, s)
+			r, err := o.run(ctx, s, false)
 			if ctx.Err() != nil {
 				return false, nil
 			}
@@ -53,15 +53,18 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 			}
 		},
 	})
-	if err != nil {
+	if err == nil {
+		smallest, err = o.anchor(ctx, smallest, wanted)
+	}
+	if err != nil && ctx.Err() == nil {
 		return smallest, r, err
 	}
-	r, err = o.run(context.WithoutCancel(ctx), smallest)
+	r, err = o.run(context.WithoutCancel(ctx), smallest, false)
 	return smallest, r, err
 }
 
-func (o Shrinking) run(ctx context.Context, s scenarios.Scenario) (scenarios.Result, error) {
-	return scenarios.Run(ctx, o.Binary, scenarios.Order{Scenario: s, Seed: s.Seed}, launch.Perturb{}, scenarios.Listener{})
+func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, points bool) (scenarios.Result, error) {
+	return scenarios.Run(ctx, o.Binary, scenarios.Order{Scenario: s, Seed: s.Seed, Points: points}, launch.Perturb{}, scenarios.Listener{})
 }
 
 // Story says in a few lines what happens in a run that fails: what is wrong, what

@@ -78,12 +78,12 @@ const variations = 10
 
 // Run implements explore.Subject.
 func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome, error) {
-	r, err := scenarios.Run(ctx, s.Binary, scenarios.Order{Scenario: c, Seed: c.Seed}, launch.Perturb{}, scenarios.Listener{})
+	r, err := scenarios.Run(ctx, s.Binary, scenarios.Order{Scenario: c, Seed: c.Seed, Points: true}, launch.Perturb{}, scenarios.Listener{})
 	if err != nil {
 		return explore.Outcome{}, err
 	}
 	if s.Judged != nil {
 		s.Judged(c, r)
 	}
-	return explore.Outcome{Features: r.Reached, Failure: Signature(r), Fingerprint: r.Fingerprint}, nil
+	return explore.Outcome{Features: nemesis.Reached(r.Passed, r.Faults), Failure: Signature(r), Fingerprint: r.Fingerprint}, nil
 }

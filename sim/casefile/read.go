@@ -72,7 +72,11 @@ func keys(t reflect.Type) []string {
 	}
 	var all []string
 	for f := range t.Fields() {
-		all = append(append(all, f.Tag.Get("yaml")), keys(f.Type)...)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if key != "" {
+			all = append(all, key)
+		}
+		all = append(all, keys(f.Type)...)
 	}
 	return all
 }

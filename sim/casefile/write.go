@@ -19,21 +19,32 @@ func Write(said, usual any, comment string) []byte {
 			b.WriteString(strings.TrimRight("# "+line, " ") + "\n")
 		}
 	}
-	plain := reflect.ValueOf(usual)
-	for f, v := range reflect.ValueOf(said).Fields() {
-		key := f.Tag.Get("yaml")
-		switch ordinary := plain.FieldByName(f.Name); {
-		case reflect.DeepEqual(v.Interface(), ordinary.Interface()):
-		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct && v.Len() > 0:
-			b.WriteString(key + ":\n")
-			for i := range v.Len() {
-				fmt.Fprintf(&b, "  - %s\n", flow(v.Index(i), reflect.Zero(v.Index(i).Type())))
-			}
-		default:
-			fmt.Fprintf(&b, "%s: %s\n", key, flow(v, ordinary))
+	eachField(reflect.ValueOf(said), reflect.ValueOf(usual), func(key string, v, usual reflect.Value) {
+		if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Struct || v.Len() == 0 {
+			fmt.Fprintf(&b, "%s: %s\n", key, flow(v, usual))
+			return
+		}
+		b.WriteString(key + ":\n")
+		for i := range v.Len() {
+			fmt.Fprintf(&b, "  - %s\n", flow(v.Index(i), reflect.Zero(v.Index(i).Type())))
+		}
+	})
+	return []byte(b.String())
+}
+
+// eachField calls f for each field of a struct that is not as usual, with its key.
+// The fields of a struct within it that is marked as inline are its own.
+func eachField(said, usual reflect.Value, f func(key string, v, usual reflect.Value)) {
+	for field, v := range said.Fields() {
+		key, inline, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		before := usual.FieldByName(field.Name)
+		switch {
+		case inline == "inline":
+			eachField(v, before, f)
+		case !reflect.DeepEqual(v.Interface(), before.Interface()):
+			f(key, v, before)
 		}
 	}
-	return []byte(b.String())
 }
 
 // flow writes a value on one line; of a struct only what is not as usual.
@@ -50,11 +61,9 @@ func flow(v, usual reflect.Value) string {
 	var parts []string
 	switch v.Kind() {
 	case reflect.Struct:
-		for f, field := range v.Fields() {
-			if before := usual.FieldByName(f.Name); !reflect.DeepEqual(field.Interface(), before.Interface()) {
-				parts = append(parts, f.Tag.Get("yaml")+": "+flow(field, before))
-			}
-		}
+		eachField(v, usual, func(key string, v, usual reflect.Value) {
+			parts = append(parts, key+": "+flow(v, usual))
+		})
 		return "{" + strings.Join(parts, ", ") + "}"
 	case reflect.Map:
 		for _, key := range v.MapKeys() {

@@ -60,7 +60,7 @@ func LogUniform(r *rand.Rand, low, high time.Duration) time.Duration {
 func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 	shape, back := shapes[r.IntN(len(shapes))], r.IntN(2) == 0
 	scale := func(low, high time.Duration) Duration {
-		return Duration{low + time.Duration(h*float64(high-low))}
+		return Duration{Duration: low + time.Duration(h*float64(high-low))}
 	}
 	switch f.Kind {
 	case "partition":
@@ -70,7 +70,7 @@ func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 		}
 	case "flap":
 		f.Period = scale(2*time.Second, 300*time.Millisecond)
-		f.By = Duration{f.Period.Duration / 2}
+		f.By = Duration{Duration: f.Period.Duration / 2}
 	case "loss":
 		f.Rate, f.Duplicate, f.Reorder, f.Target = 0.02+0.25*h, 0.2*h, 0.3*h, ""
 		f.By = scale(5*time.Millisecond, 100*time.Millisecond)
