@@ -104,6 +104,9 @@ func (all Systems) get(name string) (System, error) {
 		s.Faults.Shapes = stormy.Shapes
 	}
 	orElse(&s.Faults.Percent, 50)
+	if s.Faults.Points == nil {
+		s.Faults.Points, s.Faults.Aimed = s.cast().Notable(), 25
+	}
 	if len(s.Faults.Targets) == 0 {
 		s.Faults.Targets = []string{"random", "random", "majority"}
 		s.Faults.Targets = append(s.Faults.Targets, slices.Sorted(maps.Keys(s.Roles))...)

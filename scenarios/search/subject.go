@@ -39,7 +39,7 @@ func (s Subject) Fresh(number uint64) scenarios.Scenario {
 
 // mix says which faults there may be.
 func (s Subject) mix() nemesis.Mix {
-	m := nemesis.Stormy()
+	m := scenarios.Stormy(s.From)
 	var kinds []string
 	seen := map[string]bool{}
 	for _, f := range s.From.Faults {

@@ -19,8 +19,8 @@ type Passing struct {
 	Node  string // empty: the world
 }
 
-// Chronicle notes the points that nodes pass: those that need not be told which file
-// or line is meant, and are not passed with every packet.
+// Chronicle notes the points that nodes pass, and those of the world, if they are
+// passed now and then only (Notable).
 type Chronicle struct {
 	mu     sync.Mutex
 	events map[trace.Kind][]*Watch
@@ -38,7 +38,7 @@ func NewChronicle(w *sim.World, cast Cast) *Chronicle {
 	c := &Chronicle{events: map[trace.Kind][]*Watch{}, times: map[string]int{}}
 	for _, p := range cast.AllPoints() {
 		switch {
-		case p.Takes != "" || p.Event.Kind == trace.NetDeliver || p.Event.Kind == trace.NetDrop:
+		case !p.notable():
 		case p.Disk.Op != "":
 			c.disks = append(c.disks, NewWatch(p, "", ""))
 		default:

@@ -89,6 +89,22 @@ func (c Cast) AllPoints() []Point {
 	return all
 }
 
+// Notable lists the names of the points that are passed now and then: those that
+// need not be told which file or line is meant, and that not every packet passes.
+func (c Cast) Notable() []string {
+	var names []string
+	for _, p := range c.AllPoints() {
+		if p.notable() && !p.World {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+func (p Point) notable() bool {
+	return p.Takes == "" && p.Event.Kind != trace.NetDeliver && p.Event.Kind != trace.NetDrop
+}
+
 func (c Cast) point(name string) (Point, bool) {
 	all := c.AllPoints()
 	i := slices.IndexFunc(all, func(p Point) bool { return p.Name == name })

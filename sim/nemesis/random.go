@@ -12,6 +12,10 @@ type Mix struct {
 	Percent int      // of the kinds that there are in the end
 	Targets []string // a word that is listed twice is drawn twice as often
 	Shapes  []string // of partitions
+	// Points are those that faults may be aimed at, and Aimed is how many percent of
+	// the faults are.
+	Points []string
+	Aimed  int
 }
 
 // Stormy is the mix of all kinds that any cluster should outlive.
@@ -43,11 +47,32 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 		f.Target = m.Targets[r.IntN(len(m.Targets))]
 		hardness := r.Float64()
 		f.harden(hardness, m.Shapes, r)
+		f.aimAt(m, r)
 		if taken && f.At.Duration < end {
 			faults = append(faults, f)
 		}
 	}
 	return faults
+}
+
+// aimAt ties some faults to points. Most strike soon after one, and often whoever
+// passed it.
+func (f *Fault) aimAt(m Mix, r *rand.Rand) {
+	aimed, target := r.IntN(100) < m.Aimed, r.IntN(2) == 0
+	nth, times := 1+r.IntN(r.IntN(8)+1), 1+r.IntN(4)
+	after := LogUniform(r, time.Microsecond, time.Second)
+	atOnce := r.IntN(3) == 0
+	if !aimed || len(m.Points) == 0 {
+		return
+	}
+	f.Every.Duration, f.Jitter.Duration = 0, 0
+	f.On, f.Nth, f.Times = m.Points[r.IntN(len(m.Points))], nth, times
+	if !atOnce {
+		f.After.Duration = after
+	}
+	if target && f.Target != "" && f.Shape != "halves" && f.Shape != "ring" {
+		f.Target = here
+	}
 }
 
 // LogUniform draws a time between low and high whose logarithm is uniform: as

@@ -42,6 +42,9 @@ func Vary(r *rand.Rand, faults, others []Fault, end time.Duration, m Mix) []Faul
 
 // altered is a fault with one thing changed.
 func (f Fault) altered(r *rand.Rand, end time.Duration, m Mix) Fault {
+	if f.On != "" {
+		return f.aimedElse(r, m)
+	}
 	switch r.IntN(4) {
 	case 0:
 		f.At.Duration = firstStorm + time.Duration(r.Int64N(max(int64(end-firstStorm), 1)))
@@ -58,6 +61,22 @@ func (f Fault) altered(r *rand.Rand, end time.Duration, m Mix) Fault {
 			f.Every.Duration = LogUniform(r, end/20, end/2)
 			f.Jitter.Duration = f.Every.Duration / 4
 		}
+	}
+	return f
+}
+
+// aimedElse is an aimed fault that strikes at another point, another time, later or
+// sooner after it, or for another time.
+func (f Fault) aimedElse(r *rand.Rand, m Mix) Fault {
+	switch r.IntN(4) {
+	case 0:
+		f.On = m.Points[r.IntN(len(m.Points))]
+	case 1:
+		f.Nth = 1 + r.IntN(2*max(f.Nth, 1))
+	case 2:
+		f.After.Duration = LogUniform(r, time.Microsecond, time.Second)
+	case 3:
+		f.For.Duration = LogUniform(r, max(f.For.Duration/4, time.Millisecond), max(f.For.Duration*4, 2*time.Millisecond))
 	}
 	return f
 }
