@@ -17,6 +17,7 @@ func (c Cast) Smaller(faults []Fault, seed uint64, end time.Duration) []shrink.C
 		s.add(fmt.Sprintf("%d of %d faults", len(rest), len(faults)), rest)
 	}
 	s.singly(c.Draw(faults, seed, end))
+	s.simpler()
 	s.milder()
 	s.sooner()
 	s.rounder()
@@ -76,6 +77,27 @@ func (s *smaller) milder() {
 				f.For.Duration = length
 				s.change(i, f, fmt.Sprintf("for %v", length))
 			}
+		}
+	}
+}
+
+// simpler makes aimed faults easier to read.
+func (s *smaller) simpler() {
+	for i, f := range s.faults {
+		if f.On == "" {
+			continue
+		}
+		simple := f
+		if simple.Times = 0; f.Times > 1 {
+			s.change(i, simple, "once")
+		}
+		simple = f
+		if simple.Nth = 0; f.Nth > 1 {
+			s.change(i, simple, "the first time")
+		}
+		simple = f
+		if simple.After.Duration = 0; f.After.Duration > 0 {
+			s.change(i, simple, "at that instant")
 		}
 	}
 }
