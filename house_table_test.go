@@ -80,5 +80,6 @@ var testNeighbours = map[string]string{
 	"impl/dns":       "impl/host/hosttest",
 	"sim":            "sim/launch",
 	"sim/mutants":    "sim/launch",
+	"sim/nemesis":    "impl/host sim/launch",
 	"sim/simdisk":    "impl/consensus",
 }
