@@ -34,7 +34,9 @@ func storm(s Scenario, seed uint64) Scenario {
 	s.Workload.Rate = math.Round(10 + 60*r.Float64())
 	s.Workload.Keys = 1 + r.IntN(8)
 	s.Workload.Mix = map[string]int{"get": 20 + r.IntN(60), "put": 10 + r.IntN(40), "cas": r.IntN(30), "delete": r.IntN(10), "delete-cas": r.IntN(10)}
-	s.Faults = append(s.Faults, nemesis.Random(r, s.Duration.Duration, nemesis.Stormy())...)
+	mix := nemesis.Stormy()
+	mix.Aimed, mix.Points = 40, agentPoints()
+	s.Faults = append(s.Faults, nemesis.Random(r, s.Duration.Duration, mix)...)
 	if r.IntN(3) == 0 {
 		s.Workload.Contenders = 2 + r.IntN(3)
 	}

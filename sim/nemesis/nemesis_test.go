@@ -132,7 +132,9 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 		c.Roles = append(c.Roles, nemesis.Role{Name: "leader", Words: "the leader"})
 		end := time.Duration(rapid.IntRange(10, 600).Draw(t, "seconds")) * time.Second
 		seed := rapid.Uint64().Draw(t, "seed")
-		faults := nemesis.Random(rand.New(rand.NewPCG(seed, 1)), end, nemesis.Stormy())
+		mix := nemesis.Stormy()
+		mix.Aimed, mix.Points = 50, c.AllPoints()
+		faults := nemesis.Random(rand.New(rand.NewPCG(seed, 1)), end, mix)
 		for _, f := range faults {
 			if err := c.Check(f, end); err != nil {
 				t.Errorf("%+v: %v", f, err)
