@@ -89,16 +89,10 @@ func (c Cast) AllPoints() []Point {
 	return all
 }
 
-// Notable lists the names of the points that are passed now and then: those that
-// need not be told which file or line is meant, and that not every packet passes.
-func (c Cast) Notable() []string {
-	var names []string
-	for _, p := range c.AllPoints() {
-		if p.notable() && !p.World {
-			names = append(names, p.Name)
-		}
-	}
-	return names
+// Notable lists the points that nodes pass now and then: those that need not be told
+// which file or line is meant, and that not every packet passes.
+func (c Cast) Notable() []Point {
+	return slices.DeleteFunc(c.AllPoints(), func(p Point) bool { return p.World || !p.notable() })
 }
 
 func (p Point) notable() bool {

@@ -12,10 +12,9 @@ type Mix struct {
 	Percent int      // of the kinds that there are in the end
 	Targets []string // a word that is listed twice is drawn twice as often
 	Shapes  []string // of partitions
-	// Points are those that faults may be aimed at, and Aimed is how many percent of
-	// the faults are.
-	Points []string
-	Aimed  int
+
+	Aimed  int     // percent of the faults that wait for a point instead of a time
+	Points []Point // which they may wait for, such as a Cast's Notable ones
 }
 
 // Stormy is the mix of all kinds that any cluster should outlive.
@@ -47,7 +46,7 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 		f.Target = m.Targets[r.IntN(len(m.Targets))]
 		hardness := r.Float64()
 		f.harden(hardness, m.Shapes, r)
-		f.aimAt(m, r)
+		f.aim(m, r)
 		if taken && f.At.Duration < end {
 			faults = append(faults, f)
 		}
@@ -55,22 +54,28 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 	return faults
 }
 
-// aimAt ties some faults to points. Most strike soon after one, and often whoever
-// passed it.
-func (f *Fault) aimAt(m Mix, r *rand.Rand) {
-	aimed, target := r.IntN(100) < m.Aimed, r.IntN(2) == 0
-	nth, times := 1+r.IntN(r.IntN(8)+1), 1+r.IntN(4)
-	after := LogUniform(r, time.Microsecond, time.Second)
-	atOnce := r.IntN(3) == 0
-	if !aimed || len(m.Points) == 0 {
+// aim draws what a fault waits for, if it shall wait. Its strikes may come one upon
+// another, so they are few.
+func (f *Fault) aim(m Mix, r *rand.Rand) {
+	if len(m.Points) == 0 {
 		return
 	}
-	f.Every.Duration, f.Jitter.Duration = 0, 0
-	f.On, f.Nth, f.Times = m.Points[r.IntN(len(m.Points))], nth, times
-	if !atOnce {
-		f.After.Duration = after
+	p := m.Points[r.IntN(len(m.Points))]
+	aimed, whom := r.IntN(100) < m.Aimed, r.IntN(4)
+	nth, times, after := 1+r.IntN(3), 1+r.IntN(3), LogUniform(r, time.Millisecond, time.Second)
+	if atOnce := r.IntN(2) == 0; atOnce {
+		after = 0
 	}
-	if target && f.Target != "" && f.Shape != "halves" && f.Shape != "ring" {
+	if !aimed {
+		return
+	}
+	f.On, f.Nth, f.Times, f.After.Duration = p.Name, nth, times, after.Round(time.Microsecond)
+	f.Every.Duration, f.Jitter.Duration = 0, 0
+	switch {
+	case f.Target == "" || whom == 0:
+	case whom == 1 && p.HasPeer():
+		f.Target = peer
+	default:
 		f.Target = here
 	}
 }
