@@ -105,7 +105,7 @@ func (all Systems) get(name string) (System, error) {
 	}
 	orElse(&s.Faults.Percent, 50)
 	if s.Faults.Points == nil {
-		s.Faults.Points, s.Faults.Aimed = s.cast().Notable(), 25
+		s.Faults.Points, s.Faults.Aimed = s.cast().AllPoints(), 25
 	}
 	if len(s.Faults.Targets) == 0 {
 		s.Faults.Targets = []string{"random", "random", "majority"}

@@ -48,7 +48,7 @@ func storm(s Scenario, seed uint64) Scenario {
 // happens in the agents.
 func Stormy(s Scenario) nemesis.Mix {
 	m := nemesis.Stormy()
-	m.Points, m.Aimed = s.Cast().Notable(), 40
+	m.Points, m.Aimed = s.Cast().AllPoints(), 40
 	return m
 }
 

@@ -16,11 +16,11 @@ import (
 type Passing struct {
 	At    time.Duration
 	Point string
-	Node  string // empty: the world
+	Node  string
 }
 
-// Chronicle notes the points that nodes pass, and those of the world, if they are
-// passed now and then only (Notable).
+// Chronicle notes the points that nodes pass now and then: those that need not be
+// told which file or line is meant, and that not every packet passes.
 type Chronicle struct {
 	mu     sync.Mutex
 	events map[trace.Kind][]*Watch

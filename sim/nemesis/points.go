@@ -89,14 +89,10 @@ func (c Cast) AllPoints() []Point {
 	return all
 }
 
-// Notable lists the points that nodes pass now and then: those that need not be told
-// which file or line is meant, and that not every packet passes.
-func (c Cast) Notable() []Point {
-	return slices.DeleteFunc(c.AllPoints(), func(p Point) bool { return p.World || !p.notable() })
-}
-
+// notable reports whether nodes pass the point now and then: it need not be told
+// which file or line is meant, and not every packet passes it.
 func (p Point) notable() bool {
-	return p.Takes == "" && p.Event.Kind != trace.NetDeliver && p.Event.Kind != trace.NetDrop
+	return !p.World && p.Takes == "" && p.Event.Kind != trace.NetDeliver && p.Event.Kind != trace.NetDrop
 }
 
 func (c Cast) point(name string) (Point, bool) {

@@ -3,6 +3,7 @@ package nemesis
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,7 @@ type Mix struct {
 	Shapes  []string // of partitions
 
 	Aimed  int     // percent of the faults that wait for a point instead of a time
-	Points []Point // which they may wait for, such as a Cast's Notable ones
+	Points []Point // which they may wait for; of those only the notable ones are drawn
 }
 
 // Stormy is the mix of all kinds that any cluster should outlive.
@@ -54,13 +55,18 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 	return faults
 }
 
+func (m Mix) notable() []Point {
+	return slices.DeleteFunc(slices.Clone(m.Points), func(p Point) bool { return !p.notable() })
+}
+
 // aim draws what a fault waits for, if it shall wait. Its strikes may come one upon
 // another, so they are few.
 func (f *Fault) aim(m Mix, r *rand.Rand) {
-	if len(m.Points) == 0 {
+	points := m.notable()
+	if len(points) == 0 {
 		return
 	}
-	p := m.Points[r.IntN(len(m.Points))]
+	p := points[r.IntN(len(points))]
 	aimed, whom := r.IntN(100) < m.Aimed, r.IntN(4)
 	nth, times, after := 1+r.IntN(3), 1+r.IntN(3), LogUniform(r, time.Millisecond, time.Second)
 	if atOnce := r.IntN(2) == 0; atOnce {

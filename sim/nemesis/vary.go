@@ -70,7 +70,9 @@ func (f Fault) altered(r *rand.Rand, end time.Duration, m Mix) Fault {
 func (f Fault) aimedElse(r *rand.Rand, m Mix) Fault {
 	switch r.IntN(4) {
 	case 0:
-		f.On = m.Points[r.IntN(len(m.Points))].Name
+		if points := m.notable(); len(points) > 0 {
+			f.On = points[r.IntN(len(points))].Name
+		}
 	case 1:
 		f.Nth = 1 + r.IntN(2*max(f.Nth, 1))
 	case 2:
