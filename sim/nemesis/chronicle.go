@@ -95,7 +95,7 @@ func Reached(passed []Passing, struck []Struck) []string {
 	for i, p := range passed {
 		count[p.Point]++
 		if n := count[p.Point]; n&(n-1) == 0 {
-			states[fmt.Sprintf("%s, %d times", p.Point, n)] = true
+			states[fmt.Sprintf("%s ×%d", p.Point, n)] = true
 		}
 		for _, s := range struck {
 			if s.At <= p.At && (p.At <= s.Until || s.Until == 0) {
