@@ -20,6 +20,9 @@ type Order struct {
 	Trace    bool // send the whole trace
 	Verbose  bool // send the servers' log lines
 	Unjudged bool // only the fingerprint is wanted
+	// Passages wants the points that were passed, of each the first so many passages
+	// of each server and agent.
+	Passages int
 }
 
 // Result is what came of a run.
@@ -34,6 +37,7 @@ type Result struct {
 	Ops          Counts
 	Verdicts     []Verdict
 	Faults       []FaultLog
+	Passages     []nemesis.Passage // if they were asked for
 	Reigns       []Reign
 	Recovery     Recovered
 	Violations   []sim.Violation

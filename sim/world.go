@@ -66,7 +66,7 @@ type World struct {
 	sinceGC    uint64
 	panics     int // nodes that panicked, as far as was looked
 	observers  []observer
-	onDisks    func(*Node, simdisk.Operation) <-chan struct{}
+	onDisks    []func(*Node, simdisk.Operation) <-chan struct{}
 }
 
 // observer is told of events.
@@ -153,7 +153,9 @@ func (w *World) Observe(least slog.Level, f func(trace.Event)) {
 
 // ObserveDisks has f told of what programs do with the disks of all nodes, as a
 // simdisk.Observer. It is called before the first node is added.
-func (w *World) ObserveDisks(f func(*Node, simdisk.Operation) (hold <-chan struct{})) { w.onDisks = f }
+func (w *World) ObserveDisks(f func(*Node, simdisk.Operation) (hold <-chan struct{})) {
+	w.onDisks = append(w.onDisks, f)
+}
 
 // observed is the least level of log lines that anybody wants.
 func (w *World) observed() slog.Level {
