@@ -106,7 +106,8 @@ func (all Systems) execute(in []byte, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := run{system: s, c: c, result: Result{Case: c}}
+	const passages = 64 // of a point, by one node
+	r := run{system: s, c: c, register: nemesis.NewRegister(s.cast(), passages), result: Result{Case: c}}
 	if err := sim.Run(sim.Options{Seed: c.Seed, Model: model}, r.main); err != nil {
 		return err
 	}

@@ -29,7 +29,6 @@ type run struct {
 	world   *sim.World
 	watcher *watcher
 	nemesis *nemesis.Nemesis
-	points  bool // are noted
 	clients []*sim.Node
 
 	resource *resource   // that the lock guards
@@ -58,9 +57,10 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r := &run{
-		plan: plan, points: o.Points, out: &output{to: to},
+		plan: plan, out: &output{to: to},
 		agents: map[string]*agent.Agent{}, leave: map[string]func(){}, down: map[string]int{},
 	}
+	register := nemesis.NewRegister(plan.cast(), o.Passages)
 	var stored io.Writer
 	if o.Trace {
 		stored = r.out.part(partTrace)
@@ -75,7 +75,11 @@ func execute(o Order, to io.Writer) error {
 	}
 	err = sim.Run(options, func(w *sim.World) {
 		r.world = w
+		if o.Passages > 0 {
+			register.Attach(w)
+		}
 		r.main()
+		r.result.Passages = register.Passages()
 		r.result.Fingerprint = w.Fingerprint()
 		r.result.Virtual, r.result.Events = w.Now(), w.Events()
 	})
@@ -99,10 +103,6 @@ func (r *run) main() {
 	r.watcher = newWatcher(r)
 	r.nemesis = nemesis.New(r.world, r.plan.cast(), r)
 	r.nemesis.Aim(r.plan.Strikes)
-	if r.points {
-		c := nemesis.NewChronicle(r.world, r.plan.cast())
-		defer func() { r.result.Passed = c.Passed() }()
-	}
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}

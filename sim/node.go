@@ -89,8 +89,8 @@ func (w *World) AddNode(c NodeConfig) *Node {
 	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}, usual: c.Clock, commands: c.Commands}
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
-	if len(w.onDisks) > 0 {
-		n.disk.Observe(func(o simdisk.Operation) <-chan struct{} { return w.operated(n, o) })
+	for _, f := range w.onDisks {
+		n.disk.Observe(func(o simdisk.Operation) <-chan struct{} { return f(n, o) })
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -152,20 +152,9 @@ func (w *World) Observe(least slog.Level, f func(trace.Event)) {
 }
 
 // ObserveDisks has f told of what programs do with the disks of all nodes, as a
-// simdisk.Observer. It is called before the first node is added. Of several, one at
-// the most may hold an operation.
+// simdisk.Observer. It is called before the first node is added.
 func (w *World) ObserveDisks(f func(*Node, simdisk.Operation) (hold <-chan struct{})) {
 	w.onDisks = append(w.onDisks, f)
-}
-
-// operated tells of what a program does with its disk.
-func (w *World) operated(n *Node, o simdisk.Operation) (hold <-chan struct{}) {
-	for _, f := range w.onDisks {
-		if h := f(n, o); h != nil {
-			hold = h
-		}
-	}
-	return hold
 }
 
 // observed is the least level of log lines that anybody wants.
