@@ -225,6 +225,9 @@ func (v *validator) check() {
 		v.fail("$.duration", "duration: must be more than zero")
 	}
 	v.clocks()
+	if err := s.Schedule.Check(); err != nil {
+		v.fail("$.schedule", "%v", err)
+	}
 	expectations := []string{"holds", "violated"}
 	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
 	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim"
 )
 
 // Scenario is what a file says.
@@ -17,12 +18,19 @@ type Scenario struct {
 	Disk     Disk     `yaml:"disk"`
 	Clocks   Clocks   `yaml:"clocks"`
 	Workload Workload `yaml:"workload"`
+	Schedule Schedule `yaml:"schedule"` // of goroutines; no kind: shuffle, and in a storm what the seed draws
 	Faults   []Fault  `yaml:"faults"`
 	Duration Duration `yaml:"duration"` // of the phase in which faults strike
 	Recovery Recovery `yaml:"recovery"`
 	Checks   Checks   `yaml:"checks"`
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
 }
+
+// Schedule says in which order the goroutines of a node run.
+type Schedule = sim.Schedule
+
+// ParseSchedule reads a schedule as it is given on a command line, such as pct:3.
+func ParseSchedule(text string) (Schedule, error) { return sim.ParseSchedule(text) }
 
 // Topology says who is there.
 type Topology struct {
