@@ -367,8 +367,9 @@ var nodes = []overlay.Patch{{
 	New: `	bubble  *synctestBubble
 	simNode *simNode
 
-	simWindow        uint64
+	simWindow       uint64
 	simSeq, simPrio uint32
+	simMasked       int32
 `,
 }, {
 	Name: "node-inherit",

@@ -73,7 +73,7 @@ var points = []overlay.Patch{{
 `,
 }, {
 	Name: "point-link",
-	Why:  "gives package sync the runtime's function",
+	Why:  "gives package sync the runtime's functions",
 	File: "sync/runtime.go",
 	Old: `// defined in package runtime
 `,
@@ -81,6 +81,9 @@ var points = []overlay.Patch{{
 
 //go:linkname simPoint runtime.simPoint
 func simPoint()
+
+//go:linkname simMask runtime.simMask
+func simMask(d int32)
 `,
 }, {
 	Name: "point-once",
@@ -88,7 +91,9 @@ func simPoint()
 	File: "sync/once.go",
 	Old: `	o.m.Lock()
 `,
-	New: `	o.m.mu.Lock()
+	New: `	simMask(1)
+	defer simMask(-1)
+	o.m.mu.Lock()
 `,
 }, {
 	Name: "point-pool",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -69,18 +70,13 @@ func (s Schedule) kind() (int, error) {
 	if err := s.Check(); err != nil {
 		return 0, err
 	}
-	for i, name := range Kinds() {
-		if s.Kind == name {
-			return i, nil
-		}
-	}
-	return 0, nil
+	return max(slices.Index(Kinds(), s.Kind), 0), nil
 }
 
 // Check returns an error that says what in the schedule makes no sense.
 func (s Schedule) Check() error {
 	switch {
-	case s.Kind != "" && s.Kind != "shuffle" && s.Kind != "walk" && s.Kind != "pct":
+	case s.Kind != "" && !slices.Contains(Kinds(), s.Kind):
 		return fmt.Errorf("schedule: %q is none of %s", s.Kind, strings.Join(Kinds(), ", "))
 	case s.Kind != "pct" && (s.Depth != 0 || s.Window != 0):
 		return fmt.Errorf("schedule: only pct has a depth and a window")
@@ -115,6 +111,9 @@ func ParseSchedule(text string) (Schedule, error) {
 			return s, fmt.Errorf("schedule %q: %q is not a number of one or more", text, part)
 		}
 		*numbers[i] = n
+	}
+	if s.Kind == "" {
+		return s, fmt.Errorf("schedule \"\" is none of %s", strings.Join(Kinds(), ", "))
 	}
 	return s, s.Check()
 }
