@@ -28,6 +28,9 @@ type Scenario struct {
 // Schedule says in which order the goroutines of a node run.
 type Schedule = sim.Schedule
 
+// Features is a set of what schedules showed.
+type Features = sim.Features
+
 // ParseSchedule reads a schedule as it is given on a command line, such as pct:3.
 func ParseSchedule(text string) (Schedule, error) { return sim.ParseSchedule(text) }
 

@@ -61,6 +61,9 @@ func ParseSchedule(text string) (Schedule, error) { return detrt.ParseSchedule(t
 // Turns is detrt's: what is remembered of a schedule.
 type Turns = detrt.Turns
 
+// Features is detrt's: a set of what turns showed.
+type Features = detrt.Features
+
 // World is a simulated world.
 type World struct {
 	options Options
