@@ -65,14 +65,6 @@ const (
 // Kinds lists the kinds of schedules.
 func Kinds() []string { return []string{"shuffle", "walk", "pct"} }
 
-// kind returns the number by which the runtime knows the kind.
-func (s Schedule) kind() (int, error) {
-	if err := s.Check(); err != nil {
-		return 0, err
-	}
-	return max(slices.Index(Kinds(), s.Kind), 0), nil
-}
-
 // Check returns an error that says what in the schedule makes no sense.
 func (s Schedule) Check() error {
 	switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 	"unsafe"
 )
@@ -105,6 +106,14 @@ func Run(o Options, f func()) (err error) {
 		done = true
 	})
 	return nil
+}
+
+// kind returns the number by which the runtime knows the kind.
+func (s Schedule) kind() (int, error) {
+	if err := s.Check(); err != nil {
+		return 0, err
+	}
+	return max(slices.Index(Kinds(), s.Kind), 0), nil
 }
 
 // prepare starts the threads that a run may need and the collector's workers,
