@@ -49,6 +49,9 @@ func (p Plan) Explain() string {
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
 	b.WriteString(s.others())
+	if s.Schedule.Kind != "" && s.Schedule.Kind != "shuffle" {
+		fmt.Fprintf(&b, "Goroutines run in the order of the schedule %v.\n\n", s.Schedule)
+	}
 	b.WriteString(p.faults())
 	fmt.Fprintf(&b, "\nThen all is healed, and there must be a leader within %v, a write within %v, and equal state\nmachines within %v.\n",
 		s.Recovery.Leader, s.Recovery.Write, s.Recovery.Converge)

@@ -32,6 +32,7 @@ type Result struct {
 	Fingerprint  string
 	Virtual      time.Duration
 	Events       uint64
+	Turns        sim.Turns     // of goroutines: how much of what schedules there are it saw
 	PeakMemory   uint64        // bytes of the run's process, resident
 	Healed       time.Duration // when the second phase began
 	Ops          Counts

@@ -146,6 +146,7 @@ func (v *validator) check() {
 		v.fail("$.duration", "duration: must be more than zero")
 	}
 	v.clocks()
+	v.schedule()
 	expectations := []string{"holds", "violated"}
 	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
 	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)
@@ -175,6 +176,12 @@ func (v *validator) check() {
 	}
 	for i, f := range s.Faults {
 		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+}
+
+func (v *validator) schedule() {
+	if err := v.scenario.Schedule.Check(); err != nil {
+		v.fail("$.schedule", "%v", err)
 	}
 }
 

@@ -66,7 +66,7 @@ func execute(o Order, to io.Writer) error {
 		stored = r.out.part(partTrace)
 	}
 	recording := trace.NewRecording(stored, 0)
-	options := sim.Options{Seed: o.Seed, Model: model, Trace: recording, LogLevel: slog.LevelInfo}
+	options := sim.Options{Seed: o.Seed, Model: model, Schedule: plan.Scenario.Schedule, Trace: recording, LogLevel: slog.LevelInfo}
 	if o.Verbose {
 		options.LogLevel = slog.LevelDebug
 		options.Log = func(at time.Duration, node, line string) {
@@ -81,7 +81,7 @@ func execute(o Order, to io.Writer) error {
 		r.main()
 		r.result.Passages = register.Passages()
 		r.result.Fingerprint = w.Fingerprint()
-		r.result.Virtual, r.result.Events = w.Now(), w.Events()
+		r.result.Virtual, r.result.Events, r.result.Turns = w.Now(), w.Events(), w.Turns()
 	})
 	if err != nil {
 		return err

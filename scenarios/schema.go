@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"tribune/netmodel"
+	"tribune/sim"
 	"tribune/sim/nemesis"
 )
 
@@ -16,6 +17,7 @@ type Scenario struct {
 	Disk     Disk     `yaml:"disk"`
 	Clocks   Clocks   `yaml:"clocks"`
 	Workload Workload `yaml:"workload"`
+	Schedule Schedule `yaml:"schedule"` // of goroutines; no kind: shuffle, and in a storm what the seed draws
 	Faults   []Fault  `yaml:"faults"`
 	Duration Duration `yaml:"duration"` // of the phase in which faults strike
 	Recovery Recovery `yaml:"recovery"`
@@ -23,6 +25,15 @@ type Scenario struct {
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
 	Seed     uint64   `yaml:"seed"`  // that `simctl` runs when it is told none
 }
+
+// Schedule says in which order the goroutines of a node run.
+type Schedule = sim.Schedule
+
+// Features is a set of what schedules showed.
+type Features = sim.Features
+
+// ParseSchedule reads a schedule as it is given on a command line, such as pct:3.
+func ParseSchedule(text string) (Schedule, error) { return sim.ParseSchedule(text) }
 
 // Topology says who is there.
 type Topology struct {

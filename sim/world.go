@@ -34,6 +34,8 @@ import (
 type Options struct {
 	Seed  uint64
 	Model netmodel.Model
+	// Schedule says in which order a node's goroutines run.
+	Schedule Schedule
 	// Trace takes all that happens; nil for one that only makes the
 	// fingerprint.
 	Trace *trace.Recording
@@ -50,6 +52,18 @@ const collectEvery = 50_000
 // pulse is the time between two events that do nothing, so that the world looks
 // after its nodes even when nothing else happens.
 const pulse = 100 * time.Millisecond
+
+// Schedule is detrt's: the kinds of schedules and why they are as they are.
+type Schedule = detrt.Schedule
+
+// ParseSchedule reads a Schedule as its String writes it, such as pct:3.
+func ParseSchedule(text string) (Schedule, error) { return detrt.ParseSchedule(text) }
+
+// Turns is detrt's: what is remembered of a schedule.
+type Turns = detrt.Turns
+
+// Features is detrt's: a set of what turns showed.
+type Features = detrt.Features
 
 // World is a simulated world.
 type World struct {
@@ -90,7 +104,7 @@ func Run(o Options, f func(*World)) error {
 	if o.Trace == nil {
 		o.Trace = trace.NewRecording(nil, 0)
 	}
-	return detrt.Run(o.Seed, func() {
+	return detrt.Run(detrt.Options{Seed: o.Seed, Schedule: o.Schedule}, func() {
 		w := &World{
 			options: o, loop: event.New(detrt.Now), trace: o.Trace,
 			nodes: map[string]*Node{}, violated: map[string]bool{},
@@ -193,6 +207,9 @@ func (w *World) Fingerprint() string {
 
 // Events is the number of events on the world's agenda that have happened.
 func (w *World) Events() uint64 { return w.loop.Ran() }
+
+// Turns is what is remembered of the turns that the nodes' goroutines took so far.
+func (w *World) Turns() Turns { return detrt.Taken() }
 
 // Now is the true time since the world began.
 func (w *World) Now() time.Duration { return w.loop.Now() }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ type runOptions struct {
 	seed     uint64
 	seeds    string
 	duration time.Duration
+	schedule string
 	report   string
 	verbose  bool
 }
@@ -32,6 +34,7 @@ and writes a report when a check fails or -report is given.`)
 	f.Uint64Var(&o.seed, "seed", 0, "`N`: everything random is drawn from it; the same seed is the same run (default: the file's, or 1)")
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: run all seeds from A to B")
 	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	scheduleVar(f, &o)
 	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
 	files, err := parse(f, args)
@@ -46,6 +49,9 @@ and writes a report when a check fails or -report is given.`)
 	}
 	all, err := load(files, o.duration)
 	if err != nil {
+		return err
+	}
+	if err := o.reschedule(all); err != nil {
 		return err
 	}
 	ensure()
@@ -76,6 +82,26 @@ and writes a report when a check fails or -report is given.`)
 	}
 	if failed > 0 {
 		return errFailed
+	}
+	return nil
+}
+
+// scheduleVar is the option that run and prove have in common.
+func scheduleVar(f *flag.FlagSet, o *runOptions) {
+	f.StringVar(&o.schedule, "schedule", "", "`KIND`: in which order goroutines run: shuffle, walk, pct:DEPTH or pct:DEPTH:WINDOW, instead of the file's")
+}
+
+// reschedule gives scenarios the schedule that the options want.
+func (o runOptions) reschedule(all []*scenarios.Scenario) error {
+	if o.schedule == "" {
+		return nil
+	}
+	schedule, err := scenarios.ParseSchedule(o.schedule)
+	if err != nil {
+		return fmt.Errorf("%w: -%w", errInput, err)
+	}
+	for _, s := range all {
+		s.Schedule = schedule
 	}
 	return nil
 }
@@ -139,7 +165,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 		return false, err
 	}
 	took := time.Since(begin)
-	printResult(r, took)
+	printResult(r, plan.Scenario.Schedule, took)
 	if r.OK() && o.report == "" {
 		return true, nil
 	}
@@ -155,7 +181,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	return r.OK(), nil
 }
 
-func printResult(r scenarios.Result, took time.Duration) {
+func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Duration) {
 	for _, v := range r.Verdicts {
 		mark := "ok    "
 		if !v.OK {
@@ -175,6 +201,8 @@ func printResult(r scenarios.Result, took time.Duration) {
 	fmt.Printf("  operations   %d done, %d refused, %d with unknown outcome; %d faults, %d elections\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown, len(r.Faults), len(r.Reigns))
 	fmt.Printf("  speed        %v virtual in %v: %.0f times real time, %.0f events a second\n", r.Virtual.Round(time.Second), took.Round(time.Millisecond),
 		r.Virtual.Seconds()/took.Seconds(), float64(r.Events)/took.Seconds())
+	fmt.Printf("  schedule     %v: %d turns of goroutines, %d lost at scheduling points; about %.0f pairs, %.0f sequences of four\n",
+		schedule, r.Turns.Count, r.Turns.Preempted, r.Turns.Pairs.Estimate(), r.Turns.Windows.Estimate())
 	fmt.Printf("  fingerprint  %s\n", r.Fingerprint)
 }
 

@@ -15,7 +15,10 @@ func Enabled() bool { return false }
 var ErrStock = errors.New("this binary was built without the runtime overlay: start it through launch.Ensure, or build it with `go run ./cmd/simctl build`")
 
 // Run refuses with ErrStock: a stock runtime cannot run deterministically.
-func Run(seed uint64, f func()) error { return ErrStock }
+func Run(o Options, f func()) error { return ErrStock }
+
+// Taken returns nothing: a stock runtime remembers no turns.
+func Taken() Turns { return Turns{} }
 
 // Now is time.Now.
 func Now() time.Time { return time.Now() }
@@ -68,6 +71,9 @@ func (n *Node) Freeze() {}
 
 // Panicked reports false: without the overlay a panic ends the whole process.
 func (n *Node) Panicked() (text string, ok bool) { return "", false }
+
+// Order is always zero without the overlay.
+func (n *Node) Order() uint64 { return 0 }
 
 // Panics is always zero without the overlay.
 func Panics() int { return 0 }
