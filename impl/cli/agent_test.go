@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -137,13 +138,20 @@ func TestAnAgentThatIsStoppedBeforeItHasStartedIsNotInTrouble(t *testing.T) {
 	})
 }
 
-func TestAnAgentToTryThingsOutLeavesNothingBehind(t *testing.T) {
+func TestAnAgentToTryThingsOutLeadsAtOnceAndLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := hosttest.NewDisk()
 		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{127, 0, 0, 1}), disk)
+		begun := time.Now()
 		status, out, complaints := runAgent(h, cli.Terminate, "-dev", "-log-level", "info")
 		if status != 0 || complaints != "" || !strings.Contains(out, "cluster leadership acquired") || strings.Contains(out, "level=WARN msg=\"bootstrap") {
 			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+		if line := regexp.MustCompile(`time=(\S+) .*leadership acquired`).FindStringSubmatch(out); line != nil {
+			leads, err := time.Parse(time.RFC3339, line[1])
+			if took := leads.Sub(begun); err != nil || took > 300*time.Millisecond {
+				t.Errorf("it leads after %v, %v; who tries things out does not wait", took, err)
+			}
 		}
 		left, err := disk.ReadDir(os.TempDir())
 		if err != nil || len(left) > 0 {

@@ -215,15 +215,15 @@ func defineSetting(fs *flag.FlagSet, s setting, l *line) {
 		fs.BoolFunc(s.flag, doc, set)
 		return
 	case *string:
-		doc = "`STRING` " + doc + defaultText(*v != "", *v)
+		doc = "`STRING`: " + doc + defaultText(*v != "", *v)
 	case *int:
-		doc = "`NUMBER` " + doc + defaultText(*v != 0, *v)
+		doc = "`NUMBER`: " + doc + defaultText(*v != 0, *v)
 	case *time.Duration:
-		doc = "`TIME` " + doc + defaultText(true, *v)
+		doc = "`TIME`: " + doc + defaultText(true, *v)
 	case *[]string:
-		doc = "`ADDRESS` " + doc
+		doc = "`ADDRESS`: " + doc
 	case *map[string]string:
-		doc = "`PAIR` " + doc
+		doc = "`PAIR`: " + doc
 	}
 	fs.Func(s.flag, doc, set)
 }
