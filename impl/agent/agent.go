@@ -14,6 +14,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,7 +160,7 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.identify(h.FS()); err != nil {
 		return err
 	}
-	httpAddress := net.JoinHostPort(c.ClientAddr, strconv.Itoa(c.Ports.HTTP))
+	httpAddress := net.JoinHostPort(cmp.Or(c.Addresses.HTTP, c.ClientAddr), strconv.Itoa(c.Ports.HTTP))
 	if a.web.listen, err = h.Network().Listen(ctx, "tcp", httpAddress); err != nil {
 		return fmt.Errorf("the HTTP API %s: %w", httpAddress, err)
 	}
