@@ -66,7 +66,7 @@ func (s agentFace) members(_ http.ResponseWriter, r *http.Request) (any, error) 
 		return []api.Member{}, nil // this datacenter is federated with no other
 	}
 	all, err := chosen(r, s.Agent.Members())
-	return append([]api.Member{}, all...), err
+	return listed(all), err
 }
 
 func (s agentFace) join(w http.ResponseWriter, r *http.Request) (any, error) {
