@@ -54,7 +54,6 @@ type Agent struct {
 	brain  brain
 	local  *local.State
 	dns    *dns.Server // nil: none
-	node   api.Node    // as the catalog shall have it
 	web    web
 	acts   acts
 	wait   sync.WaitGroup

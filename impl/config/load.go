@@ -141,7 +141,7 @@ func (c *Config) Again() (*Config, error) {
 
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback"}
+var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback"}
 
 // Fixed lists the keys of the settings that are otherwise in another
 // configuration and that a running agent does not take up.
