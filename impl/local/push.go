@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
@@ -34,7 +35,7 @@ func (s *syncer) pushAll(ctx context.Context) error {
 // registration is what every write to the catalog says of the node. The caller
 // holds mu.
 func (s *syncer) registration(token string) api.RegisterRequest {
-	n := s.config.Node
+	n := s.node
 	if token == "" {
 		token = s.config.Token()
 	}
@@ -129,7 +130,7 @@ func (s *syncer) pushNode(ctx context.Context) error {
 func (s *syncer) register(ctx context.Context, r api.RegisterRequest, done func()) error {
 	_, err := s.config.Catalog.Register(ctx, r)
 	return s.finish(err, func() {
-		s.nodeSame = true
+		s.nodeSame = maps.Equal(r.NodeMeta, s.node.Meta) // it may have changed meanwhile
 		done()
 	})
 }

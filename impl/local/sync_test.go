@@ -117,6 +117,31 @@ func TestTheCatalogMayLagBehindInWhatACheckPrints(t *testing.T) {
 	})
 }
 
+func TestTheNodesMetadataAndWhatIsKeptOfOutputsMayChange(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.SetNodeMeta(map[string]string{"a": "b"}) // what it was
+		a.wrote("")
+		a.SetNodeMeta(map[string]string{"a": "c"})
+		a.wrote("register node")
+		remote, err := a.catalog.NodeServices(t.Context(), api.CatalogRequest{Node: node})
+		if err != nil || remote.Node.Meta["a"] != "c" || a.Node().Meta["a"] != "c" {
+			t.Errorf("the catalog has %+v, %v; the agent %+v", remote.Node, err, a.Node())
+		}
+		a.must(a.AddCheck(api.CheckDefinition{Name: "up", HTTP: "x"}))
+		for _, discard := range []bool{false, true, false} {
+			a.SetDiscardOutput(discard)
+			a.UpdateCheck("up", api.HealthPassing, "noise")
+			if got := a.Checks()[0].Output; (got == "") != discard {
+				t.Errorf("discard %t: %q", discard, got)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		a.catalog.took()
+		time.Sleep(5 * time.Minute)
+		a.wrote("")
+	})
+}
+
 func TestAServiceThatIsCriticalForTooLongIsDeregistered(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		c := ttl("alive")
