@@ -6,7 +6,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml"
 )
+
+// YAML is the scenario as a file would have to be that leaves nothing for the seed to
+// draw but the moments and targets of faults: a storm says what was drawn for it.
+func (p Plan) YAML() ([]byte, error) {
+	s := p.Scenario
+	s.Storm = false
+	return yaml.MarshalWithOptions(s, yaml.OmitZero(), yaml.UseLiteralStyleIfMultiline(true))
+}
 
 // Explain says in words what a plan will do.
 func (p Plan) Explain() string {

@@ -61,19 +61,23 @@ type Verdict struct {
 	Check, Expected, Got string
 	OK                   bool
 	Text                 string
+	// Anomalies say, in words, what cannot be.
+	Anomalies []linearizability.Anomaly `json:",omitempty"`
 }
 
 // FaultLog is a strike that happened.
 type FaultLog struct {
 	At, Until time.Duration
+	Kind      string   // as in a scenario
+	Nodes     []string // that were struck; of a bridge, who still reaches all
 	Text      string
 }
 
-// Reign says that a server was first seen leading in a term.
+// Reign says when a server was seen leading in a term, first and last.
 type Reign struct {
-	At     time.Duration
-	Term   uint64
-	Server string
+	At, Until time.Duration
+	Term      uint64
+	Server    string
 }
 
 // Recovered says how the healed cluster came back.

@@ -162,6 +162,29 @@ func TestTakingAFaultOutLeavesTheOthersAsTheyWere(t *testing.T) {
 	})
 }
 
+func TestAPlanIsWrittenAsAFileThatMeansTheSame(t *testing.T) {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		p := scenarios.NewPlan(load(t, file), 3)
+		text, err := p.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := scenarios.Parse(file, text)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		want := p.Scenario
+		want.Storm = false
+		if !reflect.DeepEqual(*again, want) {
+			t.Errorf("%s is read as\n%+v\nand it was\n%+v\n%s", file, *again, want, text)
+		}
+	}
+}
+
 func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an unknown key", "topology:\n  server: 3\n", `x.yaml:2: unknown key "server"; did you mean "servers"?`},

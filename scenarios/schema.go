@@ -163,6 +163,9 @@ func (d *Duration) UnmarshalYAML(read func(any) error) error {
 	return nil
 }
 
+// MarshalYAML writes a duration as UnmarshalYAML reads it.
+func (d Duration) MarshalYAML() (any, error) { return d.String(), nil }
+
 type unitError struct{ text string }
 
 func (e *unitError) Error() string {
