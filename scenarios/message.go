@@ -10,6 +10,7 @@ import (
 
 	"tribune/linearizability"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 // Order is what a parent asks of a run's process.
@@ -66,12 +67,7 @@ type Verdict struct {
 }
 
 // FaultLog is a strike that happened.
-type FaultLog struct {
-	At, Until time.Duration
-	Kind      string   // as in a scenario
-	Nodes     []string // that were struck; of a bridge, who still reaches all
-	Text      string
-}
+type FaultLog = nemesis.Struck
 
 // Reign says when a server was seen leading in a term, first and last.
 type Reign struct {

@@ -84,7 +84,8 @@ func (b *builder) clocks() []Clock {
 		}
 	}
 	for _, s := range b.run.Plan.Servers {
-		add(s.Name, Clock{Offset: int64(s.Skew), Rate: 1})
+		c := s.Clock()
+		add(s.Name, Clock{Offset: int64(c.Skew), Rate: float64(c.Num) / float64(c.Den)})
 	}
 	for _, e := range b.tables.clocks {
 		c, ok := last[e.Node]
