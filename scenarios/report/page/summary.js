@@ -41,16 +41,39 @@ function verdictCard(app, v) {
 
 // findingList shows the first findings, and the rest when asked.
 function findingList(app, findings) {
+  const groups = grouped(findings);
   const list = make("ul", { class: "findings" });
-  const add = (some) => list.append(...some.map((f) => make("li", {}, findingButton(app, f))));
-  add(findings.slice(0, FIRST_FINDINGS));
-  if (findings.length <= FIRST_FINDINGS) return list;
-  const rest = make("button", { class: "link more-findings" }, `and ${findings.length - FIRST_FINDINGS} more`);
+  const add = (some) => list.append(...some.map((g) => make("li", {}, findingGroup(app, g))));
+  add(groups.slice(0, FIRST_FINDINGS));
+  const shown = groups.slice(0, FIRST_FINDINGS).reduce((n, g) => n + g.length, 0);
+  if (shown === findings.length) return list;
+  const rest = make("button", { class: "link more-findings" }, `and ${findings.length - shown} more`);
   rest.addEventListener("click", () => {
-    add(findings.slice(FIRST_FINDINGS));
+    add(groups.slice(FIRST_FINDINGS));
     rest.remove();
   });
   return make("div", {}, list, rest);
+}
+
+// grouped puts findings together that have one cause, such as all reads that missed
+// the same write.
+function grouped(findings) {
+  const groups = new Map();
+  for (const f of findings) {
+    const cause = f.ops.length > 1 ? `${f.kind} ${f.ops[1]}` : `one ${f.id}`;
+    groups.set(cause, [...(groups.get(cause) || []), f]);
+  }
+  return [...groups.values()];
+}
+
+// findingGroup shows the first of a group, and the others when asked.
+function findingGroup(app, group) {
+  const first = findingButton(app, group[0]);
+  if (group.length === 1) return first;
+  const others = make("button", { class: "link like-it" }, `and ${group.length - 1} more like it`);
+  const box = make("div", {}, first, others);
+  others.addEventListener("click", () => others.replaceWith(...group.slice(1).map((f) => findingButton(app, f))));
+  return box;
 }
 
 function findingButton(app, f) {
