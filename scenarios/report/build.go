@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tribune/linearizability"
+	"tribune/scenarios"
 	"tribune/sim/trace"
 )
 
@@ -53,11 +54,7 @@ func Build(r Run, dir string, from io.Reader) (Data, error) {
 		b.data.Reigns = append(b.data.Reigns, Reign{Node: b.node(l.Server), From: int64(l.At), Until: int64(max(l.Until, l.At)), Term: l.Term})
 	}
 	b.sample()
-	settings, err := r.Plan.YAML()
-	if err != nil {
-		return Data{}, err
-	}
-	b.data.Settings, b.data.Plan = string(settings), r.Plan.Explain()
+	b.data.Settings, b.data.Plan = settings(r.Plan), r.Plan.Explain()
 	b.data.Replay = commands(r, dir)
 	if len(r.Result.Picture) > maxPicture {
 		b.data.PictureFile = PictureFile
@@ -74,6 +71,14 @@ func (b *builder) facts() {
 		Virtual: int64(r.Virtual), Healed: int64(r.Healed), Took: int64(b.run.Took), Happened: r.Events, Memory: r.PeakMemory,
 		Done: r.Ops.OK, Refused: r.Ops.Failed, Unknown: r.Ops.Unknown,
 	}
+}
+
+// settings is the scenario as a file would be that leaves nothing for the seed to draw
+// but the moments and targets of faults: a storm says what was drawn for it.
+func settings(p scenarios.Plan) string {
+	s := p.Scenario
+	s.Storm, s.Seed = false, p.Seed
+	return string(scenarios.Write(s, ""))
 }
 
 func commands(r Run, dir string) []Command {

@@ -123,7 +123,10 @@ func page(t *testing.T, d report.Data) []byte {
 func TestTheDataOfATinyRun(t *testing.T) {
 	r, events := tiny()
 	d := build(t, r, events)
-	d.Plan = "" // the words are those of another package
+	if !strings.Contains(d.Settings, "seed: 7") || !strings.Contains(d.Plan, "tiny, seed 7") {
+		t.Errorf("the settings are\n%s\nin words\n%s", d.Settings, d.Plan)
+	}
+	d.Settings, d.Plan = "", "" // their form is another package's
 	got, err := json.MarshalIndent(d, "", "\t")
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ function connect(run) {
 function faultClass(kind) {
   if (kind.startsWith("disk") || kind === "bit-rot") return "disk";
   if (kind.startsWith("clock")) return "clock";
-  if (["kill", "power", "restart", "pause"].includes(kind)) return "process";
+  if (["kill", "power", "restart", "pause", "leave"].includes(kind)) return "process";
   if (["partition", "flap", "loss", "slow-link", "gray", "reset"].includes(kind)) return "network";
   return "other";
 }

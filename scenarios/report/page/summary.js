@@ -31,7 +31,8 @@ function writeSummary(app) {
 }
 
 function verdictCard(app, v) {
-  const said = v.ok && v.got !== v.expected ? "" : v.got === v.expected && v.got === "violated" ? "violated, as expected" : v.ok ? v.got : `${v.got}, expected ${v.expected}`;
+  const asExpected = v.got === "violated" ? "violated, as expected" : v.got;
+  const said = v.ok ? asExpected : `${v.got}, expected ${v.expected}`;
   const findings = app.run.findings.filter((f) => f.check === v.check);
   return make("div", { class: "verdict" + (v.ok ? "" : " bad") + (findings.length > 0 ? " long" : "") },
     make("div", {}, make("span", { class: "mark" }, v.ok ? "✓" : "✗"), make("span", { class: "name" }, v.check), ` ${said}`, v.text ? make("span", { class: "text" }, " · " + v.text) : ""),
