@@ -153,8 +153,8 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	plan := scenarios.NewPlan(s, seed)
 	fmt.Printf("%s, seed %d: %d servers, %d clients, %v with faults\n", s.Name, seed, plan.Scenario.Topology.Servers, plan.Scenario.Topology.Clients, s.Duration)
 	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, Verbose: o.verbose}
-	run := report.Run{Order: order, Plan: plan}
-	failed := func(err error) (report.Judged, error) { return report.Judge(run, file, "", err), err }
+	run := report.Run{Order: order, Plan: plan, File: file}
+	failed := func(err error) (report.Judged, error) { return report.Judge(run, "", err), err }
 	kept, err := os.CreateTemp("", "tribune-trace-*")
 	if err != nil {
 		return failed(err)
@@ -173,7 +173,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	}
 	printResult(r, run.Took)
 	if r.OK() && o.report == "" {
-		return report.Judge(run, file, "", nil), nil
+		return report.Judge(run, "", nil), nil
 	}
 	dir := o.report
 	if dir == "" {
@@ -184,7 +184,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 		return failed(errors.Join(errFailed, fmt.Errorf("the report: %w", err)))
 	}
 	fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
-	return report.Judge(run, file, dir, nil), nil
+	return report.Judge(run, dir, nil), nil
 }
 
 func printResult(r scenarios.Result, took time.Duration) {

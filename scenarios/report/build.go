@@ -82,7 +82,7 @@ func settings(p scenarios.Plan) string {
 }
 
 func commands(r Run, dir string) []Command {
-	file := "scenarios/" + r.Result.Scenario + ".yaml"
+	file := r.File
 	return []Command{
 		{fmt.Sprintf("simctl replay %s", dir), "run this again, exactly, and compare the fingerprints"},
 		{fmt.Sprintf("simctl run -seed %d -report runs %s", r.Result.Seed, file), "run the scenario as its file is now, with this seed"},

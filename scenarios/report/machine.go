@@ -31,15 +31,15 @@ type Judged struct {
 	Replay      string        `json:"replay"`           // command
 }
 
-// Judge sums a run up. The file is that of the scenario, the folder that of the
-// report, "" for none; err says why there is no result.
-func Judge(r Run, file, folder string, err error) Judged {
+// Judge sums a run up. The folder is that of the report, "" for none; err says why
+// there is no result.
+func Judge(r Run, folder string, err error) Judged {
 	p, x := r.Plan, r.Result
 	j := Judged{
-		Scenario: p.Scenario.Name, File: file, Seed: p.Seed, OK: x.OK() && err == nil, Verdicts: []Verdict{},
+		Scenario: p.Scenario.Name, File: r.File, Seed: p.Seed, OK: x.OK() && err == nil, Verdicts: []Verdict{},
 		Done: x.Ops.OK, Refused: x.Ops.Failed, Unknown: x.Ops.Unknown, Faults: len(x.Faults), Elections: len(x.Reigns),
 		Virtual: x.Virtual, Took: r.Took, Happened: x.Events, Memory: x.PeakMemory, Fingerprint: x.Fingerprint, Report: folder,
-		Replay: fmt.Sprintf("simctl run -seed %d %s", p.Seed, file),
+		Replay: fmt.Sprintf("simctl run -seed %d %s", p.Seed, r.File),
 	}
 	if err != nil {
 		j.Error = err.Error()

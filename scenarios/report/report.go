@@ -29,6 +29,7 @@ type Run struct {
 	Plan   scenarios.Plan
 	Result scenarios.Result
 	Took   time.Duration // real time
+	File   string        // of the scenario, to be named in commands
 }
 
 // Write writes a report into a folder, which it creates. The trace is copied from

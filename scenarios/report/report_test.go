@@ -86,7 +86,7 @@ func tiny() (report.Run, []trace.Event) {
 		{At: time.Second, Kind: trace.Fault, Text: "healed"},
 		{At: 2 * time.Second, Node: "s2", Kind: trace.Life, Text: "kill"},
 	}
-	return report.Run{Order: scenarios.Order{Scenario: s, Seed: 7}, Plan: plan, Result: r, Took: time.Second}, events
+	return report.Run{Order: scenarios.Order{Scenario: s, Seed: 7}, Plan: plan, Result: r, Took: time.Second, File: "scenarios/tiny.yaml"}, events
 }
 
 func recorded(t *testing.T, events []trace.Event) *bytes.Buffer {
@@ -304,8 +304,8 @@ func TestAReportCanBeReadAgain(t *testing.T) {
 
 func TestVerdictsForPrograms(t *testing.T) {
 	r, _ := tiny()
-	broken := report.Run{Plan: scenarios.NewPlan(scenarios.Scenario{Name: "other"}, 1<<63)}
-	judged := []report.Judged{report.Judge(r, "scenarios/tiny.yaml", "runs/tiny-7", nil), report.Judge(broken, "scenarios/other.yaml", "", errors.New("a panic <&>"))}
+	broken := report.Run{File: "scenarios/other.yaml", Plan: scenarios.NewPlan(scenarios.Scenario{Name: "other"}, 1<<63)}
+	judged := []report.Judged{report.Judge(r, "runs/tiny-7", nil), report.Judge(broken, "", errors.New("a panic <&>"))}
 
 	var b bytes.Buffer
 	if err := report.WriteJSON(&b, judged); err != nil {
