@@ -173,7 +173,7 @@ class Details {
       facts([
         ["at", `${seconds(middle)} (the middle of the window)`],
         ["state", state ? `${state.state} (${state.why})` : ""],
-        ["clock", n.role === "server" && offset !== null ? `off by ${span(Math.round(offset))}` : ""],
+        ["clock", n.role === "server" && offset !== null ? (Math.round(offset) === 0 ? "right" : `off by ${span(Math.round(offset))}`) : ""],
         ["terms led", n.reigns.map((r) => r.term).join(", ")],
         ["operations", n.ops.length > 0 ? n.ops.length.toLocaleString("en") : ""],
         ["faults", n.faults.length > 0 ? String(n.faults.length) : ""],

@@ -38,8 +38,10 @@ class Filter {
         this.matches(o.what, o.answer, o.error, o.outcome, name(o.node), name(o.server));
       this.found += o.shown;
     });
+    // Words that no fault has are about something else, of which faults are the context.
+    const meant = this.run.faults.some((f) => this.matches(f.text, f.kind));
     this.run.faults.forEach((f) => {
-      f.shown = this.kinds.has("faults") && this.matches(f.text, f.kind) && (!this.node || f.nodes.some((n) => name(n) === this.node));
+      f.shown = this.kinds.has("faults") && (!meant || this.matches(f.text, f.kind)) && (!this.node || f.nodes.some((n) => name(n) === this.node));
     });
     this.run.events.forEach((e) => {
       e.shown = this.kinds.has(eventGroup(e)) && this.matches(e.text, e.kind, name(e.node)) && (!this.node || name(e.node) === this.node);
