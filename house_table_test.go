@@ -55,6 +55,7 @@ var neighbours = map[string]string{
 	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
 	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios/report":  "linearizability scenarios sim/trace",
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
 	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
 	"examples/register": "impl/host",
@@ -64,28 +65,29 @@ var neighbours = map[string]string{
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "scenarios scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.
 var testNeighbours = map[string]string{
 	"examples/register": "harness linearizability sim sim/nemesis",
 
-	"impl/consensus": "impl/host/hosttest",
-	"impl/gossip":    "impl/host/hosttest",
-	"impl/rpc":       "impl/host/hosttest",
-	"impl/server":    "impl/host/hosttest",
-	"impl/check":     "impl/host/hosttest",
-	"impl/connlimit": "impl/host impl/host/hosttest",
-	"impl/rexec":     "impl/host/hosttest",
-	"impl/watch":     "impl/host/hosttest",
-	"impl/agent":     "impl/host/hosttest",
-	"impl/cli":       "impl/host/hosttest",
-	"impl/config":    "impl/host/hosttest",
-	"impl/local":     "impl/catalog impl/host/hosttest impl/store",
-	"impl/dns":       "impl/host/hosttest",
-	"sim":            "sim/launch",
-	"sim/mutants":    "sim/launch",
-	"sim/nemesis":    "impl/host sim/launch",
-	"sim/simdisk":    "impl/consensus",
+	"impl/consensus":   "impl/host/hosttest",
+	"impl/gossip":      "impl/host/hosttest",
+	"impl/rpc":         "impl/host/hosttest",
+	"impl/server":      "impl/host/hosttest",
+	"impl/check":       "impl/host/hosttest",
+	"impl/connlimit":   "impl/host impl/host/hosttest",
+	"impl/rexec":       "impl/host/hosttest",
+	"impl/watch":       "impl/host/hosttest",
+	"impl/agent":       "impl/host/hosttest",
+	"impl/cli":         "impl/host/hosttest",
+	"impl/config":      "impl/host/hosttest",
+	"impl/local":       "impl/catalog impl/host/hosttest impl/store",
+	"impl/dns":         "impl/host/hosttest",
+	"scenarios/report": "sim",
+	"sim":              "sim/launch",
+	"sim/mutants":      "sim/launch",
+	"sim/nemesis":      "impl/host sim/launch",
+	"sim/simdisk":      "impl/consensus",
 }

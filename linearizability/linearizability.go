@@ -335,7 +335,7 @@ func describe(o Op) string {
 	var b strings.Builder
 	switch o.Kind {
 	case Get:
-		fmt.Fprintf(&b, "get %s", o.Mode)
+		b.WriteString(strings.TrimSpace("get " + o.Mode))
 	case CAS:
 		fmt.Fprintf(&b, "cas %s if at %d", o.Value, o.Index)
 	case DeleteCAS:

@@ -48,6 +48,23 @@ type LockOp struct {
 // nobody had the lock since. Each acquisition has the token after the last one's.
 func CheckLock(history []LockOp, limit time.Duration) Result {
 	r := Result{Verdict: Holds, checked: map[string]checked{}}
+	all, w := lockCalls(history)
+	r.Ops = len(all)
+	if r.judge("lock", lockModel(w), closed(all), limit); r.Verdict != Undecided {
+		return r
+	}
+	all = slices.DeleteFunc(all, func(c call) bool {
+		o := c.what.(LockOp)
+		return o.Kind == LockAcquire && o.Outcome == OK && !o.Done && !o.Gone
+	})
+	r = Result{Verdict: Holds, Ops: r.Ops, Relaxed: []string{"lock"}, checked: map[string]checked{}}
+	r.judge("lock", lockModel(w), closed(all), limit)
+	return r
+}
+
+// lockCalls chooses the operations that say something, and finds out about the
+// sessions in them.
+func lockCalls(history []LockOp) ([]call, wanters) {
 	w := wanters{number: map[string]int{}, owner: map[uint64]int{}}
 	var all []call
 	for _, o := range history {
@@ -64,17 +81,7 @@ func CheckLock(history []LockOp, limit time.Duration) Result {
 		}
 		all = append(all, call{o.Client, o.Call, o.Return, o.Outcome, o})
 	}
-	r.Ops = len(all)
-	if r.judge("lock", lockModel(w), closed(all), limit); r.Verdict != Undecided {
-		return r
-	}
-	all = slices.DeleteFunc(all, func(c call) bool {
-		o := c.what.(LockOp)
-		return o.Kind == LockAcquire && o.Outcome == OK && !o.Done && !o.Gone
-	})
-	r = Result{Verdict: Holds, Ops: r.Ops, Relaxed: []string{"lock"}, checked: map[string]checked{}}
-	r.judge("lock", lockModel(w), closed(all), limit)
-	return r
+	return all, w
 }
 
 // wanters are the sessions of a history: their numbers, from 1, and which of them

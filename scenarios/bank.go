@@ -23,6 +23,7 @@ const (
 	accounts    = 3 // of a bank; money goes from one to another of the same bank
 	banks       = 4
 	tellerEvery = 250 * time.Millisecond
+	firstTeller = 2000 // the number of the first of them in histories
 )
 
 // teller is a client that moves money between the accounts of a bank, with
@@ -215,7 +216,7 @@ func (r *run) startTellers() []*sim.Node {
 	var nodes []*sim.Node
 	for i := range r.plan.Scenario.Workload.Tellers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("t%d", i+1), Addrs: address(8, i+1)})
-		n.Start(r.tell(2000+i, n.Name()))
+		n.Start(r.tell(firstTeller+i, n.Name()))
 		nodes = append(nodes, n)
 	}
 	return nodes

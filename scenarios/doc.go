@@ -14,7 +14,8 @@
 //     user events.
 //   - invariants.go: what is watched while a run goes on.
 //   - judge.go: the verdicts.
-//   - parent.go, report.go: starting runs, and what is written about them.
+//   - parent.go: starting runs. What is written about them is package report's.
+//   - nodes.go: what the nodes of a run are, and their names.
 //
 // A run has two phases. In the first the faults strike and safety must hold. Then
 // they stop, everything is healed, and liveness is demanded: a leader, a write,

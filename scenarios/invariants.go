@@ -33,6 +33,7 @@ type life struct {
 	applied   uint64
 	term      uint64
 	led       uint64 // the last term in which it was seen leading
+	reign     int    // the number of that in reigns
 }
 
 func newWatcher(r *run) *watcher {
@@ -105,11 +106,12 @@ func (w *watcher) leads(name string, l *life, s consensus.Status, raft *consensu
 		w.run.world.Violate("election safety", "%s and %s both lead in term %d", other, name, s.Term)
 	}
 	if l.led == s.Term {
+		w.reigns[l.reign].Until = w.run.world.Now()
 		return
 	}
-	l.led = s.Term
+	l.led, l.reign = s.Term, len(w.reigns)
 	w.leaders[s.Term] = name
-	w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: s.Term, Server: name})
+	w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Until: w.run.world.Now(), Term: s.Term, Server: name})
 	if s.Last < w.highest && s.Last >= s.First {
 		w.run.world.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", name, s.Term, s.Last, w.highest)
 	}

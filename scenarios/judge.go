@@ -13,6 +13,10 @@ import (
 // take. Running out of it is not a pass.
 const judgeLimit = 20 * time.Second
 
+// explainLimit is the real time that the search for a small contradiction in the
+// history of one key may take.
+const explainLimit = 10 * time.Second
+
 const (
 	holds    = string(linearizability.Holds)
 	violated = string(linearizability.Violated)
@@ -43,16 +47,17 @@ func (r *Result) judge(c Checks) {
 	}
 }
 
-func (r *Result) verdict(check, expected, got, text string) {
-	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text})
+func (r *Result) verdict(check, expected, got, text string, anomalies ...linearizability.Anomaly) {
+	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text, anomalies})
 }
 
 // linearizable judges writes and reads. Stale reads promise nothing.
 func (r *Result) linearizable(expected string) {
 	var judged []linearizability.Op
-	for _, o := range r.History {
+	var from []int // their places in the history
+	for i, o := range r.History {
 		if o.Kind != linearizability.Get || o.Mode != "stale" {
-			judged = append(judged, o)
+			judged, from = append(judged, o), append(from, i)
 		}
 	}
 	result := linearizability.Check(judged, judgeLimit)
@@ -63,27 +68,33 @@ func (r *Result) linearizable(expected string) {
 	if len(result.Relaxed) > 0 {
 		text += fmt.Sprintf(" (refused CAS on %s not judged: the search took too long)", strings.Join(result.Relaxed, ", "))
 	}
-	r.verdict("linearizable", expected, string(result.Verdict), text)
+	anomalies := linearizability.Explain(judged, result, explainLimit)
 	if result.Verdict == linearizability.Violated {
-		r.Picture = picture(result)
+		r.Picture = picture(result.Focus(judged, anomalies, explainLimit))
 	}
+	for _, a := range anomalies {
+		for n, i := range a.Ops {
+			a.Ops[n] = from[i]
+		}
+	}
+	r.verdict("linearizable", expected, string(result.Verdict), text, anomalies...)
 }
 
 // transactions judges transactions, those of each group of keys together.
 func (r *Result) transactions(expected string) {
 	result := linearizability.CheckTxns(r.Transactions, judgeLimit)
-	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result)
+	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result, linearizability.ExplainTxns(r.Transactions, result, explainLimit))
 }
 
 // object is the verdict on what a model other than that of a key has judged.
-func (r *Result) object(check, expected, text string, result linearizability.Result) {
+func (r *Result) object(check, expected, text string, result linearizability.Result, anomalies []linearizability.Anomaly) {
 	if len(result.Keys) > 0 {
 		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
 	}
 	if len(result.Relaxed) > 0 {
 		text += " (refusals not judged: the search took too long)"
 	}
-	r.verdict(check, expected, string(result.Verdict), text)
+	r.verdict(check, expected, string(result.Verdict), text, anomalies...)
 	if result.Verdict == linearizability.Violated && r.Picture == "" {
 		r.Picture = picture(result)
 	}

@@ -331,5 +331,5 @@ func (r *Result) exclusive(expected string) {
 // locks judges the lock and the sessions that wanted it.
 func (r *Result) locks(expected string) {
 	result := linearizability.CheckLock(r.Lock.History, judgeLimit)
-	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result)
+	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result, linearizability.ExplainLock(r.Lock.History, result, explainLimit))
 }

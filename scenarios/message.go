@@ -67,16 +67,18 @@ type Verdict struct {
 	Check, Expected, Got string
 	OK                   bool
 	Text                 string
+	// Anomalies say, in words, what cannot be.
+	Anomalies []linearizability.Anomaly `json:",omitempty"`
 }
 
 // FaultLog is a strike that happened.
 type FaultLog = nemesis.Struck
 
-// Reign says that a server was first seen leading in a term.
+// Reign says when a server was seen leading in a term, first and last.
 type Reign struct {
-	At     time.Duration
-	Term   uint64
-	Server string
+	At, Until time.Duration
+	Term      uint64
+	Server    string
 }
 
 // Recovered says how the healed cluster came back.

@@ -181,9 +181,7 @@ func (r *run) every(stop <-chan struct{}, interval time.Duration, f func()) {
 }
 
 func (r *run) addServer(i int, s ServerPlan) {
-	const unit = 1000
-	clock := sim.Clock{Skew: s.Skew, Num: int64(s.Rate * unit), Den: unit}
-	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.disk(), Clock: clock})
+	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.disk(), Clock: s.Clock()})
 }
 
 // disk gives a disk the latency that the scenario says.

@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tribune/linearizability"
 	"tribune/scenarios"
 	"tribune/sim/launch"
 )
@@ -90,6 +91,15 @@ func TestTheCanaryFails(t *testing.T) {
 	r := run(t, s, 1, launch.Perturb{})
 	if r.OK() {
 		t.Errorf("stale reads were taken for linearizable ones: nobody judges. %+v", r.Verdicts)
+	}
+	for _, a := range r.Verdicts[0].Anomalies {
+		o := r.History[a.Ops[0]]
+		if a.Kind != linearizability.StaleRead || o.Kind != linearizability.Get || o.Call != a.At {
+			t.Errorf("the canary reads old values, and that is explained by %+v", a)
+		}
+	}
+	if len(r.Verdicts[0].Anomalies) == 0 || r.Picture == "" {
+		t.Error("what went wrong is not explained")
 	}
 }
 

@@ -12,7 +12,8 @@ const Legend = `Each line is one event:
   TIME  NODE  KIND  WHAT
 TIME is the true virtual time since the world began, in seconds. NODE is where it
 happened, "-" for the world itself. KIND and WHAT:
-  send deliver drop   a packet: from whom, protocol (or why it was dropped), bytes, checksum
+  send deliver drop   a packet: from whom, protocol (or why it was dropped), bytes, checksum,
+                      how long it was on its way
   open close reset    a stream: with whom
   write sync          a disk: file, bytes, checksum
   meta diskfail       a disk: a name or a length changed; an operation failed
@@ -68,6 +69,9 @@ func Format(e Event) string {
 	}
 	if e.Sum != 0 {
 		fmt.Fprintf(&b, " #%x", e.Sum)
+	}
+	if e.After != 0 {
+		fmt.Fprintf(&b, " after %v", e.After)
 	}
 	return b.String()
 }
