@@ -9,10 +9,6 @@ import (
 	"tribune/linearizability"
 )
 
-// judgeLimit is the real time that the search for a linearization of one key may
-// take. Running out of it is not a pass.
-const judgeLimit = 20 * time.Second
-
 const (
 	holds    = string(linearizability.Holds)
 	violated = string(linearizability.Violated)
@@ -55,7 +51,7 @@ func (r *Result) linearizable(expected string) {
 			judged = append(judged, o)
 		}
 	}
-	result := linearizability.Check(judged, judgeLimit)
+	result := linearizability.Check(judged, linearizability.DefaultBudget)
 	text := fmt.Sprintf("%d operations", result.Ops)
 	if len(result.Keys) > 0 {
 		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
@@ -71,7 +67,7 @@ func (r *Result) linearizable(expected string) {
 
 // transactions judges transactions, those of each group of keys together.
 func (r *Result) transactions(expected string) {
-	result := linearizability.CheckTxns(r.Transactions, judgeLimit)
+	result := linearizability.CheckTxns(r.Transactions, linearizability.DefaultBudget)
 	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result)
 }
 
