@@ -40,6 +40,11 @@ var neighbours = map[string]string{
 	"netmodel":        "",
 	"linearizability": "",
 
+	"linearizability/spread":     "",
+	"linearizability/raftsafety": "",
+	"linearizability/versions":   "linearizability linearizability/spread",
+	"scenarios/outage":           "linearizability/spread",
+
 	"sim/event":   "",
 	"sim/trace":   "",
 	"sim/detrt":   "sim/overlay",
@@ -52,7 +57,7 @@ var neighbours = map[string]string{
 	"sim/shrink":  "",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/fsm impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/outage sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
 	"bench":       "scenarios sim sim/launch",
 	"bench/agent": "impl/agent impl/config impl/host",
 

@@ -58,7 +58,12 @@ type Op struct {
 	Found    bool   `json:"found,omitempty"`     // of a get: there is an entry
 	Seen     string `json:"seen,omitempty"`      // its value
 	SeenAt   uint64 `json:"seen_at,omitempty"`   // its index; 0: the client did not see it
-	ServedBy string `json:"served_by,omitempty"` // for people
+	ServedBy string `json:"served_by,omitempty"` // who answered
+	Life     int    `json:"life,omitempty"`      // of a get: which process of it; 0: not known
+
+	// What the answer to a get says about its age.
+	Contact     time.Duration `json:"contact,omitempty"` // since the server heard from the leader
+	KnownLeader bool          `json:"known_leader,omitempty"`
 }
 
 // Verdict is the answer to whether a history is linearizable.

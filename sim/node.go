@@ -265,6 +265,14 @@ func (n *Node) SetRate(num, den int64) {
 	}
 }
 
+// Goroutines counts the goroutines of the node's process; zero if none runs.
+func (n *Node) Goroutines() int {
+	if p := n.running(); p != nil {
+		return p.tag.Goroutines()
+	}
+	return 0
+}
+
 // checkPanic ends a process that panicked, as a kernel would.
 func (n *Node) checkPanic() {
 	p := n.running()
