@@ -1,121 +1,116 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
-	"hash/fnv"
+	"log/slog"
+	"net/netip"
 	"time"
 
-	"tribune/impl/agent"
+	"github.com/hashicorp/raft"
+
 	"tribune/impl/consensus"
+	"tribune/impl/fsm"
+	"tribune/linearizability/raftsafety"
+	"tribune/scenarios/outage"
 )
 
 // watchEvery is how often the servers are looked at.
 const watchEvery = 50 * time.Millisecond
 
-// watcher looks at the servers from outside while a run goes on, and knows what
-// raft promises (Ongaro and Ousterhout 2014, figure 3).
+// watcher looks at the servers from outside while a run goes on.
 type watcher struct {
 	run     *run
-	leaders map[uint64]string // by term: election safety
-	entries map[uint64]entry  // committed, by index: state machine safety
-	highest uint64            // committed index anywhere
-	lives   map[string]*life  // by server
+	raft    *raftsafety.Watch
 	reigns  []Reign
-}
+	members *membership
+	levels  *levels
 
-type entry struct{ term, sum uint64 }
-
-// life is what was seen of one process of a server.
-type life struct {
-	agent     *agent.Agent
-	checked   uint64 // up to which index its committed entries were compared
-	committed uint64
-	applied   uint64
-	term      uint64
-	led       uint64 // the last term in which it was seen leading
+	leaderless []outage.Span
+	since      time.Duration // when the present time without a leader began
+	led        bool          // there is a leader
 }
 
 func newWatcher(r *run) *watcher {
-	return &watcher{run: r, leaders: map[uint64]string{}, entries: map[uint64]entry{}, lives: map[string]*life{}}
+	return &watcher{run: r, raft: raftsafety.New(r.world), members: newMembership(r), levels: newLevels(r)}
 }
 
-// look compares what the servers say with each other and with what they said.
+// look holds what the servers say against what they said, and against each other.
 func (w *watcher) look() {
+	var seen []raftsafety.Observation
+	var nodes []*consensus.Node
 	for _, name := range w.run.plan.names() {
 		a := w.run.agents[name]
 		if a == nil || w.run.paused[name] {
 			continue
 		}
-		l := w.lives[name]
-		if l == nil || l.agent != a {
-			l = &life{agent: a}
-			w.lives[name] = l
+		nodes = append(nodes, a.Server().Raft())
+		seen = append(seen, observe(name, w.run.world.Node(name).Starts(), a.Server().Advertise(), a.Server().Raft()))
+	}
+	// A leader has its votes before it leads, so votes are looked at after that.
+	for i, n := range nodes {
+		v := n.Vote()
+		seen[i].VoteTerm, seen[i].VotedFor = v.Term, hostOf(v.For)
+	}
+	for _, o := range w.raft.See(seen) {
+		w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: o.Term, Server: o.Server})
+	}
+	led := false
+	for _, o := range seen {
+		led = led || o.Leader
+	}
+	w.leadership(led)
+	w.members.look()
+}
+
+// observe is what a server says of itself.
+func observe(name string, life int, address string, n *consensus.Node) raftsafety.Observation {
+	s := n.Status()
+	o := raftsafety.Observation{
+		Server: name, ID: s.ID, Life: life, Leader: s.Leader, Term: s.Term, First: s.First, Last: s.Last,
+		Committed: s.Committed, Applied: s.Applied, Address: address,
+		Entry: func(i uint64) (raftsafety.Entry, bool) {
+			e, err := n.Entry(i) // an error: it was compacted meanwhile
+			return raftsafety.Entry{Term: e.Term, Command: e.Command, Data: e.Data}, err == nil
+		},
+	}
+	if group, _, err := n.Servers(); err == nil && s.Leader {
+		for _, g := range group {
+			if g.Voter {
+				o.Voters = append(o.Voters, g.ID)
+			}
 		}
-		w.server(name, l, a.Server().Raft())
 	}
+	return o
 }
 
-func (w *watcher) server(name string, l *life, raft *consensus.Node) {
-	world := w.run.world
-	s := raft.Status()
-	if s.Term < l.term {
-		world.Violate("monotonic term", "%s: from %d to %d", name, l.term, s.Term)
-	}
-	if s.Committed < l.committed {
-		world.Violate("monotonic commit index", "%s: from %d to %d", name, l.committed, s.Committed)
-	}
-	if s.Applied < l.applied {
-		world.Violate("monotonic applied index", "%s: from %d to %d", name, l.applied, s.Applied)
-	}
-	l.term, l.committed, l.applied = s.Term, max(l.committed, s.Committed), s.Applied
-	if s.Leader {
-		w.leads(name, l, s, raft)
-	}
-	from := max(l.checked+1, s.First, 1)
-	for i := from; i <= min(s.Committed, s.Last); i++ {
-		w.compare(name, i, raft, "state machine safety")
-	}
-	l.checked = max(l.checked, min(s.Committed, s.Last))
-	w.highest = max(w.highest, s.Committed)
-}
-
-// compare holds a server's entry against that which others have committed at
-// the same index.
-func (w *watcher) compare(name string, i uint64, raft *consensus.Node, invariant string) {
-	term, command, err := raft.Entry(i)
+// hostOf is the host of an address with a port, empty for what is none.
+func hostOf(address string) string {
+	a, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return // compacted meanwhile
+		return ""
 	}
-	h := fnv.New64a()
-	_, _ = h.Write(command) // never fails
-	mine := entry{term, h.Sum64()}
-	known, ok := w.entries[i]
-	switch {
-	case !ok && invariant == "state machine safety":
-		w.entries[i] = mine
-	case ok && known != mine:
-		w.run.world.Violate(invariant, "%s has another entry at index %d: term %d, and not %d", name, i, mine.term, known.term)
-	}
+	return a.Addr().String()
 }
 
-// leads checks a server that says it leads: no other does in its term, and its
-// log holds what was committed before.
-func (w *watcher) leads(name string, l *life, s consensus.Status, raft *consensus.Node) {
-	if other, ok := w.leaders[s.Term]; ok && other != name {
-		w.run.world.Violate("election safety", "%s and %s both lead in term %d", other, name, s.Term)
+// leadership takes note of the times without a leader.
+func (w *watcher) leadership(led bool) {
+	now := w.run.world.Now()
+	if led && !w.led {
+		w.leaderless = append(w.leaderless, outage.Span{From: w.since, To: now})
 	}
-	if l.led == s.Term {
-		return
+	if !led && w.led {
+		w.since = now
 	}
-	l.led = s.Term
-	w.leaders[s.Term] = name
-	w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: s.Term, Server: name})
-	if s.Last < w.highest && s.Last >= s.First {
-		w.run.world.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", name, s.Term, s.Last, w.highest)
-	}
-	for i := max(s.First, 1); i <= min(w.highest, s.Last); i++ {
-		w.compare(name, i, raft, "leader completeness")
-	}
+	w.led = led
+}
+
+// report puts what was seen into a result, when all is over.
+func (w *watcher) report(r *Result) {
+	w.leadership(true)
+	r.Reigns, r.Figures.Leaderless = w.reigns, w.leaderless
+	r.Figures.Detection = w.members.result()
+	r.Figures.Heap = Heap{w.levels.heap, liveHeap()}
 }
 
 // equal reports whether all servers have applied the same entries and have the
@@ -145,4 +140,65 @@ func (w *watcher) equal() (bool, string) {
 		}
 	}
 	return true, ""
+}
+
+// replayLimit is how long the servers may go on applying what is committed while their
+// states are held against a replay.
+const replayLimit = 5 * time.Second
+
+// replayed sees that each committed command was applied exactly once: all servers
+// have, whatever snapshots and restarts they went through, the state that a state
+// machine has that applies the committed entries one by one from the first on. (All of
+// them may be wrong alike, which comparing them with each other does not show.)
+func (w *watcher) replayed(applied func() (index uint64, digest string, err error)) {
+	var gap error
+	done := w.run.until(replayLimit, func() (bool, string) {
+		index, theirs, err := applied()
+		if err != nil {
+			return false, err.Error()
+		}
+		var entries []raftsafety.Entry
+		if entries, gap = w.raft.Committed(index); gap != nil {
+			return true, ""
+		}
+		own, err := replay(entries)
+		if err != nil {
+			return false, err.Error()
+		}
+		return own == theirs, fmt.Sprintf("the state of the servers at index %d is not what the %d entries make", index, len(entries))
+	})
+	switch {
+	case gap != nil:
+		w.run.result.Figures.Unreplayed = gap.Error()
+	case !done.OK:
+		w.run.world.Violate("exactly-once application", "%s", done.Text)
+	}
+}
+
+var errUnequal = errors.New("the servers are not equal")
+
+// applied is the index up to which all servers have applied entries, and the digest of
+// their state.
+func (w *watcher) applied() (index uint64, digest string, err error) {
+	if ok, why := w.equal(); !ok {
+		return 0, "", fmt.Errorf("%w: %s", errUnequal, why)
+	}
+	s := w.run.agents[w.run.plan.names()[0]].Server()
+	digest, err = s.StateDigest()
+	return s.Raft().AppliedIndex(), digest, err
+}
+
+// replay returns the digest of the state that entries make, the first of which has
+// index 1.
+func replay(entries []raftsafety.Entry) (string, error) {
+	f, err := fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {})
+	if err != nil {
+		return "", err
+	}
+	for i, e := range entries {
+		if e.Command {
+			f.Apply(&raft.Log{Index: uint64(i + 1), Term: e.Term, Type: raft.LogCommand, Data: e.Data})
+		}
+	}
+	return f.Digest()
 }

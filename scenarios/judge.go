@@ -2,11 +2,15 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"tribune/linearizability"
+	"tribune/linearizability/versions"
+	"tribune/scenarios/outage"
 )
 
 const (
@@ -27,12 +31,17 @@ func (r *Result) judge(c Checks) {
 			r.Ops.Unknown++
 		}
 	}
+	r.measure()
 	r.linearizable(c.Linearizable)
+	r.versions(c)
 	if len(r.Transactions) > 0 {
 		r.transactions(c.Transactions)
 	}
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
+	if r.Figures.Levels.Asked {
+		r.leaks(c.Leaks)
+	}
 	if r.Lock != nil {
 		r.exclusive(c.Exclusive)
 		r.locks(c.Locks)
@@ -63,6 +72,72 @@ func (r *Result) linearizable(expected string) {
 	if result.Verdict == linearizability.Violated {
 		r.Picture = picture(result)
 	}
+}
+
+// measure sums up what is reported whether anybody judges it or not.
+func (r *Result) measure() {
+	r.Figures.Staleness = versions.Measure(r.History)
+	var writes []time.Duration
+	for _, o := range r.History {
+		if o.Kind != linearizability.Get && o.Outcome == linearizability.OK {
+			writes = append(writes, o.Return)
+		}
+	}
+	var strikes []outage.Strike
+	for _, f := range r.Faults {
+		strikes = append(strikes, outage.Strike{Kind: f.Kind, Span: outage.Span{From: f.At, To: f.Until}})
+	}
+	// What is after the last operation is the judging.
+	end := time.Duration(0)
+	for _, o := range r.History {
+		end = max(end, o.Return)
+	}
+	r.Figures.Outages = outage.ByKind(strikes, r.Figures.Leaderless, outage.Between(writes, end))
+}
+
+// versions judges what needs no search: the order of reads, their age, and whether
+// acknowledged writes are there in the end.
+func (r *Result) versions(c Checks) {
+	r.complaints("sequential", c.Sequential, "", versions.Order(r.History))
+	var modes []string
+	for _, mode := range slices.Sorted(maps.Keys(r.Figures.Staleness)) {
+		modes = append(modes, fmt.Sprintf("%s: %v", mode, r.Figures.Staleness[mode]))
+	}
+	r.complaints("staleness", c.Staleness, strings.Join(modes, "; "), versions.Beyond(r.History, c.Lag.Duration))
+	d := versions.Durable(slices.Concat(r.History, versions.OfTransactions(r.Transactions)))
+	r.complaints("durable", c.Durable, fmt.Sprintf("%d acknowledged writes, %d keys read in the end", d.Acknowledged, d.Keys), d.Lost)
+}
+
+// complaints is a verdict that holds if there are none.
+func (r *Result) complaints(check, expected, text string, complaints []string) {
+	got := holds
+	if n := len(complaints); n > 0 {
+		got = violated
+		if text != "" {
+			text += "; "
+		}
+		text += complaints[0]
+		if n > 1 {
+			text += fmt.Sprintf("; and %d more", n-1)
+		}
+	}
+	r.verdict(check, expected, got, text)
+}
+
+// leaks judges whether processes hold no more in the end than in the beginning.
+func (r *Result) leaks(expected string) {
+	l := r.Figures.Levels
+	var complaints, texts []string
+	if l.Text != "" {
+		complaints = append(complaints, l.Text)
+	}
+	for _, kind := range kindsOfNodes() {
+		if s, ok := l.Start[kind]; ok {
+			e := l.End[kind]
+			texts = append(texts, fmt.Sprintf("a %s had up to %d goroutines and %d streams, and has %d and %d in the end", kind, s.Goroutines, s.Streams, e.Goroutines, e.Streams))
+		}
+	}
+	r.complaints("leaks", expected, strings.Join(texts, "; "), complaints)
 }
 
 // transactions judges transactions, those of each group of keys together.
@@ -126,7 +201,7 @@ func (r *Result) recovery(expected string) {
 		Reached
 	}
 	for _, part := range []named{
-		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock},
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
 		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
 	} {
 		if !part.Asked {

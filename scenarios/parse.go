@@ -59,8 +59,11 @@ func defaults() *Scenario {
 	s.Agent.RaftMultiplier = 1
 	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Via: "servers", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}, Duration{60 * second}}
-	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
+	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}, Duration{60 * second}, Duration{120 * second}}
+	s.Checks = Checks{
+		Linearizable: holds, Sequential: holds, Staleness: holds, Lag: Duration{15 * second}, Durable: holds, Leaks: holds,
+		Transactions: holds, Locks: holds, Invariants: holds, Recovery: holds, Exclusive: holds,
+	}
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
@@ -225,16 +228,7 @@ func (v *validator) check() {
 		v.fail("$.duration", "duration: must be more than zero")
 	}
 	v.clocks()
-	expectations := []string{"holds", "violated"}
-	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
-	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)
-	v.oneOf("$.checks.locks", "checks.locks", s.Checks.Locks, expectations)
-	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
-	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
-	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
-	if s.Checks.Bounds != "" {
-		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
-	}
+	v.checks()
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
 	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
@@ -254,6 +248,23 @@ func (v *validator) check() {
 	}
 	for i, f := range s.Faults {
 		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+}
+
+func (v *validator) checks() {
+	c := v.scenario.Checks
+	for _, check := range []struct{ name, expected string }{
+		{"linearizable", c.Linearizable}, {"sequential", c.Sequential}, {"staleness", c.Staleness}, {"durable", c.Durable},
+		{"leaks", c.Leaks}, {"transactions", c.Transactions}, {"locks", c.Locks}, {"invariants", c.Invariants},
+		{"recovery", c.Recovery}, {"exclusive", c.Exclusive},
+	} {
+		v.oneOf("$.checks."+check.name, "checks."+check.name, check.expected, []string{holds, violated})
+	}
+	if c.Bounds != "" {
+		v.oneOf("$.checks.bounds", "checks.bounds", c.Bounds, []string{holds})
+	}
+	if c.Lag.Duration < 0 {
+		v.fail("$.checks.lag", "checks.lag: %v is less than nothing", c.Lag)
 	}
 }
 

@@ -93,6 +93,7 @@ func reportText(p Plan, r Result, took time.Duration) string {
 	}
 	fmt.Fprintf(&b, "\n%d operations done, %d refused, %d with unknown outcome.\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown)
 	fmt.Fprintf(&b, "%v of virtual time in %v of real time.\nFingerprint %s\n", r.Virtual, took.Round(time.Millisecond), r.Fingerprint)
+	b.WriteString("\n" + r.Figures.Text())
 	b.WriteString("\nWhat struck\n")
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "  %9.3fs to %9.3fs  %s\n", f.At.Seconds(), f.Until.Seconds(), f.Text)

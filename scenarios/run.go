@@ -106,6 +106,7 @@ func (r *run) main() {
 	reader := r.world.AddNode(sim.NodeConfig{Name: "reader", Addrs: address(2, 2)})
 	stop := make(chan struct{})
 	r.every(stop, watchEvery, r.watcher.look)
+	r.every(stop, time.Second, r.watcher.levels.look)
 	r.every(stop, time.Second, r.progress)
 	for _, name := range r.plan.names() {
 		r.start(name)
@@ -132,9 +133,11 @@ func (r *run) main() {
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
+	r.result.Figures.Levels = r.watcher.levels.back()
 	r.over = true
 	close(stop)
-	r.result.Faults, r.result.Reigns = r.nemesis.log, r.watcher.reigns
+	r.watcher.report(&r.result)
+	r.result.Faults = r.nemesis.log
 	r.result.Violations = r.world.Violations()
 }
 
@@ -320,12 +323,18 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	read := make(chan error, 1)
 	reader.Start(r.readAll(read))
 	r.result.Recovery.Converge = r.until(limits.Converge.Duration, r.watcher.equal)
+	if r.result.Recovery.Converge.OK {
+		r.watcher.replayed(r.watcher.applied)
+	}
+	r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.watcher.members.agree)
 	if err := <-read; err != nil {
 		r.result.Unread = err.Error()
 	}
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
-		r.fleet.rest()
+		if r.result.Recovery.Services.OK {
+			r.fleet.rest(r.fleet.settled)
+		}
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)

@@ -37,7 +37,7 @@ func (n *nemesis) strike(s Strike) {
 	w := n.run.world
 	w.Recordf(trace.Fault, "", "", "%s", text)
 	entry := len(n.log)
-	n.log = append(n.log, FaultLog{At: w.Now(), Text: text})
+	n.log = append(n.log, FaultLog{At: w.Now(), Kind: s.Kind, Text: text})
 	id := n.next
 	n.next++
 	end := n.begin(s, hits)

@@ -161,6 +161,7 @@ func printResult(r scenarios.Result, took time.Duration) {
 		fmt.Printf("  %s %-12s %s\n", mark, v.Check, text)
 	}
 	fmt.Printf("  operations   %d done, %d refused, %d with unknown outcome; %d faults, %d elections\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown, len(r.Faults), len(r.Reigns))
+	fmt.Printf("  outage       %s\n", r.Figures.Outage())
 	fmt.Printf("  speed        %v virtual in %v: %.0f times real time, %.0f events a second\n", r.Virtual.Round(time.Second), took.Round(time.Millisecond),
 		r.Virtual.Seconds()/took.Seconds(), float64(r.Events)/took.Seconds())
 	fmt.Printf("  fingerprint  %s\n", r.Fingerprint)

@@ -56,7 +56,7 @@ func simPanics() int
 //go:linkname simNodeDied runtime.simNodeDied
 func simNodeDied(n unsafe.Pointer) (string, bool)
 
-//go:linkname simNodeCount
+//go:linkname simNodeCount runtime.simNodeCount
 func simNodeCount(n unsafe.Pointer) int
 
 // Enabled reports whether this binary was built with the overlay.
