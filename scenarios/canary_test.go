@@ -56,7 +56,7 @@ func emptyRun(w *sim.World) *run {
 	s := defaults()
 	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
 	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
-	r := &run{plan: NewPlan(*s, 1), world: w, resource: &resource{destroyed: map[string]bool{}}, paused: map[string]bool{}}
+	r := &run{plan: NewPlan(*s, 1), world: w, resource: &resource{destroyed: map[string]bool{}}}
 	r.resource.run = r
 	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}

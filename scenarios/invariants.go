@@ -41,7 +41,7 @@ func (w *watcher) look() {
 	var nodes []*consensus.Node
 	for _, name := range w.run.plan.names() {
 		a := w.run.agents[name]
-		if a == nil || w.run.paused[name] {
+		if a == nil || w.run.world.Node(name).Paused() {
 			continue
 		}
 		nodes = append(nodes, a.Server().Raft())

@@ -60,7 +60,7 @@ func (m *membership) look() {
 	}
 	for _, server := range m.run.plan.names() {
 		a := m.run.agents[server]
-		if a == nil || m.run.paused[server] {
+		if a == nil || m.run.world.Node(server).Paused() {
 			continue
 		}
 		seen := statuses(a)
@@ -191,7 +191,7 @@ func (l Level) or(o Level) Level {
 func (l *levels) look() {
 	l.weigh(liveHeap())
 	now := l.run.world.Now()
-	if now < settledFrom || now > settledTo || len(l.start) > 0 && len(l.run.nemesis.log) > 0 {
+	if now < settledFrom || now > settledTo || len(l.start) > 0 && len(l.run.nemesis.Log()) > 0 {
 		return
 	}
 	high := l.highest()

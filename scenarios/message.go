@@ -15,6 +15,7 @@ import (
 	"tribune/linearizability/versions"
 	"tribune/scenarios/outage"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 // Order is what a parent asks of a run's process.
@@ -70,11 +71,7 @@ type Verdict struct {
 }
 
 // FaultLog is a strike that happened.
-type FaultLog struct {
-	At, Until time.Duration
-	Kind      string
-	Text      string
-}
+type FaultLog = nemesis.Struck
 
 // Reign says that a server was first seen leading in a term.
 type Reign struct {
