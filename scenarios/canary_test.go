@@ -26,7 +26,8 @@ import (
 const plantedAt = 10 * time.Minute
 
 // Canaries is the program of a process that plants all canaries of invariants, and
-// answers by the name of each with the names of the invariants that were violated.
+// answers by the name of each with the names of the invariants that were violated; and,
+// as "deaths", with what is measured of some.
 func Canaries(_ []byte, out io.Writer) {
 	model, err := netmodel.Named("lan")
 	found := map[string][]string{}
@@ -40,6 +41,8 @@ func Canaries(_ []byte, out io.Writer) {
 					found[name] = append(found[name], v.Invariant)
 				}
 			}
+			d := deaths(emptyRun(w))
+			found["deaths"] = []string{fmt.Sprint(d.Time.Count), d.Time.Max.String()}
 		})
 	}
 	if err == nil {
@@ -245,4 +248,18 @@ func JudgeInnocent() []Verdict {
 	}
 	r.judge(defaults().Checks)
 	return r.Verdicts
+}
+
+// deaths has a member die, be found out, come back, die again and come back before
+// anybody notices, and returns what is measured.
+func deaths(r *run) Detection {
+	m := newMembership(r)
+	m.gone["s1"] = r.world.Now()
+	m.sees("s1", memberAlive)
+	time.Sleep(4 * time.Second)
+	m.sees("s1", memberFailed)
+	m.sees("s1", memberFailed)
+	m.gone["s1"] = r.world.Now()
+	m.sees("s1", memberFailed)
+	return m.result()
 }

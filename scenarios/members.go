@@ -73,14 +73,15 @@ func (m *membership) look() {
 }
 
 // sees takes note of what a live server takes a member for. One that has left in order
-// needs not be found out.
+// needs not be found out, and one that is taken for failed as it dies has died before,
+// and was back for too short a time.
 func (m *membership) sees(name string, status int) {
 	since, dead := m.gone[name]
 	if !dead || status == memberAlive {
 		return
 	}
-	if status == memberFailed {
-		m.detected = append(m.detected, m.run.world.Now()-since)
+	if took := m.run.world.Now() - since; status == memberFailed && took > 0 {
+		m.detected = append(m.detected, took)
 	}
 	m.known[name] = true
 	delete(m.gone, name)
