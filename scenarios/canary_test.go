@@ -14,6 +14,7 @@ import (
 	"tribune/linearizability/raftsafety"
 	"tribune/linearizability/versions"
 	"tribune/netmodel"
+	"tribune/scenarios/levels"
 	"tribune/scenarios/outage"
 	"tribune/sim"
 )
@@ -223,8 +224,8 @@ func JudgeCanaries() map[string]string {
 		"exclusive":  {Lock: &Locking{Late: []string{"a write"}}},
 		"invariants": {Violations: []sim.Violation{{Invariant: "any"}}},
 		"recovery":   {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": memberAlive, "s2": memberFailed})}}},
-		"leaks": {Figures: Figures{Levels: Levels{Asked: true, Text: higher(
-			map[string]Level{"server": {Goroutines: 80, Streams: 20}}, map[string]Level{"server": {Goroutines: 80, Streams: 60}}, 2*perPeer)}}},
+		"leaks": {Figures: Figures{Levels: levels.Levels{Asked: true, Text: levels.Higher(
+			map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20}}, map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 60}}, 2)}}},
 	}
 	said := map[string]string{}
 	for name, r := range results {
@@ -244,7 +245,7 @@ func JudgeInnocent() []Verdict {
 	r := Result{
 		History: []linearizability.Op{op}, Lock: &Locking{},
 		Transactions: []linearizability.Txn{{Client: 1, Done: true, Outcome: linearizability.OK, Call: 0, Return: 1, Steps: []linearizability.Step{{Verb: linearizability.StepSet, Key: "y", Value: "a"}}}},
-		Figures:      Figures{Levels: Levels{Asked: true}, Staleness: map[string]versions.Staleness{}, Leaderless: []outage.Span{}},
+		Figures:      Figures{Levels: levels.Levels{Asked: true}, Staleness: map[string]versions.Staleness{}, Leaderless: []outage.Span{}},
 	}
 	r.judge(defaults().Checks)
 	return r.Verdicts

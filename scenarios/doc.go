@@ -12,7 +12,7 @@
 //   - watches.go, prefixes.go: those who wait for keys to change.
 //   - fleet.go, resolve.go, events.go: client agents with services, their DNS, and
 //     user events.
-//   - invariants.go, members.go: what is watched while a run goes on.
+//   - invariants.go: what is watched while a run goes on.
 //   - judge.go: the verdicts (docs/checks.md says what each asks, and why).
 //   - parent.go, report.go: starting runs, and what is written about them.
 //

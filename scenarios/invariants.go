@@ -9,9 +9,12 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"tribune/impl/agent"
 	"tribune/impl/consensus"
 	"tribune/impl/fsm"
 	"tribune/linearizability/raftsafety"
+	"tribune/linearizability/spread"
+	"tribune/scenarios/levels"
 	"tribune/scenarios/outage"
 )
 
@@ -24,7 +27,7 @@ type watcher struct {
 	raft    *raftsafety.Watch
 	reigns  []Reign
 	members *membership
-	levels  *levels
+	levels  *levels.Watch
 
 	leaderless []outage.Span
 	since      time.Duration // when the present time without a leader began
@@ -32,7 +35,32 @@ type watcher struct {
 }
 
 func newWatcher(r *run) *watcher {
-	return &watcher{run: r, raft: raftsafety.New(r.world), members: newMembership(r), levels: newLevels(r)}
+	return &watcher{run: r, raft: raftsafety.New(r.world), members: newMembership(r)}
+}
+
+// watchLevels has the levels of servers and client agents watched, which are all there,
+// until stop closes.
+func (w *watcher) watchLevels(stop <-chan struct{}) {
+	servers, agents := w.run.plan.names(), w.run.plan.agents()
+	w.levels = levels.New(len(servers)-1, w.run.kind(levels.Server, servers), w.run.kind(levels.Agent, agents))
+	w.run.every(stop, time.Second, func() {
+		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
+	})
+}
+
+// back waits until the levels are what they were.
+func (w *watcher) back() (l levels.Levels) {
+	w.run.until(levels.Limit, func() (bool, string) { return w.levels.Back(&l) })
+	return l
+}
+
+// kind are the nodes of those names.
+func (r *run) kind(name string, nodes []string) levels.Kind {
+	k := levels.Kind{Name: name}
+	for _, n := range nodes {
+		k.Nodes = append(k.Nodes, r.world.Node(n))
+	}
+	return k
 }
 
 // look holds what the servers say against what they said, and against each other.
@@ -110,7 +138,7 @@ func (w *watcher) report(r *Result) {
 	w.leadership(true)
 	r.Reigns, r.Figures.Leaderless = w.reigns, w.leaderless
 	r.Figures.Detection = w.members.result()
-	r.Figures.Heap = Heap{w.levels.heap, liveHeap()}
+	r.Figures.Heap = w.levels.Heap()
 }
 
 // equal reports whether all servers have applied the same entries and have the
@@ -201,4 +229,115 @@ func replay(entries []raftsafety.Entry) (string, error) {
 		}
 	}
 	return f.Digest()
+}
+
+// The states of a member in the eyes of another, as serf numbers them.
+const (
+	memberAlive  = 1
+	memberFailed = 4
+)
+
+// membership watches who takes whom for alive, and how long it takes until a dead
+// member is found out.
+type membership struct {
+	run      *run
+	lived    map[string]bool          // that have run at all
+	gone     map[string]time.Duration // since when those are gone that are, and that nobody has found out
+	known    map[string]bool          // whose death was found out
+	detected []time.Duration          // by death
+	missed   int                      // deaths that were over before anybody found out
+}
+
+func newMembership(r *run) *membership {
+	return &membership{run: r, lived: map[string]bool{}, gone: map[string]time.Duration{}, known: map[string]bool{}}
+}
+
+// Detection says how long it took until the first live server took a dead member for
+// failed.
+type Detection struct {
+	Time   spread.Spread `json:"time"`
+	Missed int           `json:"missed"` // members that were back before anybody did
+}
+
+func (m *membership) result() Detection { return Detection{spread.Of(m.detected), m.missed} }
+
+// look takes note of who has died, is found out or is back.
+func (m *membership) look() {
+	for _, name := range m.run.plan.members() {
+		_, dead := m.gone[name]
+		switch running := m.run.world.Node(name).Running(); {
+		case running && dead:
+			m.missed++
+			delete(m.gone, name)
+		case running:
+			m.lived[name], m.known[name] = true, false
+		case m.lived[name] && !dead && !m.known[name]:
+			m.gone[name] = m.run.world.Now()
+		}
+	}
+	if len(m.gone) == 0 {
+		return
+	}
+	for _, server := range m.run.plan.names() {
+		a := m.run.agents[server]
+		if a == nil || m.run.world.Node(server).Paused() {
+			continue
+		}
+		seen := statuses(a)
+		for _, name := range m.run.plan.members() {
+			if status, known := seen[name]; known {
+				m.sees(name, status)
+			}
+		}
+	}
+}
+
+// sees takes note of what a live server takes a member for. One that has left in order
+// needs not be found out, and one that is taken for failed as it dies has died before,
+// and was back for too short a time.
+func (m *membership) sees(name string, status int) {
+	since, dead := m.gone[name]
+	if !dead || status == memberAlive {
+		return
+	}
+	if took := m.run.world.Now() - since; status == memberFailed && took > 0 {
+		m.detected = append(m.detected, took)
+	}
+	m.known[name] = true
+	delete(m.gone, name)
+}
+
+// statuses are the members as an agent sees them.
+func statuses(a *agent.Agent) map[string]int {
+	all := map[string]int{}
+	for _, m := range a.Members() {
+		all[m.Name] = m.Status
+	}
+	return all
+}
+
+// agree reports whether every member that runs takes every other for alive: no false
+// death lasts.
+func (m *membership) agree() (bool, string) {
+	members := m.run.plan.members()
+	for _, name := range members {
+		a := m.run.agents[name]
+		if a == nil {
+			return false, name + " does not run"
+		}
+		if why := notAlive(name, members, statuses(a)); why != "" {
+			return false, why
+		}
+	}
+	return true, ""
+}
+
+// notAlive says whom a member does not take for alive.
+func notAlive(name string, members []string, seen map[string]int) string {
+	for _, other := range members {
+		if s := seen[other]; s != memberAlive {
+			return fmt.Sprintf("%s lives, and in the eyes of %s its state is %d", other, name, s)
+		}
+	}
+	return ""
 }

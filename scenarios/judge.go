@@ -10,6 +10,7 @@ import (
 
 	"tribune/linearizability"
 	"tribune/linearizability/versions"
+	"tribune/scenarios/levels"
 	"tribune/scenarios/outage"
 )
 
@@ -131,10 +132,9 @@ func (r *Result) leaks(expected string) {
 	if l.Text != "" {
 		complaints = append(complaints, l.Text)
 	}
-	for _, kind := range kindsOfNodes() {
-		if s, ok := l.Start[kind]; ok {
-			e := l.End[kind]
-			texts = append(texts, fmt.Sprintf("a %s had up to %d goroutines and %d streams, and has %d and %d in the end", kind, s.Goroutines, s.Streams, e.Goroutines, e.Streams))
+	for _, kind := range []string{levels.Server, levels.Agent} {
+		if s := l.Start[kind]; s.Goroutines > 0 {
+			texts = append(texts, fmt.Sprintf("a %s had up to %v, and has %v in the end", kind, s, l.End[kind]))
 		}
 	}
 	r.complaints("leaks", expected, strings.Join(texts, "; "), complaints)

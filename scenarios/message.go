@@ -13,6 +13,7 @@ import (
 
 	"tribune/linearizability"
 	"tribune/linearizability/versions"
+	"tribune/scenarios/levels"
 	"tribune/scenarios/outage"
 	"tribune/sim"
 	"tribune/sim/nemesis"
@@ -90,16 +91,11 @@ type Figures struct {
 	Staleness  map[string]versions.Staleness // of KV reads, by consistency mode
 	Outages    []outage.Outage               // by kind of fault, all of them first
 	Detection  Detection
-	Levels     Levels
-	Heap       Heap
+	Levels     levels.Levels
+	Heap       levels.Heap   // of the run's process: it grows, since the world remembers
 	Leaderless []outage.Span // the times without a leader
 	Unreplayed string        // why what was committed could not be applied once more
 }
-
-// Heap is the live memory of the run's process, of all nodes and the world together,
-// in bytes: after the first collection of garbage, and after the last one; 0 if there
-// was none. Histories and what the world remembers are part of it, so it grows.
-type Heap struct{ Start, End uint64 }
 
 // Outage says in a line for how long the cluster could not do its work.
 func (f Figures) Outage() string {

@@ -114,7 +114,6 @@ func (r *run) main() {
 	reader := r.world.AddNode(sim.NodeConfig{Name: "reader", Addrs: address(2, 2)})
 	stop := make(chan struct{})
 	r.every(stop, watchEvery, r.watcher.look)
-	r.every(stop, time.Second, r.watcher.levels.look)
 	r.every(stop, time.Second, r.progress)
 	for _, name := range r.plan.names() {
 		r.start(name)
@@ -123,6 +122,7 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
+	r.watcher.watchLevels(stop)
 	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
@@ -136,7 +136,7 @@ func (r *run) main() {
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
-	r.result.Figures.Levels = r.watcher.levels.back()
+	r.result.Figures.Levels = r.watcher.back()
 	r.over = true
 	close(stop)
 	r.watcher.report(&r.result)
