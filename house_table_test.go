@@ -40,6 +40,12 @@ var neighbours = map[string]string{
 	"netmodel":        "",
 	"linearizability": "",
 
+	"linearizability/spread":     "",
+	"linearizability/raftsafety": "",
+	"linearizability/versions":   "linearizability linearizability/spread",
+	"scenarios/outage":           "linearizability/spread",
+	"scenarios/levels":           "sim",
+
 	"sim/event":    "",
 	"sim/trace":    "",
 	"sim/detrt":    "sim/overlay",
@@ -54,7 +60,7 @@ var neighbours = map[string]string{
 	"sim/shrink":   "",
 	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/fsm impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
 	"scenarios/report":  "linearizability scenarios sim/trace",
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
 	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",

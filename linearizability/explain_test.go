@@ -119,7 +119,7 @@ func TestAWrongIndexIsExplainedInASentence(t *testing.T) {
 func explained(t *testing.T, cases []sentence) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := linearizability.Check(c.history, time.Minute)
+			r := linearizability.Check(c.history, linearizability.DefaultBudget)
 			if r.Verdict != linearizability.Violated {
 				t.Fatalf("the history is %s: there is nothing to explain", r.Verdict)
 			}
@@ -152,7 +152,7 @@ func TestWhatIsExplainedIsWrong(t *testing.T) {
 				o.Done = !o.Done
 			}
 		}
-		r := linearizability.Check(h, time.Minute)
+		r := linearizability.Check(h, linearizability.DefaultBudget)
 		all := linearizability.Explain(h, r, time.Minute)
 		if (r.Verdict == linearizability.Violated) != (len(all) > 0) {
 			t.Fatalf("the verdict is %s, and there are %d anomalies", r.Verdict, len(all))
@@ -165,7 +165,7 @@ func TestWhatIsExplainedIsWrong(t *testing.T) {
 					less = append(less, o)
 				}
 			}
-			if linearizability.Check(less, time.Minute).Verdict != linearizability.Violated {
+			if linearizability.Check(less, linearizability.DefaultBudget).Verdict != linearizability.Violated {
 				t.Fatalf("%s: %s\nbut there is an order: %+v", a.Kind, a.Text, less)
 			}
 		}
@@ -181,7 +181,7 @@ func TestThePictureEndsWhereTheHistoryCannotBe(t *testing.T) {
 		h = append(h, put(1, fmt.Sprint(i), 20*i, 20*i+5), read(2, fmt.Sprint(i), 0, 20*i+6, 20*i+7))
 	}
 	h = append(h, read(3, "1500", 0, 38000, 38001), read(3, "1500", 0, 39000, 39001))
-	r := linearizability.Check(h, time.Minute)
+	r := linearizability.Check(h, linearizability.DefaultBudget)
 	all := linearizability.Explain(h, r, time.Minute)
 	f := r.Focus(h, all, time.Minute)
 	// The last two seconds are left of 38, and what the anomaly is about.
@@ -199,7 +199,7 @@ func TestThePictureEndsWhereTheHistoryCannotBe(t *testing.T) {
 
 func TestAPassingHistoryHasNothingToExplain(t *testing.T) {
 	h := []op{put(1, "4", 0, 10), read(2, "4", 5, 20, 30)}
-	if all := linearizability.Explain(h, linearizability.Check(h, time.Minute), time.Minute); len(all) > 0 {
+	if all := linearizability.Explain(h, linearizability.Check(h, linearizability.DefaultBudget), time.Minute); len(all) > 0 {
 		t.Errorf("%v", all)
 	}
 }
@@ -229,7 +229,7 @@ func TestAViolationByTransactionsIsExplained(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := linearizability.CheckTxns(c.history, time.Minute)
+			r := linearizability.CheckTxns(c.history, linearizability.DefaultBudget)
 			all := linearizability.ExplainTxns(c.history, r, time.Minute)
 			if len(all) == 0 || all[0].Text != c.text || !slices.Equal(all[0].Ops, c.ops) {
 				t.Errorf("%s: %+v, want %v\n%s", r.Verdict, all, c.ops, c.text)
@@ -274,7 +274,7 @@ func TestAViolationByALockIsExplained(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := linearizability.CheckLock(c.history, time.Minute)
+			r := linearizability.CheckLock(c.history, linearizability.DefaultBudget)
 			all := linearizability.ExplainLock(c.history, r, time.Minute)
 			if len(all) == 0 || all[0].Text != c.text || !slices.Equal(all[0].Ops, c.ops) {
 				t.Errorf("%s: %+v, want %v\n%s", r.Verdict, all, c.ops, c.text)

@@ -46,11 +46,11 @@ type LockOp struct {
 // held is free. A free lock goes to a session that is alive and asks; it is refused
 // only while a lock-delay lasts, that is, if the last holder's session ended and
 // nobody had the lock since. Each acquisition has the token after the last one's.
-func CheckLock(history []LockOp, limit time.Duration) Result {
+func CheckLock(history []LockOp, budget Budget) Result {
 	r := Result{Verdict: Holds, checked: map[string]checked{}}
 	all, w := lockCalls(history)
 	r.Ops = len(all)
-	if r.judge("lock", lockModel(w), closed(all), limit); r.Verdict != Undecided {
+	if r.judge("lock", lockModel(w), closed(all), budget); r.Verdict != Undecided {
 		return r
 	}
 	all = slices.DeleteFunc(all, func(c call) bool {
@@ -58,7 +58,7 @@ func CheckLock(history []LockOp, limit time.Duration) Result {
 		return o.Kind == LockAcquire && o.Outcome == OK && !o.Done && !o.Gone
 	})
 	r = Result{Verdict: Holds, Ops: r.Ops, Relaxed: []string{"lock"}, checked: map[string]checked{}}
-	r.judge("lock", lockModel(w), closed(all), limit)
+	r.judge("lock", lockModel(w), closed(all), budget)
 	return r
 }
 

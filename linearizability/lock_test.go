@@ -64,7 +64,7 @@ func TestLocksGetTheVerdictThatIsDue(t *testing.T) {
 		{"a lost release", []lockOp{acquire("a", true, 0, 1), lost(release("a", true, 2, 3)), read("a", 1, 4, 5), acquire("b", true, 6, 7)}, linearizability.Holds},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := linearizability.CheckLock(c.history, time.Minute).Verdict; got != c.want {
+			if got := linearizability.CheckLock(c.history, linearizability.DefaultBudget).Verdict; got != c.want {
 				t.Errorf("the verdict is %s, want %s", got, c.want)
 			}
 		})
@@ -124,7 +124,7 @@ func turns(t *rapid.T) []lockOp {
 func TestWhatALockDoesIsLinearizable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := turns(t)
-		if r := linearizability.CheckLock(h, time.Minute); r.Verdict != linearizability.Holds {
+		if r := linearizability.CheckLock(h, linearizability.DefaultBudget); r.Verdict != linearizability.Holds {
 			t.Fatalf("%s\n%+v", r.Verdict, h)
 		}
 	})

@@ -58,7 +58,10 @@ func (p Plan) Explain() string {
 	if s.Topology.Agents > 0 {
 		fmt.Fprintf(&b, "The catalog must agree with all agents, and they with the truth, within %v.\n", s.Recovery.Services)
 	}
-	fmt.Fprintf(&b, "Expected: linearizable %s, invariants %s, recovery %s.\n", s.Checks.Linearizable, s.Checks.Invariants, s.Checks.Recovery)
+	fmt.Fprintf(&b, "All must take all others for alive within %v.\n", s.Recovery.Members)
+	c := s.Checks
+	fmt.Fprintf(&b, "Expected: linearizable %s, sequential %s, staleness %s (with a lag of %v), durable %s,\ninvariants %s, recovery %s, leaks %s.\n",
+		c.Linearizable, c.Sequential, c.Staleness, c.Lag, c.Durable, c.Invariants, c.Recovery, c.Leaks)
 	if s.Workload.Contenders > 0 {
 		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", s.Checks.Exclusive)
 	}

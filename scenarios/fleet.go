@@ -248,10 +248,15 @@ func (f *fleet) checked() {
 		if err != nil {
 			continue
 		}
-		for _, i := range found.Items {
-			if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
-				f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
-			}
+		f.unchecked(found.Items)
+	}
+}
+
+// unchecked complains about instances without a check of their own.
+func (f *fleet) unchecked(found []api.CheckServiceNode) {
+	for _, i := range found {
+		if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
+			f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
 		}
 	}
 }
@@ -368,12 +373,9 @@ func (f *fleet) settled() (bool, string) {
 const restTime = 70 * time.Second
 
 // rest sees that a catalog that agrees with all agents stays as it is.
-func (f *fleet) rest() {
-	if !f.run.result.Recovery.Services.OK {
-		return
-	}
+func (f *fleet) rest(settled func() (bool, string)) {
 	for end := f.run.world.Now() + restTime; f.run.world.Now() < end; time.Sleep(second / 4) {
-		if ok, why := f.settled(); !ok {
+		if ok, why := settled(); !ok {
 			f.run.world.Violate("anti-entropy comes to rest", "%s", why)
 			return
 		}

@@ -330,6 +330,6 @@ func (r *Result) exclusive(expected string) {
 
 // locks judges the lock and the sessions that wanted it.
 func (r *Result) locks(expected string) {
-	result := linearizability.CheckLock(r.Lock.History, judgeLimit)
+	result := linearizability.CheckLock(r.Lock.History, linearizability.DefaultBudget)
 	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result, linearizability.ExplainLock(r.Lock.History, result, explainLimit))
 }

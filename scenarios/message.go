@@ -6,9 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"tribune/linearizability"
+	"tribune/linearizability/versions"
+	"tribune/scenarios/levels"
+	"tribune/scenarios/outage"
 	"tribune/sim"
 	"tribune/sim/nemesis"
 )
@@ -46,6 +52,7 @@ type Result struct {
 	Lock         *Locking
 	History      []linearizability.Op
 	Transactions []linearizability.Txn
+	Figures      Figures
 	Picture      string // porcupine's, an HTML page; only when the history is not linearizable
 }
 
@@ -82,7 +89,46 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches, Events Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Members, Services, Watches, Events Reached }
+
+// Figures are what was measured, judged or not.
+type Figures struct {
+	Staleness  map[string]versions.Staleness // of KV reads, by consistency mode
+	Outages    []outage.Outage               // by kind of fault, all of them first
+	Detection  Detection
+	Levels     levels.Levels
+	Heap       levels.Heap   // of the run's process: it grows, since the world remembers
+	Leaderless []outage.Span // the times without a leader
+	Unreplayed string        // why what was committed could not be applied once more
+}
+
+// Outage says in a line for how long the cluster could not do its work.
+func (f Figures) Outage() string {
+	if len(f.Outages) == 0 {
+		return "nothing struck"
+	}
+	all := f.Outages[0]
+	return fmt.Sprintf("per fault (%d): without a leader %v; without a write %v", all.Leaderless.Count, all.Leaderless, all.Writeless)
+}
+
+// Text says in lines what was measured.
+func (f Figures) Text() string {
+	var b strings.Builder
+	b.WriteString("How old what was read was (since it had been overwritten)\n")
+	for _, mode := range slices.Sorted(maps.Keys(f.Staleness)) {
+		fmt.Fprintf(&b, "  %-12s %v\n", mode, f.Staleness[mode])
+	}
+	fmt.Fprintf(&b, "\nLongest times without a leader, and without a write that succeeded, per fault\n")
+	for _, o := range f.Outages {
+		fmt.Fprintf(&b, "  %-12s %3d  leader: %v; write: %v\n", o.Kind, o.Leaderless.Count, o.Leaderless, o.Writeless)
+	}
+	fmt.Fprintf(&b, "\nUntil a dead member was found out: %d, %v; %d were back before\n", f.Detection.Time.Count, f.Detection.Time, f.Detection.Missed)
+	fmt.Fprintf(&b, "Live memory of all nodes and the world: %.1f MB early, %.1f MB in the end\n", float64(f.Heap.Start)/1e6, float64(f.Heap.End)/1e6)
+	if f.Unreplayed != "" {
+		fmt.Fprintf(&b, "What was committed was not applied once more: %s\n", f.Unreplayed)
+	}
+	return b.String()
+}
 
 // Reached says whether and after how long something was so.
 type Reached struct {

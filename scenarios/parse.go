@@ -62,8 +62,12 @@ func defaults() *Scenario {
 	s.Duration.Duration = minute
 	r := &s.Recovery
 	r.Leader.Duration, r.Write.Duration, r.Converge.Duration = 30*second, 30*second, 60*second
-	r.Lock.Duration, r.Services.Duration, r.Events.Duration = 90*second, 90*second, 60*second
-	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
+	r.Lock.Duration, r.Services.Duration, r.Events.Duration, r.Members.Duration = 90*second, 90*second, 60*second, 120*second
+	s.Checks = Checks{
+		Linearizable: holds, Sequential: holds, Staleness: holds, Durable: holds, Leaks: holds,
+		Transactions: holds, Locks: holds, Invariants: holds, Recovery: holds, Exclusive: holds,
+	}
+	s.Checks.Lag.Duration = 15 * second
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
@@ -147,16 +151,7 @@ func (v *validator) check() {
 	}
 	v.clocks()
 	v.schedule()
-	expectations := []string{"holds", "violated"}
-	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
-	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)
-	v.oneOf("$.checks.locks", "checks.locks", s.Checks.Locks, expectations)
-	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
-	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
-	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
-	if s.Checks.Bounds != "" {
-		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
-	}
+	v.checks()
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
 	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
@@ -182,6 +177,23 @@ func (v *validator) check() {
 func (v *validator) schedule() {
 	if err := v.scenario.Schedule.Check(); err != nil {
 		v.fail("$.schedule", "%v", err)
+	}
+}
+
+func (v *validator) checks() {
+	c := v.scenario.Checks
+	for _, check := range []struct{ name, expected string }{
+		{"linearizable", c.Linearizable}, {"sequential", c.Sequential}, {"staleness", c.Staleness}, {"durable", c.Durable},
+		{"leaks", c.Leaks}, {"transactions", c.Transactions}, {"locks", c.Locks}, {"invariants", c.Invariants},
+		{"recovery", c.Recovery}, {"exclusive", c.Exclusive},
+	} {
+		v.oneOf("$.checks."+check.name, "checks."+check.name, check.expected, []string{holds, violated})
+	}
+	if c.Bounds != "" {
+		v.oneOf("$.checks.bounds", "checks.bounds", c.Bounds, []string{holds})
+	}
+	if c.Lag.Duration < 0 {
+		v.fail("$.checks.lag", "checks.lag: %v is less than nothing", c.Lag)
 	}
 }
 

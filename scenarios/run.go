@@ -122,6 +122,7 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
+	r.watcher.watchLevels(stop)
 	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
@@ -135,9 +136,11 @@ func (r *run) main() {
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
+	r.result.Figures.Levels = r.watcher.back()
 	r.over = true
 	close(stop)
-	r.result.Faults, r.result.Reigns = r.nemesis.Log(), r.watcher.reigns
+	r.watcher.report(&r.result)
+	r.result.Faults = r.nemesis.Log()
 	r.result.Violations = r.world.Violations()
 }
 
@@ -306,12 +309,18 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	read := make(chan error, 1)
 	reader.Start(r.readAll(read))
 	r.result.Recovery.Converge = r.until(limits.Converge.Duration, r.watcher.equal)
+	if r.result.Recovery.Converge.OK {
+		r.watcher.replayed(r.watcher.applied)
+	}
+	r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.watcher.members.agree)
 	if err := <-read; err != nil {
 		r.result.Unread = err.Error()
 	}
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
-		r.fleet.rest()
+		if r.result.Recovery.Services.OK {
+			r.fleet.rest(r.fleet.settled)
+		}
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)

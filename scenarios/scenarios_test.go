@@ -21,7 +21,9 @@ import (
 // TestMain makes this test binary one with the deterministic runtime, and each
 // run a process of its own.
 func TestMain(m *testing.M) {
-	launch.ChildMain(scenarios.Children())
+	children := scenarios.Children()
+	children["canaries"] = scenarios.Canaries
+	launch.ChildMain(children)
 	launch.Ensure("tribune/scenarios", true)
 	os.Exit(m.Run())
 }

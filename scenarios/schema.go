@@ -126,16 +126,23 @@ type Recovery struct {
 	Lock     Duration `yaml:"lock"`     // that some contender gets
 	Services Duration `yaml:"services"` // the catalog and DNS agree with all agents
 	Events   Duration `yaml:"events"`   // are on all agents
+	Members  Duration `yaml:"members"`  // all take all others for alive
 }
 
 // Checks say what is expected: "holds" or "violated".
 type Checks struct {
 	Linearizable string `yaml:"linearizable"`
-	Transactions string `yaml:"transactions"` // are linearizable
-	Locks        string `yaml:"locks"`        // and their sessions are linearizable
-	Invariants   string `yaml:"invariants"`
-	Recovery     string `yaml:"recovery"`
-	Exclusive    string `yaml:"exclusive"` // of the lock, without a look at fencing tokens
+	Sequential   string `yaml:"sequential"` // reads go forward
+	Staleness    string `yaml:"staleness"`  // reads are no older than their answers say
+	// Lag is by how much a stale read may be older than its answer says.
+	Lag          Duration `yaml:"lag"`
+	Durable      string   `yaml:"durable"`      // acknowledged writes are there in the end
+	Leaks        string   `yaml:"leaks"`        // holds: processes give back what they held
+	Transactions string   `yaml:"transactions"` // are linearizable
+	Locks        string   `yaml:"locks"`        // and their sessions are linearizable
+	Invariants   string   `yaml:"invariants"`
+	Recovery     string   `yaml:"recovery"`
+	Exclusive    string   `yaml:"exclusive"` // of the lock, without a look at fencing tokens
 	// Bounds asks that dead services and dead nodes are found out in time, while
 	// faults strike as well; "" does not ask. It is judged as an invariant.
 	Bounds string `yaml:"bounds"`

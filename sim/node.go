@@ -286,6 +286,14 @@ func (n *Node) SetRate(num, den int64) {
 	}
 }
 
+// Goroutines counts the goroutines of the node's process; zero if none runs.
+func (n *Node) Goroutines() int {
+	if p := n.running(); p != nil {
+		return p.tag.Goroutines()
+	}
+	return 0
+}
+
 // UsualRate sets the drift that the clock was configured with.
 func (n *Node) UsualRate() { n.SetRate(max(n.usual.Num, 1), max(n.usual.Den, 1)) }
 

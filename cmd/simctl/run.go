@@ -232,6 +232,7 @@ func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Dura
 		printFindings(report.Findings(r, v))
 	}
 	fmt.Printf("  operations   %d done, %d refused, %d with unknown outcome; %d faults, %d elections\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown, len(r.Faults), len(r.Reigns))
+	fmt.Printf("  outage       %s\n", r.Figures.Outage())
 	fmt.Printf("  speed        %v virtual in %v: %.0f times real time, %.0f events a second\n", r.Virtual.Round(time.Second), took.Round(time.Millisecond),
 		r.Virtual.Seconds()/took.Seconds(), float64(r.Events)/took.Seconds())
 	fmt.Printf("  schedule     %v: %d turns of goroutines, %d lost at scheduling points; about %.0f pairs, %.0f sequences of four\n",

@@ -135,6 +135,9 @@ func (n *Node) start(c Config) error {
 	if err := n.undoBootstrap(); err != nil {
 		return err
 	}
+	if err := n.log.readVote(); err != nil {
+		return fmt.Errorf("the last vote in %s cannot be read: %w", c.Dir, err)
+	}
 	n.hadState, err = raft.HasExistingState(n.log, n.log, n.snapshots)
 	if err != nil {
 		return fmt.Errorf("the raft log in %s cannot be read: %w", c.Dir, err)
@@ -346,14 +349,24 @@ func wrap(err error) error {
 	return fmt.Errorf("raft: %w", err)
 }
 
-// Entry returns the term and the command of a log entry that this server holds.
-func (n *Node) Entry(index uint64) (term uint64, command []byte, err error) {
+// Entry is what a log holds at an index.
+type Entry struct {
+	Term    uint64
+	Command bool   // for the FSM; others are raft's own
+	Data    []byte // must not be changed
+}
+
+// Entry returns a log entry that this server holds.
+func (n *Node) Entry(index uint64) (Entry, error) {
 	var l raft.Log
 	if err := n.entries.GetLog(index, &l); err != nil {
-		return 0, nil, err
+		return Entry{}, err
 	}
-	return l.Term, l.Data, nil
+	return Entry{l.Term, l.Type == raft.LogCommand, l.Data}, nil
 }
+
+// Vote returns the last vote that this server has given and that is on its disk.
+func (n *Node) Vote() Vote { return *n.log.vote.Load() }
 
 // Snapshot takes a snapshot now.
 func (n *Node) Snapshot() error { return n.raft.Snapshot().Error() }

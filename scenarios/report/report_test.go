@@ -41,7 +41,7 @@ func tiny() (report.Run, []trace.Event) {
 		{Client: 2, Key: "k", Kind: linearizability.Delete, Outcome: linearizability.Failed, Call: 500 * ms, Return: 510 * ms, ServedBy: "s2", Error: "No cluster leader"},
 		{Client: 3, Key: "probe", Kind: linearizability.Put, Value: "probe-1", Outcome: linearizability.Unknown, Call: 1100 * ms, Return: 1600 * ms, ServedBy: "s1", Error: "timeout"},
 	}
-	stale := linearizability.Check(history, time.Minute)
+	stale := linearizability.Check(history, linearizability.DefaultBudget)
 	r := scenarios.Result{
 		Scenario: "tiny", Seed: 7, Fingerprint: "f00d", Virtual: 2 * time.Second, Events: 99, PeakMemory: 1 << 20, Healed: time.Second,
 		Ops: scenarios.Counts{OK: 4, Failed: 1, Unknown: 1},

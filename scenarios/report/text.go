@@ -30,6 +30,7 @@ func Text(run Run, d Data) string {
 	fmt.Fprintf(&b, "%v of virtual time in %v of real time.\nFingerprint %s\n", r.Virtual, run.Took.Round(time.Millisecond), r.Fingerprint)
 	fmt.Fprintf(&b, "Schedule %v: %d turns of goroutines, %d of them taken away; about %.0f different pairs and %.0f\nsequences of four.\n",
 		run.Plan.Scenario.Schedule, r.Turns.Count, r.Turns.Preempted, r.Turns.Pairs.Estimate(), r.Turns.Windows.Estimate())
+	b.WriteString("\n" + r.Figures.Text())
 	b.WriteString("\nWhat struck\n")
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "  %9.3fs to %9.3fs  %s\n", f.At.Seconds(), f.Until.Seconds(), f.Text)

@@ -66,6 +66,9 @@ func simPanics() int
 //go:linkname simNodeDied runtime.simNodeDied
 func simNodeDied(n unsafe.Pointer) (string, bool)
 
+//go:linkname simNodeCount runtime.simNodeCount
+func simNodeCount(n unsafe.Pointer) int
+
 // Enabled reports whether this binary was built with the overlay.
 func Enabled() bool { return true }
 
@@ -219,6 +222,9 @@ func (n *Node) Resume() { simNodePause(n.tag, false) }
 // deferred function of theirs does, and its timers never fire. What only they
 // could reach is garbage. It panics in a goroutine of the node itself.
 func (n *Node) Freeze() { simNodeFreeze(n.tag) }
+
+// Goroutines counts the node's goroutines, whatever they do or wait for.
+func (n *Node) Goroutines() int { return simNodeCount(n.tag) }
 
 // Panicked reports whether the node ended because one of its goroutines
 // panicked and nobody recovered, and with what.

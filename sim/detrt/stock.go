@@ -69,6 +69,9 @@ func (n *Node) Resume() { panic("detrt: Resume needs the runtime overlay") }
 // must be ended by other means.
 func (n *Node) Freeze() {}
 
+// Goroutines is always zero without the overlay.
+func (n *Node) Goroutines() int { return 0 }
+
 // Panicked reports false: without the overlay a panic ends the whole process.
 func (n *Node) Panicked() (text string, ok bool) { return "", false }
 
