@@ -23,6 +23,7 @@ type Scenario struct {
 	Recovery Recovery `yaml:"recovery"`
 	Checks   Checks   `yaml:"checks"`
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
+	Seed     uint64   `yaml:"seed"`  // that `simctl` runs when it is told none
 }
 
 // Schedule says in which order the goroutines of a node run.
