@@ -85,10 +85,10 @@ func BenchmarkSchedules(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					pairs, _ = pairs.Join(r.Turns.Pairs)
-					fours, last = fours.Join(r.Turns.Windows)
+					pairs, _ = pairs.Join(r.Figures.Turns.Pairs)
+					fours, last = fours.Join(r.Figures.Turns.Windows)
 					virtual += r.Virtual
-					turns += r.Turns.Count
+					turns += r.Figures.Turns.Count
 				}
 			}
 			b.ReportMetric(float64(b.N)*virtual.Seconds()/b.Elapsed().Seconds(), "virtual-s/s")

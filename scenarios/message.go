@@ -38,7 +38,6 @@ type Result struct {
 	Fingerprint  string
 	Virtual      time.Duration
 	Events       uint64
-	Turns        sim.Turns     // of goroutines: how much of what schedules there are it saw
 	PeakMemory   uint64        // bytes of the run's process, resident
 	Healed       time.Duration // when the second phase began
 	Ops          Counts
@@ -96,6 +95,7 @@ type Figures struct {
 	Staleness  map[string]versions.Staleness // of KV reads, by consistency mode
 	Outages    []outage.Outage               // by kind of fault, all of them first
 	Detection  Detection
+	Turns      sim.Turns // of goroutines: how much of what schedules there are it saw
 	Levels     levels.Levels
 	Heap       levels.Heap   // of the run's process: it grows, since the world remembers
 	Leaderless []outage.Span // the times without a leader

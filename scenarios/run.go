@@ -81,7 +81,7 @@ func execute(o Order, to io.Writer) error {
 		r.main()
 		r.result.Passages = register.Passages()
 		r.result.Fingerprint = w.Fingerprint()
-		r.result.Virtual, r.result.Events, r.result.Turns = w.Now(), w.Events(), w.Turns()
+		r.result.Virtual, r.result.Events, r.result.Figures.Turns = w.Now(), w.Events(), w.Turns()
 	})
 	if err != nil {
 		return err

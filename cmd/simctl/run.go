@@ -236,7 +236,7 @@ func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Dura
 	fmt.Printf("  speed        %v virtual in %v: %.0f times real time, %.0f events a second\n", r.Virtual.Round(time.Second), took.Round(time.Millisecond),
 		r.Virtual.Seconds()/took.Seconds(), float64(r.Events)/took.Seconds())
 	fmt.Printf("  schedule     %v: %d turns of goroutines, %d lost at scheduling points; about %.0f pairs, %.0f sequences of four\n",
-		schedule, r.Turns.Count, r.Turns.Preempted, r.Turns.Pairs.Estimate(), r.Turns.Windows.Estimate())
+		schedule, r.Figures.Turns.Count, r.Figures.Turns.Preempted, r.Figures.Turns.Pairs.Estimate(), r.Figures.Turns.Windows.Estimate())
 	fmt.Printf("  fingerprint  %s\n", r.Fingerprint)
 }
 

@@ -29,7 +29,7 @@ func Text(run Run, d Data) string {
 	fmt.Fprintf(&b, "\n%d operations done, %d refused, %d with unknown outcome.\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown)
 	fmt.Fprintf(&b, "%v of virtual time in %v of real time.\nFingerprint %s\n", r.Virtual, run.Took.Round(time.Millisecond), r.Fingerprint)
 	fmt.Fprintf(&b, "Schedule %v: %d turns of goroutines, %d of them taken away; about %.0f different pairs and %.0f\nsequences of four.\n",
-		run.Plan.Scenario.Schedule, r.Turns.Count, r.Turns.Preempted, r.Turns.Pairs.Estimate(), r.Turns.Windows.Estimate())
+		run.Plan.Scenario.Schedule, r.Figures.Turns.Count, r.Figures.Turns.Preempted, r.Figures.Turns.Pairs.Estimate(), r.Figures.Turns.Windows.Estimate())
 	b.WriteString("\n" + r.Figures.Text())
 	b.WriteString("\nWhat struck\n")
 	for _, f := range r.Faults {
