@@ -246,6 +246,7 @@ func TestForceLeave(t *testing.T) {
 			if err := w.pools[1].Remove(r.name, r.prune); err != nil {
 				w.Errorf("%s: %v", r.name, err)
 			}
+			time.Sleep(5 * time.Second) // a living one refutes it before the next
 		}
 		time.Sleep(10 * time.Second)
 		for i := 1; i <= 3; i++ {
