@@ -52,14 +52,17 @@ var neighbours = map[string]string{
 	"sim/shrink":  "",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"scenarios/look":  "impl/agent impl/api impl/consensus impl/fsm impl/server sim sim/simdisk sim/simnet",
+	"scenarios/debug": "impl/api scenarios scenarios/look sim sim/simdisk sim/simnet sim/trace",
+
+	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel scenarios/look sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
 	"bench":       "scenarios sim sim/launch",
 	"bench/agent": "impl/agent impl/config impl/host",
 
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "scenarios scenarios/debug sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.

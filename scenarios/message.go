@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tribune/linearizability"
+	"tribune/scenarios/look"
 	"tribune/sim"
 )
 
@@ -19,6 +20,9 @@ type Order struct {
 	Trace    bool // send the whole trace
 	Verbose  bool // send the servers' log lines
 	Unjudged bool // only the fingerprint is wanted
+	// Look, if not nil, stops the run to look at it; it has no result then. LookAt
+	// sets it.
+	Look *look.Stop `json:",omitempty"`
 }
 
 // Result is what came of a run.
@@ -112,6 +116,7 @@ const (
 	partLine     = 'l'
 	partTrace    = 't'
 	partResult   = 'r'
+	partLook     = 's' // what is seen, instead of a result
 )
 
 // output writes the parts. It is used by one goroutine at a time.
@@ -143,12 +148,14 @@ func (o *output) progress(p Progress) {
 	}
 }
 
-func (o *output) result(r Result) error {
-	b, err := json.Marshal(r)
+func (o *output) result(r Result) error { return o.json(partResult, r) }
+
+func (o *output) json(part byte, v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = o.write(partResult, b)
+	_, err = o.write(part, b)
 	return err
 }
 
@@ -160,6 +167,8 @@ type Listener struct {
 	Progress func(Progress)
 	Line     func(string)
 	Trace    io.Writer
+
+	look func(look.Seen)
 }
 
 // receive reads a run's output to its end.
@@ -198,6 +207,12 @@ func receive(from io.Reader, l Listener) (Result, error) {
 		case partResult:
 			have = true
 			err = json.Unmarshal(b, &r)
+		case partLook:
+			have = true
+			var s look.Seen
+			if err = json.Unmarshal(b, &s); err == nil {
+				l.look(s)
+			}
 		default:
 			err = fmt.Errorf("an unknown part %q in the output of a run", head[0])
 		}

@@ -169,6 +169,25 @@ func (n *Node) running() *process {
 	return n.process
 }
 
+// Clock is how far the node's clock is off now, and how fast it goes.
+func (n *Node) Clock() Clock {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.clock.Clock
+	c.Skew = n.clock.skew(n.world.Now())
+	return c
+}
+
+// Go runs f in a goroutine of the node's process, on its clock, and reports whether
+// there is one. While the process is paused f does not run either.
+func (n *Node) Go(f func()) bool {
+	p := n.running()
+	if p != nil {
+		p.tag.Go(f)
+	}
+	return p != nil
+}
+
 // Running reports whether a process runs on the node.
 func (n *Node) Running() bool { return n.running() != nil }
 
@@ -229,6 +248,13 @@ func (n *Node) Pause() { n.setPaused(true, "pause", (*detrt.Node).Pause) }
 
 // Resume ends a Pause.
 func (n *Node) Resume() { n.setPaused(false, "resume", (*detrt.Node).Resume) }
+
+// Paused reports whether a process runs on the node and is paused.
+func (n *Node) Paused() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process != nil && n.process.paused
+}
 
 func (n *Node) setPaused(paused bool, how string, set func(*detrt.Node)) {
 	n.mu.Lock()

@@ -42,6 +42,7 @@ func verbs() []verb {
 		{"explain", "[-seed N] FILE", "say in words what a scenario will do", explainVerb},
 		{"replay", "[options] REPORT", "run a reported run again and name the first event that differs", replayVerb},
 		{"trace", "[options] FILE", "print the trace of a reported run, or parts of it", traceVerb},
+		{"debug", "[options] FILE|REPORT", "go through a run, back and forth, and look into its world", debugVerb},
 		{"prove", "[options] FILE", "prove that runs are deterministic: the same seeds under disturbances", proveVerb},
 		{"mutants", "[options] [NAME...]", "build agents with deliberate bugs and see that scenarios catch them", mutantsVerb},
 		{"build", "[-o FILE]", "build simctl itself with the deterministic runtime", buildVerb},
@@ -92,7 +93,7 @@ Usage: simctl COMMAND [options] [arguments]
 
 `)
 	for _, v := range verbs() {
-		fmt.Fprintf(w, "  %-8s %-20s %s\n", v.name, v.usage, v.about)
+		fmt.Fprintf(w, "  %-8s %-21s %s\n", v.name, v.usage, v.about)
 	}
 	fmt.Fprint(w, `
 simctl COMMAND -h explains a command. Exit status: 0 all as expected, 1 a check

@@ -359,7 +359,7 @@ var nodes = []overlay.Patch{{
 	Why:  "each goroutine carries the tag of its node",
 	File: "runtime/runtime2.go",
 	Old:  "	bubble  *synctestBubble\n",
-	New:  "	bubble  *synctestBubble\n	simNode *simNode\n",
+	New:  "	bubble  *synctestBubble\n	simNode *simNode\n\n	simSince int64 // when it was last given its turn\n",
 }, {
 	Name: "node-inherit",
 	Why:  "a goroutine belongs to the node of the goroutine that starts it",
@@ -368,13 +368,19 @@ var nodes = []overlay.Patch{{
 	New:  "		newg.bubble = callergp.bubble\n		newg.simNode = callergp.simNode\n",
 }, {
 	Name: "node-header",
-	Why:  "a dump of goroutines names the node of each",
+	Why:  "a dump of goroutines names the node of each, and says since when it waits",
 	File: "runtime/traceback.go",
 	Old: `		print(", synctest bubble ", bubble.id)
 `,
 	New: `		print(", synctest bubble ", bubble.id)
 		if n := gp.simNode; n != nil {
 			print(", node ", n.name)
+			if n.dead {
+				print(" (dead)")
+			}
+		}
+		if simOn {
+			print(", since ", gp.simSince-sim.start)
 		}
 `,
 }, {

@@ -56,6 +56,9 @@ func simPanics() int
 //go:linkname simNodeDied runtime.simNodeDied
 func simNodeDied(n unsafe.Pointer) (string, bool)
 
+//go:linkname simAside runtime.simAside
+func simAside(f func())
+
 // Enabled reports whether this binary was built with the overlay.
 func Enabled() bool { return true }
 
@@ -134,6 +137,11 @@ func Now() time.Time {
 // until none is left. In a run it must be called by a goroutine of the world at
 // a moment when all others wait (synctest.Wait), chosen by a count of events.
 func Collect() { simCollect() }
+
+// Aside calls f, in a run, as the world would, and has the run go on as if f had
+// drawn nothing: f may set a timer, and until that fires the run is the same with
+// it and without. f must not start goroutines, wait, or wake who waits.
+func Aside(f func()) { simAside(f) }
 
 // Perturb makes each later Collect collect that many times more. A run must not
 // change by it.
