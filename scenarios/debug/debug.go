@@ -32,6 +32,7 @@ import (
 // Session is somebody's way through a run.
 type Session struct {
 	run   Recorded
+	look  func(context.Context, position) (look.Seen, error)
 	out   io.Writer
 	nodes []string
 
@@ -55,7 +56,7 @@ type sight struct {
 
 // New begins a session at the first event of a run. It writes to out.
 func New(r Recorded, out io.Writer) *Session {
-	s := &Session{run: r, out: out}
+	s := &Session{run: r, look: r.look, out: out}
 	there := map[string]bool{}
 	for _, e := range r.Events {
 		if e.Node != "" && !there[e.Node] {

@@ -24,7 +24,7 @@ func (s *Session) see(ctx context.Context) (look.Seen, error) {
 		}
 	}
 	begin := time.Now()
-	seen, err := s.run.look(ctx, s.at)
+	seen, err := s.look(ctx, s.at)
 	if err != nil {
 		return seen, err
 	}

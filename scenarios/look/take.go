@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
 	"tribune/impl/agent"
 	"tribune/impl/api"
@@ -157,7 +158,7 @@ func tail(s *server.Server) Log {
 			l.Err = fmt.Sprintf("entry %d: %v", i, err)
 			break
 		}
-		text := e.Kind
+		text := strings.ToLower(strings.TrimPrefix(e.Kind, "Log"))
 		if e.Command != nil {
 			text = fsm.Describe(e.Command)
 		}
