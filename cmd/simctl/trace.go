@@ -22,12 +22,19 @@ func traceVerb(_ context.Context, args []string) error {
 	kinds := f.String("kind", "", "`KIND,...`: only events of these kinds")
 	f.DurationVar(&filter.From, "from", 0, "`TIME`: only events from this virtual time on")
 	f.DurationVar(&filter.To, "to", 0, "`TIME`: only events before this virtual time")
+	where := f.String("where", "", "`PREDICATE`: only events that it chooses; simctl debug -h explains the language")
 	rest, err := parse(f, args)
 	if err != nil {
 		return err
 	}
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give one trace file or report folder", errInput)
+	}
+	chosen := func(uint64, trace.Event) bool { return true }
+	if *where != "" {
+		if chosen, err = trace.ParsePredicate(*where); err != nil {
+			return fmt.Errorf("%w: -where: %w", errInput, err)
+		}
 	}
 	for name := range strings.SplitSeq(*kinds, ",") {
 		if name == "" {
@@ -46,7 +53,7 @@ func traceVerb(_ context.Context, args []string) error {
 	defer func() { _ = in.Close() }() // only read
 	out := bufio.NewWriter(os.Stdout)
 	r := trace.NewReader(in)
-	for {
+	for n := uint64(0); ; n++ {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return out.Flush()
@@ -54,7 +61,7 @@ func traceVerb(_ context.Context, args []string) error {
 		if err != nil {
 			return errors.Join(out.Flush(), fmt.Errorf("%w: %s: %w", errInput, rest[0], err))
 		}
-		if filter.Match(e) {
+		if filter.Match(e) && chosen(n, e) {
 			if _, err := fmt.Fprintln(out, trace.Format(e)); err != nil {
 				return nil // a reader such as head has had enough
 			}

@@ -17,18 +17,27 @@ func nodesCommand(ctx context.Context, s *Session, _ string) error {
 	if err != nil {
 		return err
 	}
-	var rows []string
+	var rows, without, unused []string
 	for _, name := range s.nodes {
 		n := seen.Node(name)
-		if n == nil {
-			continue
-		}
-		if n.Agent == nil || n.Agent.Raft == nil {
+		switch {
+		case n == nil:
+		case n.Starts == 0:
+			unused = append(unused, name)
+		case n.Agent == nil && n.Running && !n.Paused:
+			without = append(without, name)
+		case n.Agent == nil || n.Agent.Raft == nil:
 			rows = append(rows, row(name, state(n), role(n), "", "", "", "", n.Starts))
-			continue
+		default:
+			r := n.Agent.Raft
+			rows = append(rows, row(name, state(n), role(n), r.Term, r.Last, r.Committed, r.Applied, n.Starts))
 		}
-		r := n.Agent.Raft
-		rows = append(rows, row(name, state(n), role(n), r.Term, r.Last, r.Committed, r.Applied, n.Starts))
+	}
+	if len(without) > 0 {
+		s.printf("run, without an agent or with one that has not started yet: %s\n", strings.Join(without, " "))
+	}
+	if len(unused) > 0 {
+		s.printf("were never started: %s\n", strings.Join(unused, " "))
 	}
 	s.table(row("NODE", "STATE", "ROLE", "TERM", "LAST", "COMMITTED", "APPLIED", "STARTS"), rows...)
 	for _, n := range seen.Nodes {
@@ -108,7 +117,7 @@ func logCommand(ctx context.Context, s *Session, arg string) error {
 		return err
 	}
 	if l.Err != "" {
-		s.printf("it cannot be read further back: %s\n", l.Err)
+		s.printf("it could not be read further back: %s\n", l.Err)
 	}
 	var rows []string
 	for _, e := range l.Entries[max(0, len(l.Entries)-n):] {

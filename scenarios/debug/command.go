@@ -43,7 +43,7 @@ with a number of how many; with an expression too, the whole stacks of those who
 state or stack it matches ("." is all). The node - is the world itself.`, goroutinesCommand},
 		{"conns", "NODE", "sockets and streams", "", connsCommand},
 		{"files", "NODE", "files, and what a power failure may take of them", "", filesCommand},
-		{"clock", "[NODE]", "how far clocks are off, and how fast they go", "", clockCommand},
+		{"clock", "[NODE]", "how far clocks are off, and how fast they go", "Without a node, those that are not right.", clockCommand},
 		{"help", "[COMMAND]", "explain a command, or list all", "", nil},
 		{"quit", "", "end", "", nil},
 	}

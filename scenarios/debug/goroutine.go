@@ -128,12 +128,26 @@ func (g goroutine) stack() string {
 	return b.String()
 }
 
-// top is the innermost function that is not the standard library's.
+// top is the innermost function that is not the standard library's; and where that is
+// of a simulated socket or disk, who uses it.
 func (g goroutine) top() string {
-	if len(g.frames) == 0 {
-		return ""
+	var tops []string
+	for _, f := range g.frames {
+		if f.library {
+			continue
+		}
+		tops = append(tops, f.function+"  "+f.file)
+		if !strings.HasPrefix(f.function, "simnet.") && !strings.HasPrefix(f.function, "simdisk.") {
+			break
+		}
 	}
-	i := slices.IndexFunc(g.frames, func(f frame) bool { return !f.library })
-	f := g.frames[max(i, 0)]
-	return f.function + "  " + f.file
+	switch {
+	case len(tops) > 1:
+		return tops[0] + "  for " + tops[len(tops)-1]
+	case len(tops) == 1:
+		return tops[0]
+	case len(g.frames) > 0:
+		return g.frames[0].function + "  " + g.frames[0].file
+	}
+	return ""
 }

@@ -53,11 +53,18 @@ func clockCommand(ctx context.Context, s *Session, arg string) error {
 			}
 			return err
 		}
+		if arg == "" && n.Clock.Skew == 0 && n.Clock.Num == n.Clock.Den {
+			continue
+		}
 		rate := "1"
 		if n.Clock.Den > 0 {
 			rate = fmt.Sprint(float64(n.Clock.Num) / float64(n.Clock.Den))
 		}
 		rows = append(rows, row(name, n.Clock.Skew, rate))
+	}
+	if len(rows) == 0 {
+		s.printf("all clocks are right\n")
+		return nil
 	}
 	s.table(row("NODE", "OFF BY", "RATE"), rows...)
 	return nil

@@ -84,7 +84,7 @@ type Raft struct {
 // Log is the end of a server's raft log.
 type Log struct {
 	Entries []Entry // oldest first
-	Err     string  // why there are no more
+	Err     string  // why it could not be read further back
 }
 
 // Entry is an entry of the log.

@@ -58,6 +58,9 @@ func Take(w *sim.World, agents map[string]*agent.Agent) Seen {
 		} else {
 			q.agent.Silent = append(q.agent.Silent, q.part)
 		}
+		if q.agent.Log != nil && q.part == "log" {
+			slices.Reverse(q.agent.Log.Entries)
+		}
 	}
 	var term uint64
 	for _, n := range seen.Nodes {
@@ -102,7 +105,7 @@ func ask(to *Agent, a *agent.Agent) []*question {
 	if s := a.Server(); s != nil {
 		all = append(all,
 			&question{part: "raft", ask: answer(&to.Raft, func() Raft { return raft(s) })},
-			&question{part: "log", ask: answer(&to.Log, func() Log { return tail(s) })},
+			&question{part: "log", ask: func() func() { return tail(to, s) }},
 			&question{part: "catalog", ask: answer(&to.Catalog, func() Catalog { return catalog(s) })},
 			&question{part: "sessions", ask: answer(&to.Sessions, func() []api.Session {
 				r, _ := s.SessionRead(context.Background(), api.SessionRequest{QueryOptions: stale()}) // reads what is here: cannot fail
@@ -148,14 +151,17 @@ func raft(s *server.Server) Raft {
 	return r
 }
 
-// tail reads the end of the log, from the last entry backwards.
-func tail(s *server.Server) Log {
-	var l Log
+// tail reads the end of the log, from the last entry backwards. What it has read is
+// there even if the disk never answers about the rest.
+func tail(to *Agent, s *server.Server) (keep func()) {
+	l := &Log{Err: "the disk does not answer"}
+	to.Log = l
 	status := s.Raft().Status()
+	err := ""
 	for i := status.Last; i >= max(status.First, 1) && len(l.Entries) < logTail; i-- {
-		e, err := s.Raft().Read(i)
-		if err != nil {
-			l.Err = fmt.Sprintf("entry %d: %v", i, err)
+		e, rerr := s.Raft().Read(i)
+		if rerr != nil {
+			err = fmt.Sprintf("entry %d: %v", i, rerr)
 			break
 		}
 		text := strings.ToLower(strings.TrimPrefix(e.Kind, "Log"))
@@ -164,8 +170,7 @@ func tail(s *server.Server) Log {
 		}
 		l.Entries = append(l.Entries, Entry{e.Index, e.Term, text})
 	}
-	slices.Reverse(l.Entries)
-	return l
+	return func() { l.Err = err }
 }
 
 // catalog reads the server's own copy, which cannot fail.
