@@ -44,6 +44,7 @@ state or stack it matches ("." is all). The node - is the world itself.`, gorout
 		{"conns", "NODE", "sockets and streams", "", connsCommand},
 		{"files", "NODE", "files, and what a power failure may take of them", "", filesCommand},
 		{"clock", "[NODE]", "how far clocks are off, and how fast they go", "Without a node, those that are not right.", clockCommand},
+		{"diff", "COMMAND A B", "what a command says of one node and not of the other", "diff kv s1 s3, diff log s1 s2: lines that begin with - are A's alone, with + B's.", diffCommand},
 		{"help", "[COMMAND]", "explain a command, or list all", "", nil},
 		{"quit", "", "end", "", nil},
 	}
@@ -135,8 +136,11 @@ func (s *Session) Complete(line string) []string {
 		}
 		return begin(words, name)
 	}
-	if name == "help" {
+	if name == "help" || name == "diff" && !strings.Contains(strings.TrimLeft(arg, " "), " ") {
 		return s.Complete(strings.TrimLeft(arg, " "))
+	}
+	if name == "diff" {
+		return begin(slices.Clone(s.nodes), arg[strings.LastIndex(arg, " ")+1:])
 	}
 	c, err := lookup(name)
 	if err != nil || strings.Contains(strings.TrimLeft(arg, " "), " ") {
@@ -160,4 +164,47 @@ func begin(words []string, with string) []string {
 	words = slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, with) })
 	slices.Sort(words)
 	return words
+}
+
+// diffCommand carries out a command for two nodes and shows the lines that only one
+// of them has.
+func diffCommand(ctx context.Context, s *Session, arg string) error {
+	words := strings.Fields(arg)
+	if len(words) != 3 {
+		return errors.New("give it a command and two nodes, such as diff kv s1 s3")
+	}
+	c, err := lookup(words[0])
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(c.args, "NODE") {
+		return fmt.Errorf("%s says nothing of one node", c.name)
+	}
+	var lines [2][]string
+	for i, node := range words[1:] {
+		var b strings.Builder
+		aside := *s
+		aside.out = &b
+		err := c.do(ctx, &aside, node)
+		s.seen = aside.seen
+		if err != nil {
+			return err
+		}
+		lines[i] = strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	}
+	same := true
+	for i, sign := range []string{"-", "+"} {
+		for _, line := range lines[i] {
+			// One table's columns may be wider than the other's.
+			equal := func(other string) bool { return slices.Equal(strings.Fields(line), strings.Fields(other)) }
+			if !slices.ContainsFunc(lines[1-i], equal) {
+				same = false
+				s.printf("%s %s\n", sign, line)
+			}
+		}
+	}
+	if same {
+		s.printf("the same\n")
+	}
+	return nil
 }

@@ -183,7 +183,7 @@ func TestAPositionThatWasSeenIsNotLookedAtAgain(t *testing.T) {
 func TestWordsAreCompleted(t *testing.T) {
 	s := New(told(), &bytes.Buffer{})
 	for line, want := range map[string][]string{
-		"ra": {"raft"}, "li": {"list"}, "c": {"catalog", "checks", "clock", "conns"}, "x": nil,
+		"ra": {"raft"}, "li": {"list"}, "c": {"catalog", "checks", "clock", "conns"}, "diff k": {"kv"}, "diff kv s1": {"s1", "s10"}, "x": nil,
 		"raft ": {"c1", "s1", "s10", "s2"}, "raft s1": {"s1", "s10"}, "raft s1 ": nil, "goto ": {"end", "start"},
 		"next s": {"s1", "s10", "s2", "send", "sync"}, "help ra": {"raft"}, "nosuch ": nil,
 	} {
