@@ -47,6 +47,7 @@ var neighbours = map[string]string{
 	"sim/launch":  "sim/detrt sim/overlay",
 	"sim/simnet":  "impl/host netmodel sim/event sim/trace",
 	"sim/simdisk": "impl/host netmodel sim/event sim/trace",
+	"sim/nemesis": "netmodel sim sim/simdisk sim/simnet sim/trace",
 	"sim/mutants": "sim/overlay",
 	"sim/explore": "",
 	"sim/shrink":  "",
@@ -55,7 +56,7 @@ var neighbours = map[string]string{
 	"scenarios/look":  "impl/agent impl/api impl/consensus impl/fsm impl/server sim sim/simdisk sim/simnet",
 	"scenarios/debug": "impl/api scenarios scenarios/look sim/launch sim/trace",
 
-	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel scenarios/look sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel scenarios/look sim sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
 	"bench":       "scenarios sim sim/launch",
 	"bench/agent": "impl/agent impl/config impl/host",
 
