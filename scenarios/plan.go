@@ -71,10 +71,10 @@ func (p Plan) served() []string {
 // members are all who gossip.
 func (p Plan) members() []string { return append(p.names(), p.agents()...) }
 
-// cast says who can be struck.
-func (p Plan) cast() nemesis.Cast { return p.Scenario.cast() }
+func (p Plan) cast() nemesis.Cast { return p.Scenario.Cast() }
 
-func (s Scenario) cast() nemesis.Cast {
+// Cast says who can be struck.
+func (s Scenario) Cast() nemesis.Cast {
 	return nemesis.Cast{
 		Servers: serverNames(s.Topology.Servers),
 		Others:  agentNames(s.Topology.Agents),
@@ -83,13 +83,18 @@ func (s Scenario) cast() nemesis.Cast {
 			{Name: leaderRole, Words: "the leader of that time"},
 			{Name: holderRole, Words: "the holder of the lock at that time", Outside: true},
 		},
-		Kinds: []nemesis.Kind{{Name: expelKind, Role: holderRole, Words: "the session of %s is destroyed"}},
+		Kinds: []nemesis.Kind{
+			{Name: expelKind, Role: holderRole, Words: "the session of %s is destroyed"},
+			{Name: leaveKind, Takes: []string{"target!"}, Words: "%s leaves the cluster for good and ends, and later comes back"},
+		},
+		Points: agentPoints(),
 	}
 }
 
-// The roles that faults can strike, and the kind of fault that is Tribune's own.
+// The roles that faults can strike, and the kinds of faults that are Tribune's own.
 const (
 	leaderRole = "leader"
 	holderRole = "holder" // of the lock
 	expelKind  = "expel"
+	leaveKind  = "leave"
 )

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,6 +31,7 @@ type run struct {
 	world   *sim.World
 	watcher *watcher
 	nemesis *nemesis.Nemesis
+	points  bool // are noted
 	clients []*sim.Node
 
 	resource *resource   // that the lock guards
@@ -41,6 +43,7 @@ type run struct {
 	crowd     *crowd
 
 	agents  map[string]*agent.Agent // that run and have started
+	leave   map[string]func()       // has one of them leave the cluster
 	down    map[string]int          // how many faults want a server to be down
 	history []linearizability.Op
 	// transactions are those of the tellers.
@@ -57,8 +60,8 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r := &run{
-		plan: plan, out: &output{to: to},
-		agents: map[string]*agent.Agent{}, down: map[string]int{},
+		plan: plan, points: o.Points, out: &output{to: to},
+		agents: map[string]*agent.Agent{}, leave: map[string]func(){}, down: map[string]int{},
 	}
 	var stored io.Writer
 	if o.Trace {
@@ -116,6 +119,11 @@ func (r *run) look(events uint64) {
 func (r *run) main() {
 	r.watcher = newWatcher(r)
 	r.nemesis = nemesis.New(r.world, r.plan.cast(), r)
+	r.nemesis.Aim(r.plan.Strikes)
+	if r.points {
+		c := nemesis.NewChronicle(r.world, r.plan.cast())
+		defer func() { r.result.Passed = c.Passed() }()
+	}
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}
@@ -235,7 +243,15 @@ func (r *run) program(name string) sim.Program {
 		if err != nil {
 			return err
 		}
-		r.agents[name] = a
+		leaving := make(chan struct{})
+		r.agents[name], r.leave[name] = a, sync.OnceFunc(func() { close(leaving) })
+		go func() {
+			select {
+			case <-ctx.Done():
+			case <-leaving:
+				_ = a.Leave(ctx) // what does not work out it logs; the process ends all the same
+			}
+		}()
 		return a.Run(ctx)
 	}
 }

@@ -14,8 +14,6 @@ import (
 
 	"tribune/scenarios"
 	"tribune/scenarios/debug"
-	"tribune/sim/launch"
-	"tribune/sim/mutants"
 	"tribune/sim/trace"
 )
 
@@ -105,22 +103,6 @@ func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, e
 	}
 	printRecorded(r)
 	return r, nil
-}
-
-// mutated builds simctl with a deliberate bug; "" is without one, and needs no other
-// program than this.
-func mutated(name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	var known []string
-	for _, m := range mutants.All() {
-		if m.Name == name {
-			return launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: m.Patches})
-		}
-		known = append(known, m.Name)
-	}
-	return "", fmt.Errorf("%w: there is no mutant %q; there are %s", errInput, name, strings.Join(known, ", "))
 }
 
 func printRecorded(r debug.Recorded) {

@@ -22,8 +22,11 @@ func commands() []command {
 		{"goto", "TIME|#N|start|end", "go to a virtual time or an event", "goto 12.5s, goto +2s, goto -100ms, goto #12345, goto start, goto end.\nAt a time, what is seen is the world at exactly that time.", gotoCommand},
 		{"step", "[N]", "go N events forward", "Only events that pass the filter count.", stepCommand},
 		{"back", "[N]", "go N events back", "Only events that pass the filter count.", backCommand},
-		{"next", "KIND|NODE", "go to the next event of a kind, or of or with a node", "The filter does not matter.\n\n" + trace.Legend, nextCommand},
-		{"prev", "KIND|NODE", "go back to the last one", "See next.", prevCommand},
+		{"next", "KIND|NODE|POINT", "go to the next event of a kind, of or with a node, or where a node passes a point", `The filter does not matter. "next point" goes to any point, "next elected" to that of
+this name; simctl points lists them.
+
+` + trace.Legend, nextCommand},
+		{"prev", "KIND|NODE|POINT", "go back to the last one", "See next.", prevCommand},
 		{"until", "[-back] PREDICATE", "go to the next, or back to the last, event with it", trace.PredicateHelp, untilCommand},
 		{"list", "[N]", "list the events around this one", "10 if N is not given; those that pass the filter.", listCommand},
 		{"filter", "[PREDICATE]", "have step, back and list show only such events", "Without a predicate all are shown.\n\n" + trace.PredicateHelp, filterCommand},
@@ -153,6 +156,9 @@ func (s *Session) Complete(line string) []string {
 		for k := trace.KindNone + 1; k.Known(); k++ {
 			words = append(words, k.String())
 		}
+	}
+	if strings.Contains(c.args, "POINT") {
+		words = append(append(words, point), s.points...)
 	}
 	if c.name == "goto" {
 		words = append(words, "start", "end")

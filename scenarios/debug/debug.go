@@ -25,6 +25,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tribune/scenarios"
 	"tribune/scenarios/look"
 	"tribune/sim/trace"
 )
@@ -35,6 +36,8 @@ type Session struct {
 	look  func(context.Context, position) (look.Seen, error)
 	out   io.Writer
 	nodes []string
+	// points are the names of those that nodes may pass.
+	points []string
 
 	at     position
 	filter trace.Predicate // of what step, back and list show; nil: all
@@ -66,6 +69,9 @@ func New(r Recorded, out io.Writer) *Session {
 	}
 	slices.SortFunc(s.nodes, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
 	slices.SortStableFunc(s.nodes, func(a, b string) int { return strings.Compare(letters(a), letters(b)) })
+	for _, p := range scenarios.Points() {
+		s.points = append(s.points, p.Name)
+	}
 	return s
 }
 
@@ -163,12 +169,7 @@ func gotoCommand(_ context.Context, s *Session, arg string) error {
 		s.printf("the run ends at %v\n", end)
 		d = end
 	}
-	next := sort.Search(len(s.run.Events), func(i int) bool { return s.run.Events[i].At > d })
-	if next == 0 {
-		s.move(position{})
-		return nil
-	}
-	s.move(position{next - 1, d - s.run.Events[next-1].At})
+	s.move(s.time(d))
 	return nil
 }
 
@@ -268,16 +269,60 @@ func (s *Session) Until(predicate string) error {
 func nextCommand(_ context.Context, s *Session, arg string) error { return s.kindOrNode(arg, false) }
 func prevCommand(_ context.Context, s *Session, arg string) error { return s.kindOrNode(arg, true) }
 
-// kindOrNode seeks an event of a kind, or of or with a node.
+// point says where nodes pass any point; the name of one is that one alone.
+const point = "point"
+
+// kindOrNode seeks an event of a kind, or of or with a node, or where a node passes a
+// point.
 func (s *Session) kindOrNode(arg string, back bool) error {
 	if slices.Contains(s.nodes, arg) {
 		return s.seek(func(_ uint64, e trace.Event) bool { return e.Node == arg || e.Peer == arg }, back)
 	}
+	if arg == point || slices.Contains(s.points, arg) {
+		return s.pass(arg, back)
+	}
 	k, err := trace.ParseKind(arg)
 	if err != nil {
-		return fmt.Errorf("%w; or give a node: %s", err, strings.Join(s.nodes, ", "))
+		return fmt.Errorf("%w; or give a node: %s; or point, or the name of one, which simctl points lists", err, strings.Join(s.nodes, ", "))
 	}
 	return s.seek(func(_ uint64, e trace.Event) bool { return e.Kind == k }, back)
+}
+
+// pass goes to where a node passes a point next, or passed it last. That is known of
+// a run that was made with its points noted.
+func (s *Session) pass(name string, back bool) error {
+	passed := s.run.Result.Passed
+	if len(passed) == 0 {
+		return errors.New("the points were not noted in this run; they are when debug makes it, from a scenario's file")
+	}
+	found := -1
+	for i, p := range passed {
+		if name != point && p.Point != name {
+			continue
+		}
+		if back && p.At < s.now() {
+			found = i
+		}
+		if !back && p.At > s.now() {
+			found = i
+			break
+		}
+	}
+	if found < 0 {
+		return fmt.Errorf("no node passes that %s %v", map[bool]string{true: "before", false: "after"}[back], s.now())
+	}
+	s.printf("%s passes the point %s\n", passed[found].Node, passed[found].Point)
+	s.move(s.time(passed[found].At))
+	return nil
+}
+
+// time is the position of a time.
+func (s *Session) time(d time.Duration) position {
+	next := sort.Search(len(s.run.Events), func(i int) bool { return s.run.Events[i].At > d })
+	if next == 0 {
+		return position{}
+	}
+	return position{next - 1, d - s.run.Events[next-1].At}
 }
 
 func listCommand(_ context.Context, s *Session, arg string) error {

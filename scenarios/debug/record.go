@@ -23,10 +23,10 @@ type Recorded struct {
 	Events []trace.Event
 }
 
-// Record makes a run and keeps its trace.
+// Record makes a run and keeps its trace, and the points that nodes pass.
 func Record(ctx context.Context, binary string, o scenarios.Order, l scenarios.Listener) (Recorded, error) {
 	var kept bytes.Buffer
-	o.Trace, l.Trace = true, &kept
+	o.Trace, o.Points, l.Trace = true, true, &kept
 	r, err := scenarios.Run(ctx, binary, o, launch.Perturb{}, l)
 	if err != nil {
 		return Recorded{}, err

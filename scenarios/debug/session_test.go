@@ -19,6 +19,7 @@ import (
 	"tribune/scenarios"
 	"tribune/scenarios/look"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 	"tribune/sim/simdisk"
 	"tribune/sim/simnet"
 	"tribune/sim/trace"
@@ -44,6 +45,7 @@ func told() Recorded {
 		},
 		Result: scenarios.Result{
 			Reigns: []scenarios.Reign{{At: at(1.55), Term: 2, Server: "s1"}, {At: at(7.05), Term: 3, Server: "s2"}},
+			Passed: []nemesis.Passing{{At: at(1.5), Point: "elected", Node: "s1"}, {At: at(3), Point: "candidate", Node: "s2"}, {At: at(7), Point: "elected", Node: "s2"}},
 			Faults: []scenarios.FaultLog{{At: at(5), Until: at(9), Text: "pause s1"}},
 		},
 	}
@@ -185,7 +187,7 @@ func TestWordsAreCompleted(t *testing.T) {
 	for line, want := range map[string][]string{
 		"ra": {"raft"}, "li": {"list"}, "c": {"catalog", "checks", "clock", "conns"}, "diff k": {"kv"}, "diff kv s1": {"s1", "s10"}, "x": nil,
 		"raft ": {"c1", "s1", "s10", "s2"}, "raft s1": {"s1", "s10"}, "raft s1 ": nil, "goto ": {"end", "start"},
-		"next s": {"s1", "s10", "s2", "send", "sync"}, "help ra": {"raft"}, "nosuch ": nil,
+		"prev po": {"point"}, "next elec": {"elected"}, "help ra": {"raft"}, "nosuch ": nil,
 	} {
 		if got := s.Complete(line); !slices.Equal(got, want) {
 			t.Errorf("%q: %v", line, got)

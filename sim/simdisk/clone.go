@@ -89,23 +89,3 @@ func (d *Disk) Inventory() []FileInfo {
 	slices.SortFunc(all, func(a, b FileInfo) int { return strings.Compare(a.Path, b.Path) })
 	return all
 }
-
-// Files lists the paths of all files, sorted, without a slash in front.
-func (d *Disk) Files() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var all []string
-	var walk func(dir string, n *inode)
-	walk = func(dir string, n *inode) {
-		for name, child := range n.live {
-			if child.isDir {
-				walk(path.Join(dir, name), child)
-			} else {
-				all = append(all, path.Join(dir, name))
-			}
-		}
-	}
-	walk("", d.root)
-	slices.Sort(all)
-	return all
-}

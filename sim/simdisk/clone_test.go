@@ -19,7 +19,8 @@ import (
 // contents.
 func names(t *rapid.T, d *simdisk.Disk) string {
 	all := map[string]string{}
-	for _, name := range d.Files() {
+	for _, file := range d.Inventory() {
+		name := file.Path
 		b, err := host.ReadFile(d, name)
 		must(t, err)
 		all[name] = string(b)
