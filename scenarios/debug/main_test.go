@@ -75,10 +75,10 @@ func TestLooking(t *testing.T) {
 		if !strings.HasPrefix(after, "leads in term") || !regexp.MustCompile(first.Server+" +paused +leader").MatchString(paused) {
 			t.Errorf("%s%s", after, paused)
 		}
-		if log := say("log " + second.Server + " 5"); !strings.Contains(log, "kv ") && !strings.Contains(log, "Log") {
+		if log := say("log " + second.Server + " 5"); !strings.Contains(log, "kv ") && !strings.Contains(log, "noop") {
 			t.Errorf("%s", log)
 		}
-		if text := say("goroutines " + second.Server + " raft"); !strings.Contains(text, "leaderLoop") {
+		if text := say("goroutines " + second.Server + " runLeader"); !strings.Contains(text, "1 waiting for") || !strings.Contains(text, "raft.(*Raft).run ") {
 			t.Errorf("no goroutine of a leader: %s", text)
 		}
 	})
