@@ -178,9 +178,14 @@ func (w *World) Record(e trace.Event) {
 	}
 	w.mu.Unlock()
 	for _, o := range w.observers {
-		o.tell(e)
+		w.Aside(func() { o.tell(e) })
 	}
 }
+
+// Aside calls f in the name of the world and has the run go on as if f had drawn
+// nothing, not even for a map that it makes: for who watches a run and must not change
+// it. f must not wait.
+func (w *World) Aside(f func()) { detrt.Aside(f) }
 
 // Observe has f told of every event of the trace as it happens, and of the lines
 // that nodes log from a level on, be they of the trace or not. It is called
@@ -202,9 +207,11 @@ func (w *World) ObserveDisks(f func(*Node, simdisk.Operation) (hold <-chan struc
 // operated tells of what a program does with its disk.
 func (w *World) operated(n *Node, o simdisk.Operation) (hold <-chan struct{}) {
 	for _, f := range w.onDisks {
-		if h := f(n, o); h != nil {
-			hold = h
-		}
+		w.Aside(func() {
+			if h := f(n, o); h != nil {
+				hold = h
+			}
+		})
 	}
 	return hold
 }
@@ -226,7 +233,7 @@ func (w *World) logged(level slog.Level, e trace.Event) {
 	}
 	for _, o := range w.observers {
 		if level >= o.least {
-			o.tell(e)
+			w.Aside(func() { o.tell(e) })
 		}
 	}
 }

@@ -59,6 +59,14 @@ func TestLooking(t *testing.T) {
 		}
 		return out.String()
 	}
+	t.Run("the run is the one that nobody records", func(t *testing.T) {
+		o := r.Order
+		o.Points, o.Trace = false, false
+		plain, err := scenarios.Run(t.Context(), "", o, launch.Perturb{}, scenarios.Listener{})
+		if err != nil || plain.Fingerprint != r.Result.Fingerprint || len(r.Result.Passed) == 0 || len(plain.Passed) > 0 {
+			t.Errorf("%v: fingerprints %s and %s, with %d points", err, plain.Fingerprint, r.Result.Fingerprint, len(r.Result.Passed))
+		}
+	})
 	reigns := r.Result.Reigns
 	if len(reigns) < 2 {
 		t.Fatalf("no second leader: %+v", reigns)

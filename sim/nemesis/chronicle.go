@@ -34,7 +34,12 @@ const mostTimes = 100
 
 // NewChronicle begins a chronicle of the points of a cast. It is called before the
 // first node is added to the world, and does not change what happens in it.
-func NewChronicle(w *sim.World, cast Cast) *Chronicle {
+func NewChronicle(w *sim.World, cast Cast) (c *Chronicle) {
+	w.Aside(func() { c = newChronicle(w, cast) })
+	return c
+}
+
+func newChronicle(w *sim.World, cast Cast) *Chronicle {
 	c := &Chronicle{events: map[trace.Kind][]*Watch{}, times: map[string]int{}}
 	for _, p := range cast.AllPoints() {
 		switch {
