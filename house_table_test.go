@@ -60,8 +60,10 @@ var neighbours = map[string]string{
 	"sim/shrink":   "",
 	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/fsm impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/fsm impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/look scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
 	"scenarios/report":  "linearizability scenarios sim/trace",
+	"scenarios/look":    "impl/agent impl/api impl/consensus impl/fsm impl/server sim sim/simdisk sim/simnet",
+	"scenarios/debug":   "impl/api scenarios scenarios/look scenarios/report sim/launch sim/trace",
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
 	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
 	"examples/register": "impl/host",
@@ -71,7 +73,7 @@ var neighbours = map[string]string{
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "scenarios scenarios/debug scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.
@@ -96,4 +98,5 @@ var testNeighbours = map[string]string{
 	"sim/mutants":      "sim/launch",
 	"sim/nemesis":      "impl/host sim/launch",
 	"sim/simdisk":      "impl/consensus",
+	"scenarios/debug":  "impl/consensus sim sim/nemesis sim/simdisk sim/simnet",
 }

@@ -14,6 +14,7 @@ import (
 	"tribune/linearizability"
 	"tribune/linearizability/versions"
 	"tribune/scenarios/levels"
+	"tribune/scenarios/look"
 	"tribune/scenarios/outage"
 	"tribune/sim"
 	"tribune/sim/nemesis"
@@ -29,6 +30,9 @@ type Order struct {
 	// Passages wants the points that were passed, of each the first so many passages
 	// of each server and agent.
 	Passages int
+	// Look, if not nil, stops the run to look at it; it has no result then. LookAt
+	// sets it.
+	Look *look.Stop `json:",omitempty"`
 }
 
 // Result is what came of a run.
@@ -163,6 +167,7 @@ const (
 	partLine     = 'l'
 	partTrace    = 't'
 	partResult   = 'r'
+	partLook     = 's' // what is seen, instead of a result
 )
 
 // output writes the parts. It is used by one goroutine at a time.
@@ -194,12 +199,14 @@ func (o *output) progress(p Progress) {
 	}
 }
 
-func (o *output) result(r Result) error {
-	b, err := json.Marshal(r)
+func (o *output) result(r Result) error { return o.json(partResult, r) }
+
+func (o *output) json(part byte, v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = o.write(partResult, b)
+	_, err = o.write(part, b)
 	return err
 }
 
@@ -211,6 +218,8 @@ type Listener struct {
 	Progress func(Progress)
 	Line     func(string)
 	Trace    io.Writer
+
+	look func(look.Seen)
 }
 
 // receive reads a run's output to its end.
@@ -249,6 +258,12 @@ func receive(from io.Reader, l Listener) (Result, error) {
 		case partResult:
 			have = true
 			err = json.Unmarshal(b, &r)
+		case partLook:
+			have = true
+			var s look.Seen
+			if err = json.Unmarshal(b, &s); err == nil {
+				l.look(s)
+			}
 		default:
 			err = fmt.Errorf("an unknown part %q in the output of a run", head[0])
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"tribune/impl/host"
 	"tribune/linearizability"
 	"tribune/netmodel"
+	"tribune/scenarios/look"
 	"tribune/sim"
 	"tribune/sim/nemesis"
 	"tribune/sim/simdisk"
@@ -73,6 +75,9 @@ func execute(o Order, to io.Writer) error {
 			r.out.line(fmt.Sprintf("%12.6f %-8s %s", at.Seconds(), node, line))
 		}
 	}
+	if o.Look != nil {
+		options.Stop = &sim.Stop{Event: o.Look.Event, After: o.Look.After, Do: func() { r.look(recording.Count()) }}
+	}
 	err = sim.Run(options, func(w *sim.World) {
 		r.world = w
 		if o.Passages > 0 {
@@ -80,6 +85,10 @@ func execute(o Order, to io.Writer) error {
 		}
 		r.main()
 		r.result.Passages = register.Passages()
+		if o.Look != nil {
+			w.Settle()
+			r.look(recording.Count())
+		}
 		r.result.Fingerprint = w.Fingerprint()
 		r.result.Virtual, r.result.Events, r.result.Figures.Turns = w.Now(), w.Events(), w.Turns()
 	})
@@ -96,6 +105,18 @@ func execute(o Order, to io.Writer) error {
 		r.result.PeakMemory = uint64(usage.Maxrss) << 10
 	}
 	return r.out.result(r.result)
+}
+
+// look tells what is seen now, after so many events, and ends the process.
+func (r *run) look(events uint64) {
+	fingerprint := r.world.Fingerprint()
+	seen := look.Take(r.world, r.agents)
+	seen.Events, seen.Fingerprint = events, fingerprint
+	if err := r.out.json(partLook, seen); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // main is the whole of a run.

@@ -90,7 +90,10 @@ func (w *World) AddNode(c NodeConfig) *Node {
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
 	for _, f := range w.onDisks {
-		n.disk.Observe(func(o simdisk.Operation) <-chan struct{} { return f(n, o) })
+		n.disk.Observe(func(o simdisk.Operation) (hold <-chan struct{}) {
+			w.Aside(func() { hold = f(n, o) })
+			return hold
+		})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -179,6 +182,25 @@ func (n *Node) running() *process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.process
+}
+
+// Clock is how far the node's clock is off now, and how fast it goes.
+func (n *Node) Clock() Clock {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.clock.Clock
+	c.Skew = n.clock.skew(n.world.Now())
+	return c
+}
+
+// Go runs f in a goroutine of the node's process, on its clock, and reports whether
+// there is one. While the process is paused f does not run either.
+func (n *Node) Go(f func()) bool {
+	p := n.running()
+	if p != nil {
+		p.tag.Go(f)
+	}
+	return p != nil
 }
 
 // Running reports whether a process runs on the node.

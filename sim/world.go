@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -39,10 +40,46 @@ type Options struct {
 	// Trace takes all that happens; nil for one that only makes the
 	// fingerprint.
 	Trace *trace.Recording
+	// Stop, if not nil, is where the run is stopped to look at it.
+	Stop *Stop
 	// LogLevel is the least level of the lines that nodes log into the trace.
 	LogLevel slog.Level
 	// Log, if not nil, is told each of those lines too.
 	Log func(at time.Duration, node, line string)
+}
+
+// Stop is a moment of a run at which somebody looks at the world. Up to it the run
+// is the one that it would be without.
+type Stop struct {
+	// Event is the number of the last event before it, the first one being 0, and
+	// After the time since then.
+	Event uint64
+	After time.Duration
+	// Do is called when it is past and all is settled, on a goroutine of the world.
+	// What it does changes the rest of the run, so it had better end the process.
+	Do func()
+}
+
+// stop has everybody come to rest at the time that was asked for: a nanosecond
+// later all that belonged to it has happened, and little else. Who records the event
+// may hold any lock and be of any node, and is not to be held up.
+func (w *World) stop() {
+	s := w.options.Stop
+	detrt.Aside(func() {
+		time.AfterFunc(s.After+time.Nanosecond, func() {
+			w.Settle()
+			s.Do()
+		})
+	})
+}
+
+// Settle waits, about a nanosecond, until all others wait: for a later time, for a
+// packet, for a disk, or for good. It is for a goroutine of the world that looks
+// around before it ends the process; garbage is not collected any more.
+func (w *World) Settle() {
+	w.stopped.Store(true)
+	time.Sleep(time.Nanosecond) // a collection that has begun ends before
+	synctest.Wait()
 }
 
 // collectEvery is the number of events between two garbage collections. Real
@@ -78,7 +115,8 @@ type World struct {
 	violated   map[string]bool
 	wait       sync.WaitGroup
 	sinceGC    uint64
-	panics     int // nodes that panicked, as far as was looked
+	panics     int         // nodes that panicked, as far as was looked
+	stopped    atomic.Bool // somebody looks at it, and nothing may be in the way
 	observers  []observer
 	onDisks    []func(*Node, simdisk.Operation) <-chan struct{}
 }
@@ -138,7 +176,7 @@ func (w *World) between() {
 		}
 	}
 	w.sinceGC++
-	if w.sinceGC >= collectEvery {
+	if w.sinceGC >= collectEvery && !w.stopped.Load() {
 		w.sinceGC = 0
 		synctest.Wait()
 		detrt.Collect()
@@ -149,11 +187,19 @@ func (w *World) between() {
 func (w *World) Record(e trace.Event) {
 	w.mu.Lock()
 	w.trace.Record(e)
+	if s := w.options.Stop; s != nil && w.trace.Count() == s.Event+1 {
+		w.stop()
+	}
 	w.mu.Unlock()
 	for _, o := range w.observers {
-		o.tell(e)
+		w.Aside(func() { o.tell(e) })
 	}
 }
+
+// Aside calls f in the name of the world and has the run go on as if f had drawn
+// nothing, not even for a map that it makes: for who watches a run and must not change
+// it. f must not wait.
+func (w *World) Aside(f func()) { detrt.Aside(f) }
 
 // Observe has f told of every event of the trace as it happens, and of the lines
 // that nodes log from a level on, be they of the trace or not. It is called
@@ -188,7 +234,7 @@ func (w *World) logged(level slog.Level, e trace.Event) {
 	}
 	for _, o := range w.observers {
 		if level >= o.least {
-			o.tell(e)
+			w.Aside(func() { o.tell(e) })
 		}
 	}
 }

@@ -24,12 +24,19 @@ func traceVerb(_ context.Context, args []string) error {
 	f.DurationVar(&filter.From, "from", 0, "`TIME`: only events from this virtual time on")
 	f.DurationVar(&filter.To, "to", 0, "`TIME`: only events before this virtual time")
 	asJSON := f.Bool("json", false, "print JSON Lines, for programs")
+	where := f.String("where", "", "`PREDICATE`: only events that it chooses; simctl debug -h explains the language")
 	rest, err := parse(f, args)
 	if err != nil {
 		return err
 	}
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give one trace file or report folder", errInput)
+	}
+	chosen := func(uint64, trace.Event) bool { return true }
+	if *where != "" {
+		if chosen, err = trace.ParsePredicate(*where); err != nil {
+			return fmt.Errorf("%w: -where: %w", errInput, err)
+		}
 	}
 	for name := range strings.SplitSeq(*kinds, ",") {
 		if name == "" {
@@ -59,7 +66,7 @@ func traceVerb(_ context.Context, args []string) error {
 // printTrace prints the events that a filter chooses, a line an event.
 func printTrace(r *trace.Reader, filter trace.Filter, text func(trace.Event) ([]byte, error)) error {
 	out := bufio.NewWriter(os.Stdout)
-	for {
+	for n := uint64(0); ; n++ {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return out.Flush()
@@ -67,7 +74,7 @@ func printTrace(r *trace.Reader, filter trace.Filter, text func(trace.Event) ([]
 		if err != nil {
 			return errors.Join(out.Flush(), err)
 		}
-		if !filter.Match(e) {
+		if !filter.Match(e) || !chosen(n, e) {
 			continue
 		}
 		line, err := text(e)

@@ -370,6 +370,8 @@ var nodes = []overlay.Patch{{
 	simWindow       uint64
 	simSeq, simPrio uint32
 	simMasked       int32
+
+	simSince int64 // when it was last given its turn
 `,
 }, {
 	Name: "node-inherit",
@@ -379,13 +381,19 @@ var nodes = []overlay.Patch{{
 	New:  "		newg.bubble = callergp.bubble\n		simInherit(newg, callergp)\n",
 }, {
 	Name: "node-header",
-	Why:  "a dump of goroutines names the node of each",
+	Why:  "a dump of goroutines names the node of each, and says since when it waits",
 	File: "runtime/traceback.go",
 	Old: `		print(", synctest bubble ", bubble.id)
 `,
 	New: `		print(", synctest bubble ", bubble.id)
 		if n := gp.simNode; n != nil {
 			print(", node ", n.name)
+			if n.dead {
+				print(" (dead)")
+			}
+		}
+		if simOn {
+			print(", since ", gp.simSince-sim.start)
 		}
 `,
 }, {

@@ -69,6 +69,9 @@ func simNodeDied(n unsafe.Pointer) (string, bool)
 //go:linkname simNodeCount runtime.simNodeCount
 func simNodeCount(n unsafe.Pointer) int
 
+//go:linkname simAside runtime.simAside
+func simAside(f func())
+
 // Enabled reports whether this binary was built with the overlay.
 func Enabled() bool { return true }
 
@@ -166,6 +169,11 @@ func Taken() Turns {
 	turns, preempted, hash, pairs, windows := simTaken()
 	return Turns{turns, preempted, hash, Features(pairs), Features(windows)}
 }
+
+// Aside calls f, in a run, as the world would, and has the run go on as if f had
+// drawn nothing: f may set a timer, and until that fires the run is the same with
+// it and without. f must not start goroutines, wait, or wake who waits.
+func Aside(f func()) { simAside(f) }
 
 // Perturb makes each later Collect collect that many times more. A run must not
 // change by it.

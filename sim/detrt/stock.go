@@ -26,6 +26,9 @@ func Now() time.Time { return time.Now() }
 // Collect runs the garbage collector.
 func Collect() { runtime.GC() }
 
+// Aside calls f.
+func Aside(f func()) { f() }
+
 // Perturb does nothing without the overlay.
 func Perturb(extraCollections int) {}
 

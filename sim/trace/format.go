@@ -41,6 +41,9 @@ func (k Kind) String() string {
 	return names()[k]
 }
 
+// Known reports whether there is such a kind of events.
+func (k Kind) Known() bool { return k > KindNone && k < kinds }
+
 // ParseKind returns the kind of a name; an unknown one is an error that lists
 // the known ones.
 func ParseKind(name string) (Kind, error) {
