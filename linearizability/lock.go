@@ -86,7 +86,7 @@ func CheckLock(history []LockOp, budget Budget) Result {
 // was seen with a token can have got it, and a token can only be handed out when all that
 // read an earlier one have. To know so early makes the search short: otherwise each
 // acquisition of unknown outcome is tried before a read that comes too late then, and so
-// are all subsets of them (storm, seed 14).
+// are all subsets of them (storm, seeds 14 and 18).
 type wanters struct {
 	number map[string]int
 	owner  map[uint64]int
