@@ -129,3 +129,27 @@ func TestWhatALockDoesIsLinearizable(t *testing.T) {
 		}
 	})
 }
+
+func TestManyLostAcquisitionsDoNotMakeTheSearchLong(t *testing.T) {
+	acquire := func(client int, session string, call, ret time.Duration) linearizability.LockOp {
+		return linearizability.LockOp{Client: client, Kind: linearizability.LockAcquire, Session: session, Done: true, Outcome: ok, Call: call, Return: ret}
+	}
+	read := func(session string, token uint64, call, ret time.Duration) linearizability.LockOp {
+		return linearizability.LockOp{Client: 1, Kind: linearizability.LockRead, Holder: session, Token: token, Outcome: ok, Call: call, Return: ret}
+	}
+	history := []linearizability.LockOp{acquire(1, "first", 0, 1), read("first", 1, 2, 3)}
+	for i := range 20 {
+		lost := acquire(10+i, fmt.Sprint("lost", i), 4, 5)
+		lost.Done, lost.Outcome = false, unknown
+		history = append(history, lost)
+	}
+	// One of them, and nobody knows which, had the second token.
+	history = append(history, acquire(1, "last", 10, 11), read("last", 3, 12, 13))
+	if r := linearizability.CheckLock(history, 10_000); r.Verdict != linearizability.Holds {
+		t.Errorf("the verdict is %s", r.Verdict)
+	}
+	history = append(history, read("first", 1, 14, 15))
+	if r := linearizability.CheckLock(history, 10_000); r.Verdict != linearizability.Violated {
+		t.Errorf("the verdict on a read of an old holder is %s", r.Verdict)
+	}
+}

@@ -32,11 +32,13 @@ func traceVerb(_ context.Context, args []string) error {
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give one trace file or report folder", errInput)
 	}
-	chosen := func(uint64, trace.Event) bool { return true }
+	chosen := func(_ uint64, e trace.Event) bool { return filter.Match(e) }
 	if *where != "" {
-		if chosen, err = trace.ParsePredicate(*where); err != nil {
+		wanted, err := trace.ParsePredicate(*where)
+		if err != nil {
 			return fmt.Errorf("%w: -where: %w", errInput, err)
 		}
+		chosen = func(n uint64, e trace.Event) bool { return filter.Match(e) && wanted(n, e) }
 	}
 	for name := range strings.SplitSeq(*kinds, ",") {
 		if name == "" {
@@ -57,14 +59,14 @@ func traceVerb(_ context.Context, args []string) error {
 	if *asJSON {
 		text = trace.JSON
 	}
-	if err := printTrace(trace.NewReader(in), filter, text); err != nil {
+	if err := printTrace(trace.NewReader(in), chosen, text); err != nil {
 		return fmt.Errorf("%w: %s: %w", errInput, rest[0], err)
 	}
 	return nil
 }
 
-// printTrace prints the events that a filter chooses, a line an event.
-func printTrace(r *trace.Reader, filter trace.Filter, text func(trace.Event) ([]byte, error)) error {
+// printTrace prints the events that are chosen, a line an event.
+func printTrace(r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text func(trace.Event) ([]byte, error)) error {
 	out := bufio.NewWriter(os.Stdout)
 	for n := uint64(0); ; n++ {
 		e, err := r.Next()
@@ -74,7 +76,7 @@ func printTrace(r *trace.Reader, filter trace.Filter, text func(trace.Event) ([]
 		if err != nil {
 			return errors.Join(out.Flush(), err)
 		}
-		if !filter.Match(e) || !chosen(n, e) {
+		if !chosen(n, e) {
 			continue
 		}
 		line, err := text(e)
