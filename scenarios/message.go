@@ -20,9 +20,7 @@ type Order struct {
 	Trace    bool // send the whole trace
 	Verbose  bool // send the servers' log lines
 	Unjudged bool // only the fingerprint is wanted
-	// Passages wants the points that were passed, of each the first so many passages
-	// of each server and agent.
-	Passages int
+	Points   bool // note which points nodes pass
 }
 
 // Result is what came of a run.
@@ -37,11 +35,11 @@ type Result struct {
 	Ops          Counts
 	Verdicts     []Verdict
 	Faults       []FaultLog
-	Passages     []nemesis.Passage // if they were asked for
 	Reigns       []Reign
 	Recovery     Recovered
 	Violations   []sim.Violation
-	Unread       string // why a key could not be read at the end
+	Passed       []nemesis.Passing // the points that nodes passed, if the order asked for them
+	Unread       string            // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
 	Transactions []linearizability.Txn

@@ -8,7 +8,7 @@ import (
 )
 
 // Points lists the points at which a fault may strike, sorted by name.
-func Points() []nemesis.Point { return Scenario{}.cast().AllPoints() }
+func Points() []nemesis.Point { return Scenario{}.Cast().AllPoints() }
 
 // agentPoints are those that only an agent passes. They are found in what raft,
 // serf and the agent log, and in the names of the files that they write; a test

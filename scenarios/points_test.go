@@ -30,15 +30,15 @@ func TestToNoteWhatIsPassedChangesNoRun(t *testing.T) {
 	s.Duration.Duration = 20 * time.Second
 	for seed := uint64(1); seed <= 2; seed++ {
 		want := fingerprint(t, s, seed, launch.Perturb{})
-		r, err := scenarios.Run(t.Context(), "", scenarios.Order{Scenario: s, Seed: seed, Unjudged: true, Passages: 3}, launch.Perturb{}, scenarios.Listener{})
+		r, err := scenarios.Run(t.Context(), "", scenarios.Order{Scenario: s, Seed: seed, Unjudged: true, Points: true}, launch.Perturb{}, scenarios.Listener{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r.Fingerprint != want {
 			t.Errorf("seed %d is another run", seed)
 		}
-		if !slices.ContainsFunc(r.Passages, func(p nemesis.Passage) bool { return p.Point == "elected" && p.Nth == 1 }) {
-			t.Errorf("seed %d: nobody was elected: %v", seed, r.Passages)
+		if !slices.ContainsFunc(r.Passed, func(p nemesis.Passing) bool { return p.Point == "elected" }) {
+			t.Errorf("seed %d: nobody was elected: %v", seed, r.Passed)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func execute(o Order, to io.Writer) error {
 		plan: plan, out: &output{to: to},
 		agents: map[string]*agent.Agent{}, leave: map[string]func(){}, down: map[string]int{},
 	}
-	register := nemesis.NewRegister(plan.cast(), o.Passages)
+	chronicle := nemesis.NewChronicle(plan.cast())
 	var stored io.Writer
 	if o.Trace {
 		stored = r.out.part(partTrace)
@@ -75,11 +75,11 @@ func execute(o Order, to io.Writer) error {
 	}
 	err = sim.Run(options, func(w *sim.World) {
 		r.world = w
-		if o.Passages > 0 {
-			register.Attach(w)
+		if o.Points {
+			chronicle.Attach(w)
 		}
 		r.main()
-		r.result.Passages = register.Passages()
+		r.result.Passed = chronicle.Passed()
 		r.result.Fingerprint = w.Fingerprint()
 		r.result.Virtual, r.result.Events = w.Now(), w.Events()
 	})

@@ -70,7 +70,7 @@ func firstSentence(text string) string {
 
 func explainVerb(_ context.Context, args []string) error {
 	f := flags("explain", "[-seed N] FILE", "Says in words what a scenario will do with a seed. Nothing is run.")
-	seed := f.Uint64("seed", 1, "`N`: the seed that the plan is drawn from")
+	seed := f.Uint64("seed", 0, "`N`: the seed that the plan is drawn from (default: the file's, or 1)")
 	files, err := parse(f, args)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func explainVerb(_ context.Context, args []string) error {
 		return fmt.Errorf("%w: give a scenario file", errInput)
 	}
 	for _, s := range all {
-		fmt.Println(scenarios.NewPlan(*s, *seed).Explain())
+		fmt.Println(scenarios.NewPlan(*s, seedOf(*s, *seed)).Explain())
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tribune/sim"
+	"tribune/sim/casefile"
 	"tribune/sim/simdisk"
 	"tribune/sim/trace"
 )
@@ -225,7 +226,7 @@ func (c *checker) aim() {
 	}
 	p, known := c.cast.point(f.On)
 	if !known {
-		c.fail("on", "on: there is no point %q; simctl points lists them%s", f.On, DidYouMean(f.On, c.cast.pointNames()))
+		c.fail("on", "on: there is no point %q; simctl points lists them%s", f.On, casefile.DidYouMean(f.On, c.cast.pointNames()))
 		return
 	}
 	switch {
@@ -241,7 +242,7 @@ func (c *checker) aim() {
 		c.fail("target", "target: the point %q has no other side", f.On)
 	}
 	if nodes, role := c.cast.who(f.Of); role == "" && (len(nodes) == 0 || !slices.Contains(c.cast.members(), nodes[0])) {
-		c.fail("of", "of: there is no server %q; there are %s%s", f.Of, strings.Join(c.cast.Servers, ", "), DidYouMean(f.Of, c.cast.words()))
+		c.fail("of", "of: there is no server %q; there are %s%s", f.Of, strings.Join(c.cast.Servers, ", "), casefile.DidYouMean(f.Of, c.cast.words()))
 	}
 	c.takes("line", f.Line, p)
 	if _, err := regexp.Compile(f.Line); err != nil {

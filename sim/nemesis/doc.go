@@ -12,7 +12,8 @@
 //   - draw.go, random.go: a Strike is a fault at one time. All that chance decides
 //     is drawn ahead, from streams named after the fault.
 //   - points.go, aim.go: faults that wait for something to happen, and strike then.
-//   - register.go: which points a run has passed, and faults anchored to them.
+//   - chronicle.go, vary.go, smaller.go: which points a run has passed, and faults
+//     that are like others, or fewer.
 //   - words.go: a strike in words.
 //   - nemesis.go, strike.go: carrying strikes out, ending them, and the log.
 package nemesis

@@ -11,6 +11,7 @@ import (
 // Struck is a strike that happened.
 type Struck struct {
 	At, Until time.Duration // Until is 0 while it lasts
+	Kind      string        // of the fault
 	Text      string
 }
 
@@ -63,7 +64,7 @@ func (n *Nemesis) Strike(s Strike) {
 	}
 	n.world.Recordf(trace.Fault, "", "", "%s", text)
 	entry := len(n.log)
-	n.log = append(n.log, Struck{At: n.world.Now(), Text: text})
+	n.log = append(n.log, Struck{At: n.world.Now(), Kind: s.Kind, Text: text})
 	id := n.next
 	n.next++
 	end := n.begin(s, hits)

@@ -89,6 +89,12 @@ func (c Cast) AllPoints() []Point {
 	return all
 }
 
+// notable reports whether nodes pass the point now and then: it need not be told
+// which file or line is meant, and not every packet passes it.
+func (p Point) notable() bool {
+	return !p.World && p.Takes == "" && p.Event.Kind != trace.NetDeliver && p.Event.Kind != trace.NetDrop
+}
+
 func (c Cast) point(name string) (Point, bool) {
 	all := c.AllPoints()
 	i := slices.IndexFunc(all, func(p Point) bool { return p.Name == name })

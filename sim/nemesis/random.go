@@ -15,7 +15,7 @@ type Mix struct {
 	Shapes  []string // of partitions
 
 	Aimed  int     // percent of the faults that wait for a point instead of a time
-	Points []Point // which they may wait for; those that take a file or a line are left out
+	Points []Point // which they may wait for; of those only the notable ones are drawn
 }
 
 // Stormy is the mix of all kinds that any cluster should outlive.
@@ -55,10 +55,14 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 	return faults
 }
 
+func (m Mix) notable() []Point {
+	return slices.DeleteFunc(slices.Clone(m.Points), func(p Point) bool { return !p.notable() })
+}
+
 // aim draws what a fault waits for, if it shall wait. Its strikes may come one upon
 // another, so they are few.
 func (f *Fault) aim(m Mix, r *rand.Rand) {
-	points := slices.DeleteFunc(slices.Clone(m.Points), func(p Point) bool { return p.Takes != "" || p.World })
+	points := m.notable()
 	if len(points) == 0 {
 		return
 	}
@@ -92,7 +96,7 @@ func LogUniform(r *rand.Rand, low, high time.Duration) time.Duration {
 func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 	shape, back := shapes[r.IntN(len(shapes))], r.IntN(2) == 0
 	scale := func(low, high time.Duration) Duration {
-		return Duration{low + time.Duration(h*float64(high-low))}
+		return Duration{Duration: low + time.Duration(h*float64(high-low))}
 	}
 	switch f.Kind {
 	case "partition":
@@ -102,7 +106,7 @@ func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 		}
 	case "flap":
 		f.Period = scale(2*time.Second, 300*time.Millisecond)
-		f.By = Duration{f.Period.Duration / 2}
+		f.By = Duration{Duration: f.Period.Duration / 2}
 	case "loss":
 		f.Rate, f.Duplicate, f.Reorder, f.Target = 0.02+0.25*h, 0.2*h, 0.3*h, ""
 		f.By = scale(5*time.Millisecond, 100*time.Millisecond)
