@@ -17,7 +17,7 @@ var sources embed.FS
 // scripts are the parts of the page's program, in the order in which they are
 // loaded: what is defined in one is used by those after it.
 func scripts() []string {
-	return []string{"data.js", "view.js", "filter.js", "lanes.js", "theme.js", "draw.js", "messages.js", "details.js", "summary.js", "main.js"}
+	return []string{"data.js", "view.js", "filter.js", "lanes.js", "theme.js", "draw.js", "ops.js", "messages.js", "details.js", "summary.js", "main.js"}
 }
 
 // writePage writes the page: its parts put together, with the data in it.
