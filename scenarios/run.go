@@ -16,11 +16,9 @@ import (
 	"tribune/impl/config"
 	"tribune/impl/host"
 	"tribune/linearizability"
-	"tribune/netmodel"
 	"tribune/scenarios/look"
 	"tribune/sim"
 	"tribune/sim/nemesis"
-	"tribune/sim/simdisk"
 	"tribune/sim/trace"
 )
 
@@ -205,19 +203,7 @@ func (r *run) every(stop <-chan struct{}, interval time.Duration, f func()) {
 }
 
 func (r *run) addServer(i int, s ServerPlan) {
-	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.disk(), Clock: s.Clock()})
-}
-
-// disk gives a disk the latency that the scenario says.
-func (r *run) disk() (o simdisk.Options) {
-	d := r.plan.Scenario.Disk
-	if d.Sync.Duration > 0 {
-		o.Sync = netmodel.LogNormal(d.Sync.Duration, 0.4)
-	}
-	if d.Write.Duration > 0 {
-		o.Write = netmodel.LogNormal(d.Write.Duration, 0.4)
-	}
-	return o
+	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.plan.Scenario.Disk.build(), Clock: s.Clock()})
 }
 
 func (r *run) settings(name string) *config.Config {

@@ -4,6 +4,7 @@ import (
 	"tribune/netmodel"
 	"tribune/sim"
 	"tribune/sim/nemesis"
+	"tribune/sim/simdisk"
 )
 
 // Scenario is what a file says.
@@ -81,6 +82,17 @@ type Agent struct {
 type Disk struct {
 	Sync  Duration `yaml:"sync"`  // median of an fsync
 	Write Duration `yaml:"write"` // median of a write
+}
+
+// build returns what the disks are like.
+func (d Disk) build() (o simdisk.Options) {
+	if d.Sync.Duration > 0 {
+		o.Sync = netmodel.LogNormal(d.Sync.Duration, 0.4)
+	}
+	if d.Write.Duration > 0 {
+		o.Write = netmodel.LogNormal(d.Write.Duration, 0.4)
+	}
+	return o
 }
 
 // Clocks says how far the servers' clocks are off.
