@@ -88,7 +88,7 @@ func (r *run) startFleet() []*sim.Node {
 	for i, name := range r.plan.agents() {
 		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}
 		f.sites[name] = s
-		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Disk: r.disk(), Commands: s.script})
+		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Disk: r.plan.Scenario.Disk.build(), Commands: s.script})
 		s.machine = r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("web%d", i+1), Addrs: address(6, i+1)})
 		s.machine.Start(s.serve)
 		r.start(name)
