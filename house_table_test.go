@@ -50,7 +50,7 @@ var neighbours = map[string]string{
 	"sim/mutants": "sim/overlay",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/fsm impl/gossip impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
 	"bench":       "scenarios sim sim/launch",
 	"bench/agent": "impl/agent impl/config impl/host",
 

@@ -141,6 +141,8 @@ func (s Strike) describe(hits []string) string {
 		return fmt.Sprintf("power failure of %s", who)
 	case "restart":
 		return fmt.Sprintf("%s stops in order and is started again", who)
+	case "leave":
+		return fmt.Sprintf("%s leaves the cluster, stops and is started again", who)
 	case "pause":
 		return fmt.Sprintf("%s is paused", who)
 	case "clock-jump":

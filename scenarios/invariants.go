@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"tribune/impl/agent"
@@ -21,6 +22,7 @@ type watcher struct {
 	highest uint64            // committed index anywhere
 	lives   map[string]*life  // by server
 	reigns  []Reign
+	shrunk  bool // the raft group has, too far; that is told once
 }
 
 type entry struct{ term, sum uint64 }
@@ -104,12 +106,15 @@ func (w *watcher) leads(name string, l *life, s consensus.Status, raft *consensu
 	if other, ok := w.leaders[s.Term]; ok && other != name {
 		w.run.world.Violate("election safety", "%s and %s both lead in term %d", other, name, s.Term)
 	}
+	w.quorum(name, raft)
 	if l.led == s.Term {
 		return
 	}
 	l.led = s.Term
 	w.leaders[s.Term] = name
-	w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: s.Term, Server: name})
+	reign := Reign{At: w.run.world.Now(), Term: s.Term, Server: name}
+	w.deposed(reign)
+	w.reigns = append(w.reigns, reign)
 	if s.Last < w.highest && s.Last >= s.First {
 		w.run.world.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", name, s.Term, s.Last, w.highest)
 	}
@@ -145,4 +150,38 @@ func (w *watcher) equal() (bool, string) {
 		}
 	}
 	return true, ""
+}
+
+// deposed complains, where the scenario asks for that, about a leader whose reign
+// ended although no fault of the scenario strikes it: a server that comes back after
+// it was cut off must not disturb the one that leads (Ongaro's thesis, section 9.6).
+func (w *watcher) deposed(next Reign) {
+	scenario := w.run.plan.Scenario
+	if scenario.Checks.Reigns == "" || len(w.reigns) == 0 {
+		return
+	}
+	last := w.reigns[len(w.reigns)-1]
+	if !slices.ContainsFunc(scenario.Faults, func(f Fault) bool { return f.Target == last.Server }) {
+		w.run.world.Violate("undisturbed leader", "%s led in term %d, nothing struck it, and %s leads in term %d", last.Server, last.Term, next.Server, next.Term)
+	}
+}
+
+// quorum complains about a raft group that has shrunk so far that fewer servers than
+// half of those it was made for make its majority: two such groups could be without
+// a server in common.
+func (w *watcher) quorum(name string, raft *consensus.Node) {
+	group, _, err := raft.Servers()
+	if err != nil {
+		return
+	}
+	voters, made := 0, w.run.plan.Scenario.Topology.Servers
+	for _, s := range group {
+		if s.Voter {
+			voters++
+		}
+	}
+	if voters > 0 && voters < made/2+1 && !w.shrunk {
+		w.shrunk = true
+		w.run.world.Violate("size of the raft group", "%s leads a group of %d, which was made for %d", name, voters, made)
+	}
 }

@@ -16,6 +16,7 @@ const judgeLimit = 20 * time.Second
 const (
 	holds    = string(linearizability.Holds)
 	violated = string(linearizability.Violated)
+	either   = "either" // nothing is expected
 )
 
 // judge turns what was seen into verdicts. It runs in the parent: the search
@@ -31,12 +32,22 @@ func (r *Result) judge(c Checks) {
 			r.Ops.Unknown++
 		}
 	}
-	r.linearizable(c.Linearizable)
+	if c.Linearizable != either {
+		r.linearizable(c.Linearizable)
+	}
 	if len(r.Transactions) > 0 {
 		r.transactions(c.Transactions)
 	}
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
+	if limit := c.Outage.Duration; limit > 0 {
+		longest, from := linearizability.Outage(r.History, r.Healed)
+		r.within("outage", longest, limit, fmt.Sprintf("at most %v without a write, from %v on", longest, from))
+	}
+	if limit := c.Staleness.Duration; limit > 0 {
+		behind, which := linearizability.Staleness(r.History, "default")
+		r.within("staleness", behind, limit, fmt.Sprintf("at most %v %s", behind, which))
+	}
 	if r.Lock != nil {
 		r.exclusive(c.Exclusive)
 		r.locks(c.Locks)
@@ -45,6 +56,15 @@ func (r *Result) judge(c Checks) {
 
 func (r *Result) verdict(check, expected, got, text string) {
 	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text})
+}
+
+// within is the verdict on a time that has a limit.
+func (r *Result) within(check string, got, limit time.Duration, text string) {
+	verdict := holds
+	if got > limit {
+		verdict = violated
+	}
+	r.verdict(check, holds, verdict, text)
 }
 
 // linearizable judges writes and reads. Stale reads promise nothing.
@@ -132,6 +152,7 @@ func (r *Result) recovery(expected string) {
 	for _, part := range []named{
 		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock},
 		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
+		{"agents that see each other alive", c.Members},
 	} {
 		if !part.Asked {
 			continue

@@ -77,7 +77,7 @@ type Reign struct {
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches, Events Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches, Events, Members Reached }
 
 // Reached says whether and after how long something was so.
 type Reached struct {

@@ -59,7 +59,10 @@ func defaults() *Scenario {
 	s.Agent.RaftMultiplier = 1
 	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Via: "servers", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{Duration{30 * second}, Duration{30 * second}, Duration{60 * second}, Duration{90 * second}, Duration{90 * second}, Duration{60 * second}}
+	s.Recovery = Recovery{
+		Leader: Duration{30 * second}, Write: Duration{30 * second}, Converge: Duration{60 * second},
+		Lock: Duration{90 * second}, Services: Duration{90 * second}, Events: Duration{60 * second},
+	}
 	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
@@ -226,7 +229,7 @@ func (v *validator) check() {
 	}
 	v.clocks()
 	expectations := []string{"holds", "violated"}
-	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
+	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, append(expectations, either))
 	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)
 	v.oneOf("$.checks.locks", "checks.locks", s.Checks.Locks, expectations)
 	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
@@ -235,8 +238,24 @@ func (v *validator) check() {
 	if s.Checks.Bounds != "" {
 		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
 	}
+	v.others()
+	for i, f := range s.Faults {
+		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+}
+
+// others checks who there is beside servers and the clients of the key/value store.
+func (v *validator) others() {
+	s := v.scenario
+	if s.Checks.Reigns != "" {
+		v.oneOf("$.checks.reigns", "checks.reigns", s.Checks.Reigns, []string{"holds"})
+	}
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
 	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
+	v.between("$.workload.health_watchers", "workload.health_watchers", s.Workload.HealthWatchers, 0, 100)
+	if s.Workload.HealthWatchers > 0 && s.Topology.Agents == 0 {
+		v.fail("$.workload.health_watchers", "workload.health_watchers: there is no agent whose jobs could be watched: topology.agents is 0")
+	}
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
@@ -251,9 +270,6 @@ func (v *validator) check() {
 	}
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
-	}
-	for i, f := range s.Faults {
-		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
 	}
 }
 

@@ -94,7 +94,7 @@ func execute(o Order, to io.Writer) error {
 // main is the whole of a run.
 func (r *run) main() {
 	r.watcher = newWatcher(r)
-	r.nemesis = &nemesis{run: r, active: map[int]func(){}}
+	r.nemesis = &nemesis{run: r, active: map[int]func(){}, leaves: map[string]bool{}}
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}
@@ -114,7 +114,7 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
-	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
+	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers(), r.fleet.startNurses()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
@@ -217,7 +217,7 @@ func (r *run) settings(name string) *config.Config {
 	c.Server, c.NodeName, c.DataDir = true, name, "/data"
 	c.BootstrapExpect = s.Topology.Servers
 	c.ClientAddr, c.LogLevel = "0.0.0.0", "trace" // the world keeps from the log what it wants
-	c.Join.Retry, c.Join.Interval = r.plan.names(), 2*time.Second
+	c.Join.Retry, c.Join.Interval = r.toJoin(name), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {
 		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second
@@ -233,7 +233,7 @@ func (r *run) program(name string) sim.Program {
 			return err
 		}
 		r.agents[name] = a
-		return a.Run(ctx)
+		return r.attend(ctx, name, a)
 	}
 }
 
@@ -326,6 +326,9 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
 		r.fleet.rest()
+	}
+	if limits.Members.Duration > 0 {
+		r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.acquainted)
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)

@@ -21,6 +21,7 @@ type nemesis struct {
 	active map[int]func() // strikes that last, and how to end them
 	next   int
 	log    []FaultLog
+	leaves map[string]bool // who leaves the cluster when it is stopped
 	over   bool
 }
 
@@ -231,8 +232,9 @@ func (n *nemesis) process(s Strike, node *sim.Node) func() {
 		node.Crash()
 		n.run.forget(name)
 		return up
-	case "restart":
+	case "restart", "leave":
 		n.run.forbid(name)
+		n.leaves[name] = s.Kind == "leave"
 		n.run.world.Go(func() {
 			if err := node.Stop(stopLimit); errors.Is(err, sim.ErrStopTimeout) {
 				node.Kill()

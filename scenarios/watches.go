@@ -97,7 +97,10 @@ func (r *run) followed() (bool, string) {
 	if ok, why := r.seen(); !ok {
 		return false, why
 	}
-	return r.listed()
+	if ok, why := r.listed(); !ok {
+		return false, why
+	}
+	return r.fleet.nursed()
 }
 
 // startFollowers starts the watchers, if the scenario has any, and returns their

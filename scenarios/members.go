@@ -1,0 +1,51 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tribune/impl/agent"
+	"tribune/impl/api"
+	"tribune/impl/gossip"
+)
+
+// acquainted reports whether all agents, servers too, see each other alive.
+func (r *run) acquainted() (bool, string) {
+	all := r.plan.members()
+	for _, name := range all {
+		a := r.agents[name]
+		if a == nil {
+			return false, name + " does not run"
+		}
+		members := a.Members()
+		for _, other := range all {
+			i := slices.IndexFunc(members, func(m api.Member) bool { return m.Name == other })
+			if i < 0 {
+				return false, fmt.Sprintf("%s does not know %s", name, other)
+			}
+			if members[i].Status != gossip.StatusAlive {
+				return false, fmt.Sprintf("%s sees %s with the status %d, which is alive", name, other, members[i].Status)
+			}
+		}
+	}
+	return true, ""
+}
+
+// toJoin are the servers that an agent is told to join.
+func (r *run) toJoin(name string) []string {
+	if r.plan.Scenario.Agent.JoinOnce && r.world.Node(name).Starts() > 1 {
+		return nil
+	}
+	return r.plan.names()
+}
+
+// attend runs an agent until it ends, or is to. Who is to leave then tells the others.
+func (r *run) attend(ctx context.Context, name string, a *agent.Agent) error {
+	err := a.Wait(ctx)
+	if r.nemesis.leaves[name] {
+		err = errors.Join(err, a.Leave(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(err, a.Close())
+}
