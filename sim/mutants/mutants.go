@@ -59,7 +59,6 @@ func All() []Mutant {
 		txnHalfway(),
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
-		snapshotAheadOfItsIndex(),
 		ignoredLockDelay(),
 		lockDelayForgotten(),
 		survivingLock(),
@@ -90,6 +89,7 @@ func All() []Mutant {
 		stalledLeader(),
 		shrinkingGroup(),
 		leaderLoopDies(),
+		snapshotOfADeposedLeader(),
 		pipelinedReplication(),
 	}
 }
@@ -98,6 +98,6 @@ func All() []Mutant {
 func Escaped() []Mutant {
 	return []Mutant{
 		trustedVerifyLeader(),
-		snapshotOfADeposedLeader(),
+		snapshotAheadOfItsIndex(),
 	}
 }

@@ -139,10 +139,9 @@ func snapshotOfADeposedLeader() Mutant {
 	return Mutant{
 		Name:     "snapshot-of-a-deposed-leader",
 		Area:     "raft",
-		Bug:      "a leader that was deposed goes on to send its snapshot",
-		Scenario: "snapshots-and-watches.yaml",
-		MaxSeeds: 20,
-		Escapes:  "it was found by a run (snapshots-and-watches, seed 4) of an earlier state of the code; the sender has to be deposed while it opens the snapshot",
+		Bug:      "a leader goes on to send its snapshot when it was deposed, or to an address that another server has now",
+		Scenario: "bit-rot.yaml",
+		MaxSeeds: 10,
 		Patches: []overlay.Patch{{
 			Name: "snapshot-of-a-deposed-leader",
 			Why:  "who gets an older snapshot than it has forgets what it acknowledged",
