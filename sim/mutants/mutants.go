@@ -90,7 +90,6 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
-		pipelinedReplication(),
 	}
 }
 
@@ -99,5 +98,6 @@ func Escaped() []Mutant {
 	return []Mutant{
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
+		pipelinedReplication(),
 	}
 }
