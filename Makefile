@@ -1,7 +1,7 @@
 # Everything here is also plain `go build`, `go run` and `go test`; this file
 # only gives the common lines a name.
 
-.PHONY: all test check interop bench canaries mutants prove
+.PHONY: all test check interop bench bench-agent canaries mutants prove
 all: bin/tribune bin/simctl
 
 bin/tribune: FORCE
@@ -38,7 +38,14 @@ prove:
 	go run ./cmd/simctl prove -seeds 1..50 scenarios/storm.yaml
 
 bench:
-	go test -run '^$$' -bench . -benchtime 1x ./bench/...
+	go test -run '^$$' -bench . -benchtime 1x ./bench
+
+# The agent over real sockets and a real disk (bench/README.md). ONLY=DNS takes those
+# whose names match; COUNT=6 is what benchstat wants to compare two of these.
+ONLY ?= .
+COUNT ?= 1
+bench-agent:
+	go test -run '^$$' -bench '$(ONLY)' -count $(COUNT) -timeout 1h ./bench/agent
 
 .PHONY: FORCE
 FORCE:

@@ -47,10 +47,13 @@ var neighbours = map[string]string{
 	"sim/launch":  "sim/detrt sim/overlay",
 	"sim/simnet":  "impl/host netmodel sim/event sim/trace",
 	"sim/simdisk": "impl/host netmodel sim/event sim/trace",
+	"sim/nemesis": "netmodel sim sim/simdisk sim/simnet sim/trace",
 	"sim/mutants": "sim/overlay",
+	"sim/explore": "",
+	"sim/shrink":  "",
 	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/fsm impl/gossip impl/host linearizability netmodel sim sim/launch sim/mutants sim/overlay sim/simdisk sim/simnet sim/trace",
+	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/fsm impl/gossip impl/host linearizability netmodel sim sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
 	"bench":       "scenarios sim sim/launch",
 	"bench/agent": "impl/agent impl/config impl/host",
 

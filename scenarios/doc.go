@@ -5,7 +5,7 @@
 //   - plan.go, storm.go: everything that is drawn from the seed, drawn ahead.
 //   - explain.go: a plan in words.
 //   - run.go: one run, in a process of its own (see sim/launch).
-//   - strike.go: what each fault does to the world.
+//   - cluster.go: what sim/nemesis, which strikes the world with faults, must know.
 //   - client.go: the clients, which are Consul's official ones.
 //   - locks.go, health.go: those who want a lock, and what their sessions stand on.
 //   - bank.go: those who move money with transactions.

@@ -1,4 +1,6 @@
 package scenarios
 
+import "tribune/sim/nemesis"
+
 // IDs are the names of faults for their streams.
-func IDs(faults []Fault) []string { return identities(faults) }
+func IDs(faults []Fault) []string { return nemesis.IDs(faults) }

@@ -57,6 +57,7 @@ type fleet struct {
 	free  time.Duration         // since when the lock is free; 0: it is not
 
 	nurses []*nurse
+	leaves map[string]bool // who leaves the cluster when it is stopped
 }
 
 // site is what belongs to one agent.
@@ -87,12 +88,12 @@ func (w *word) allows(port int) bool {
 // startFleet starts the agents, their services, and who changes those, if the
 // scenario has any, and returns the nodes that must be stopped in the end.
 func (r *run) startFleet() []*sim.Node {
-	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
+	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}, leaves: map[string]bool{}}
 	r.fleet = f
 	for i, name := range r.plan.agents() {
 		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}
 		f.sites[name] = s
-		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Commands: s.script})
+		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Disk: r.disk(), Commands: s.script})
 		s.machine = r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("web%d", i+1), Addrs: address(6, i+1)})
 		s.machine.Start(s.serve)
 		r.start(name)
@@ -171,7 +172,7 @@ func (s *site) up(service string) bool {
 func (f *fleet) settings(name string) *config.Config {
 	c := config.Default()
 	c.NodeName, c.DataDir, c.ClientAddr, c.LogLevel = name, "/data", "0.0.0.0", "trace"
-	c.Join.Retry, c.Join.Interval = f.run.toJoin(name), 2*time.Second
+	c.Join.Retry, c.Join.Interval = toJoin(f.run, name), 2*time.Second
 	c.Probing.LocalScripts = true
 	c.Services = []api.ServiceDefinition{
 		{Name: webService, Port: 80, Tags: []string{name}, Check: &api.CheckDefinition{

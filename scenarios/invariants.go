@@ -45,7 +45,7 @@ func newWatcher(r *run) *watcher {
 func (w *watcher) look() {
 	for _, name := range w.run.plan.names() {
 		a := w.run.agents[name]
-		if a == nil || w.run.paused[name] {
+		if a == nil || w.run.world.Node(name).Paused() {
 			continue
 		}
 		l := w.lives[name]

@@ -10,6 +10,7 @@ import (
 
 	"tribune/linearizability"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 // Order is what a parent asks of a run's process.
@@ -64,10 +65,7 @@ type Verdict struct {
 }
 
 // FaultLog is a strike that happened.
-type FaultLog struct {
-	At, Until time.Duration
-	Text      string
-}
+type FaultLog = nemesis.Struck
 
 // Reign says that a server was first seen leading in a term.
 type Reign struct {

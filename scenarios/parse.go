@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"tribune/netmodel"
+	"tribune/sim/nemesis"
 )
 
 // Load reads a scenario file. An error names the file, the line and what was
@@ -57,12 +58,11 @@ func defaults() *Scenario {
 	s.Topology = Topology{Servers: 5, Clients: 5}
 	s.Network.Model = "lan"
 	s.Agent.RaftMultiplier = 1
-	s.Workload = Workload{Timeout: Duration{5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Via: "servers", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
+	s.Workload = Workload{Timeout: Duration{Duration: 5 * second}, Rate: 50, Keys: 5, Reads: "consistent", Via: "servers", Mix: map[string]int{"get": 50, "put": 30, "cas": 15, "delete": 5}}
 	s.Duration.Duration = minute
-	s.Recovery = Recovery{
-		Leader: Duration{30 * second}, Write: Duration{30 * second}, Converge: Duration{60 * second},
-		Lock: Duration{90 * second}, Services: Duration{90 * second}, Events: Duration{60 * second},
-	}
+	r := &s.Recovery
+	r.Leader.Duration, r.Write.Duration, r.Converge.Duration = 30*second, 30*second, 60*second
+	r.Lock.Duration, r.Services.Duration, r.Events.Duration = 90*second, 90*second, 60*second
 	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
@@ -72,9 +72,9 @@ func defaults() *Scenario {
 
 // located makes one line of an error of the YAML library: file, line, what.
 func located(file string, text []byte, err error) error {
-	var unit *unitError
+	var unit *nemesis.UnitError
 	if errors.As(err, &unit) {
-		return fmt.Errorf("%s:%d: %w", file, lineOf(text, unit.text), err)
+		return fmt.Errorf("%s:%d: %w", file, lineOf(text, unit.Text), err)
 	}
 	var e yaml.Error
 	if !errors.As(err, &e) || e.GetToken() == nil {
@@ -82,7 +82,7 @@ func located(file string, text []byte, err error) error {
 	}
 	what := e.GetMessage()
 	if m := regexp.MustCompile(`^unknown field "(.*)"$`).FindStringSubmatch(what); m != nil {
-		what = fmt.Sprintf("unknown key %q%s", m[1], meant(m[1], knownKeys()))
+		what = fmt.Sprintf("unknown key %q%s", m[1], nemesis.DidYouMean(m[1], knownKeys()))
 	}
 	return fmt.Errorf("%s:%d: %s", file, e.GetToken().Position.Line, strings.ReplaceAll(what, "\n", " "))
 }
@@ -116,40 +116,6 @@ func knownKeys() []string {
 	}
 	walk(reflect.TypeFor[Scenario]())
 	return keys
-}
-
-// meant suggests the known word that is nearest to one that is not known.
-func meant(word string, known []string) string {
-	best, distance := "", 3
-	for _, k := range known {
-		if d := edits(word, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // validator finds the first thing in a scenario that makes no sense.
@@ -186,7 +152,7 @@ func (v *validator) between(place, what string, n, low, high int) {
 
 func (v *validator) oneOf(place, what, word string, known []string) {
 	if !slices.Contains(known, word) {
-		v.fail(place, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), meant(word, known))
+		v.fail(place, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), nemesis.DidYouMean(word, known))
 	}
 }
 
@@ -281,88 +247,22 @@ func (v *validator) clocks() {
 }
 
 func (v *validator) fault(place string, f Fault) {
-	known := parameters()
-	if f.Kind == "" {
-		v.fail(place, "a fault needs a kind: one of %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-		return
-	}
-	v.oneOf(place+".kind", "kind of fault", f.Kind, slices.Sorted(maps.Keys(known)))
-	given := map[string]bool{
-		"shape": f.Shape != "", "target": f.Target != "", "protocol": f.Protocol != "", "rate": f.Rate != 0, "duplicate": f.Duplicate != 0,
-		"reorder": f.Reorder != 0, "by": f.By.Duration != 0, "period": f.Period.Duration != 0, "size": f.Size != 0, "file": f.File != "",
-	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		needed := slices.Contains(known[f.Kind], name+"!")
-		switch {
-		case given[name] && !needed && !slices.Contains(known[f.Kind], name):
-			v.fail(place+"."+name, "%s: a fault of kind %q takes no %s", name, f.Kind, name)
-		case !given[name] && needed:
-			v.fail(place, "a fault of kind %q needs %s", f.Kind, name)
-		}
-	}
-	if f.Shape != "" {
-		v.oneOf(place+".shape", "shape", f.Shape, shapes())
-		if (f.Shape == "isolate" || f.Shape == "one-way" || f.Shape == "bridge") && f.Target == "" {
-			v.fail(place, "a partition of shape %q needs target", f.Shape)
-		}
-	}
-	switch {
-	case f.Target == "holder" && f.Kind != "pause" && f.Shape != "isolate":
+	var bad *nemesis.Problem
+	switch err := v.scenario.cast().Check(f, v.scenario.Duration.Duration); {
+	case errors.As(err, &bad) && bad.Field != "":
+		v.fail(place+"."+bad.Field, "%v", err)
+	case err != nil:
+		v.fail(place, "%v", err)
+	case f.Target == holderRole && f.Kind != "pause" && f.Shape != "isolate":
 		v.fail(place+".target", "target: who holds the lock can be paused, or isolated by a partition, and nothing else")
-	case (f.Target == "holder" || f.Kind == "expel") && v.scenario.Workload.Contenders == 0:
+	case (f.Target == holderRole || f.Kind == expelKind) && v.scenario.Workload.Contenders == 0:
 		v.fail(place, "nobody holds a lock: workload.contenders is 0")
-	case f.Target != "" && f.Target != "holder":
-		v.target(place, f.Target)
-	}
-	if f.Protocol != "" {
-		v.oneOf(place+".protocol", "protocol", f.Protocol, []string{"tcp", "udp"})
-	}
-	v.amounts(place, f)
-	if f.At.Duration > v.scenario.Duration.Duration {
-		v.fail(place+".at", "at: %v is after the end of the phase with faults, %v", f.At.Duration, v.scenario.Duration.Duration)
-	}
-	if f.Every.Duration < 0 || f.For.Duration < 0 || f.At.Duration < 0 {
-		v.fail(place, "times cannot be negative")
 	}
 }
 
 func (v *validator) probability(place, what string, p float64) {
 	if p < 0 || p > 1 {
 		v.fail(place, "%s: %v is not a probability between 0 and 1", what, p)
-	}
-}
-
-// amounts checks how hard a fault is.
-func (v *validator) amounts(place string, f Fault) {
-	v.probability(place+".duplicate", "duplicate", f.Duplicate)
-	v.probability(place+".reorder", "reorder", f.Reorder)
-	switch {
-	case f.Kind == "clock-drift" && (f.Rate < 0.1 || f.Rate > 10):
-		v.fail(place+".rate", "rate: %v of true time is not between 0.1 and 10", f.Rate)
-	case f.Kind != "clock-drift":
-		v.probability(place+".rate", "rate", f.Rate)
-	}
-	switch {
-	case f.Kind == "loss" && f.Rate == 0 && f.Duplicate == 0 && f.Reorder == 0:
-		v.fail(place, "a fault of kind %q needs rate, duplicate or reorder", f.Kind)
-	case f.Kind != "clock-jump" && f.By.Duration < 0:
-		v.fail(place+".by", "by: %v is less than nothing; only a clock jumps back", f.By)
-	case f.Kind == "flap" && f.By.Duration >= f.Period.Duration:
-		v.fail(place+".by", "by: links that are down for %v of every %v are never up", f.By, f.Period)
-	case f.Size < 0:
-		v.fail(place+".size", "size: %d bytes are less than none", f.Size)
-	}
-}
-
-func (v *validator) target(place, target string) {
-	t := v.scenario.Topology
-	words := append([]string{"leader", "random", "majority", "all"}, serverNames(t.Servers)...)
-	if t.Agents > 0 {
-		words = append(append(words, "agent"), agentNames(t.Agents)...)
-	}
-	if !slices.Contains(words, target) {
-		v.fail(place+".target", "target: there is no server %q; there are %s, and leader, random, majority and all%s",
-			target, strings.Join(serverNames(t.Servers), ", "), meant(target, words))
 	}
 }
 

@@ -1,13 +1,11 @@
 package scenarios
 
 import (
-	"cmp"
-	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"time"
+
+	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 const (
@@ -30,24 +28,12 @@ type ServerPlan struct {
 	Rate float64 // of its clock
 }
 
-// Strike is one fault at one time. Its target is "leader" until it strikes,
-// since nobody knows before who that will be.
-type Strike struct {
-	Fault
-	Begin time.Duration
-	For   time.Duration
-	Hits  []string // servers; ["leader"] and ["holder"] are found out when it strikes
-	ID    string   // of the fault in the scenario, for its streams
-	Turn  int      // counts the strikes of one fault
-}
+// Strike is one fault at one time.
+type Strike = nemesis.Strike
 
 // stream returns the generator of a purpose; each has its own, so that a fault
 // that is taken away leaves the draws of all others as they were.
-func stream(seed uint64, purpose string) *rand.Rand {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(purpose)) // never fails
-	return rand.New(rand.NewPCG(seed, h.Sum64()))
-}
+func stream(seed uint64, purpose string) *rand.Rand { return sim.Stream(seed, purpose) }
 
 // NewPlan draws everything that the seed decides.
 func NewPlan(s Scenario, seed uint64) Plan {
@@ -66,25 +52,8 @@ func NewPlan(s Scenario, seed uint64) Plan {
 		}
 		p.Servers = append(p.Servers, sp)
 	}
-	for i, id := range identities(s.Faults) {
-		p.Strikes = append(p.Strikes, p.strikes(id, s.Faults[i])...)
-	}
-	slices.SortStableFunc(p.Strikes, func(a, b Strike) int { return cmp.Compare(a.Begin, b.Begin) })
+	p.Strikes = p.cast().Draw(s.Faults, seed, s.Duration.Duration)
 	return p
-}
-
-// identities names faults by what they are and not by their place in the list, so
-// that taking one away leaves the draws of the others as they were. Only those
-// that are alike are numbered.
-func identities(faults []Fault) []string {
-	seen := map[string]int{}
-	ids := make([]string, len(faults))
-	for i, f := range faults {
-		id := strings.Join([]string{f.Kind, f.Shape, f.Target, f.Protocol, f.File, f.At.String()}, " ")
-		seen[id]++
-		ids[i] = fmt.Sprintf("%s #%d", id, seen[id])
-	}
-	return ids
 }
 
 // names are those of the servers, agents those of the client agents.
@@ -102,48 +71,29 @@ func (p Plan) served() []string {
 // members are all who gossip.
 func (p Plan) members() []string { return append(p.names(), p.agents()...) }
 
-func (p Plan) strikes(id string, f Fault) []Strike {
-	r := stream(p.Seed, "planner "+id)
-	var all []Strike
-	for at := f.At.Duration; at <= p.Scenario.Duration.Duration; at += f.Every.Duration {
-		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: p.hits(f, r), ID: id, Turn: len(all)}
-		if f.Jitter.Duration > 0 {
-			st.Begin += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
-		}
-		if st.Begin < p.Scenario.Duration.Duration {
-			all = append(all, st)
-		}
-		if f.Every.Duration <= 0 {
-			break
-		}
+// cast says who can be struck.
+func (p Plan) cast() nemesis.Cast { return p.Scenario.cast() }
+
+func (s Scenario) cast() nemesis.Cast {
+	return nemesis.Cast{
+		Servers: serverNames(s.Topology.Servers),
+		Others:  agentNames(s.Topology.Agents),
+		Other:   "agent",
+		Roles: []nemesis.Role{
+			{Name: leaderRole, Words: "the leader of that time"},
+			{Name: holderRole, Words: "the holder of the lock at that time", Outside: true},
+		},
+		Kinds: []nemesis.Kind{
+			{Name: expelKind, Role: holderRole, Words: "the session of %s is destroyed"},
+			{Name: leaveKind, Takes: []string{"target!"}, Words: "%s leaves the cluster, stops and is started again"},
+		},
 	}
-	return all
 }
 
-// hits draws whom a fault strikes.
-func (p Plan) hits(f Fault, r *rand.Rand) []string {
-	names := p.names()
-	shuffled := slices.Clone(names)
-	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-	switch {
-	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
-		members := append(shuffled, p.agents()...)
-		if len(members) > len(names) {
-			r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-		}
-		return members
-	case f.Target == "agent":
-		return []string{p.agents()[r.IntN(len(p.agents()))]}
-	case f.Kind == "expel":
-		return []string{"holder"}
-	case f.Target == "" || f.Target == "all":
-		return names
-	case f.Target == "leader", f.Target == "holder":
-		return []string{f.Target}
-	case f.Target == "random":
-		return shuffled[:1]
-	case f.Target == "majority":
-		return shuffled[:len(shuffled)/2+1]
-	}
-	return []string{f.Target}
-}
+// The roles that faults can strike, and the kinds of faults that are Tribune's own.
+const (
+	leaderRole = "leader"
+	holderRole = "holder" // of the lock
+	expelKind  = "expel"
+	leaveKind  = "leave"
+)

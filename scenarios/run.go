@@ -16,6 +16,7 @@ import (
 	"tribune/linearizability"
 	"tribune/netmodel"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 	"tribune/sim/simdisk"
 	"tribune/sim/trace"
 )
@@ -26,7 +27,7 @@ type run struct {
 	out     *output
 	world   *sim.World
 	watcher *watcher
-	nemesis *nemesis
+	nemesis *nemesis.Nemesis
 	clients []*sim.Node
 
 	resource *resource   // that the lock guards
@@ -38,8 +39,7 @@ type run struct {
 	crowd     *crowd
 
 	agents  map[string]*agent.Agent // that run and have started
-	paused  map[string]bool
-	down    map[string]int // how many faults want a server to be down
+	down    map[string]int          // how many faults want a server to be down
 	history []linearizability.Op
 	// transactions are those of the tellers.
 	transactions []linearizability.Txn
@@ -56,7 +56,7 @@ func execute(o Order, to io.Writer) error {
 	}
 	r := &run{
 		plan: plan, out: &output{to: to},
-		agents: map[string]*agent.Agent{}, paused: map[string]bool{}, down: map[string]int{},
+		agents: map[string]*agent.Agent{}, down: map[string]int{},
 	}
 	var stored io.Writer
 	if o.Trace {
@@ -94,7 +94,7 @@ func execute(o Order, to io.Writer) error {
 // main is the whole of a run.
 func (r *run) main() {
 	r.watcher = newWatcher(r)
-	r.nemesis = &nemesis{run: r, active: map[int]func(){}, leaves: map[string]bool{}}
+	r.nemesis = nemesis.New(r.world, r.plan.cast(), r)
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}
@@ -119,12 +119,7 @@ func (r *run) main() {
 		r.fleet.checked()
 		r.fleet.bounds()
 	})
-	for _, s := range r.plan.Strikes {
-		r.world.Go(func() {
-			time.Sleep(s.Begin)
-			r.nemesis.strike(s)
-		})
-	}
+	r.nemesis.Schedule(r.plan.Strikes)
 	time.Sleep(r.plan.Scenario.Duration.Duration)
 	r.fleet.calm = true
 	r.recover(probe, reader, contenders, followers, others)
@@ -134,7 +129,7 @@ func (r *run) main() {
 	}
 	r.over = true
 	close(stop)
-	r.result.Faults, r.result.Reigns = r.nemesis.log, r.watcher.reigns
+	r.result.Faults, r.result.Reigns = r.nemesis.Log(), r.watcher.reigns
 	r.result.Violations = r.world.Violations()
 }
 
@@ -178,34 +173,21 @@ func (r *run) every(stop <-chan struct{}, interval time.Duration, f func()) {
 }
 
 func (r *run) addServer(i int, s ServerPlan) {
-	n := r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: simdisk.Options{}, Clock: sim.Clock{Skew: s.Skew}})
-	r.setLatency(n)
-	r.setRate(n)
+	const unit = 1000
+	clock := sim.Clock{Skew: s.Skew, Num: int64(s.Rate * unit), Den: unit}
+	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.disk(), Clock: clock})
 }
 
-// setLatency gives a server's disk the latency that the scenario says.
-func (r *run) setLatency(n *sim.Node) {
+// disk gives a disk the latency that the scenario says.
+func (r *run) disk() (o simdisk.Options) {
 	d := r.plan.Scenario.Disk
-	var syncs, writes netmodel.Dist
 	if d.Sync.Duration > 0 {
-		syncs = netmodel.LogNormal(d.Sync.Duration, 0.4)
+		o.Sync = netmodel.LogNormal(d.Sync.Duration, 0.4)
 	}
 	if d.Write.Duration > 0 {
-		writes = netmodel.LogNormal(d.Write.Duration, 0.4)
+		o.Write = netmodel.LogNormal(d.Write.Duration, 0.4)
 	}
-	n.Disk().SetLatency(syncs, writes, nil)
-}
-
-// setRate gives a server's clock the rate that the plan says.
-func (r *run) setRate(n *sim.Node) {
-	i := slices.IndexFunc(r.plan.Servers, func(s ServerPlan) bool { return s.Name == n.Name() })
-	if i < 0 {
-		n.SetRate(1, 1)
-		return
-	}
-	if rate := r.plan.Servers[i].Rate; rate != 1 || r.nemesis.next > 0 {
-		n.SetRate(int64(rate*1000), 1000)
-	}
+	return o
 }
 
 func (r *run) settings(name string) *config.Config {
@@ -217,7 +199,7 @@ func (r *run) settings(name string) *config.Config {
 	c.Server, c.NodeName, c.DataDir = true, name, "/data"
 	c.BootstrapExpect = s.Topology.Servers
 	c.ClientAddr, c.LogLevel = "0.0.0.0", "trace" // the world keeps from the log what it wants
-	c.Join.Retry, c.Join.Interval = r.toJoin(name), 2*time.Second
+	c.Join.Retry, c.Join.Interval = toJoin(r, name), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {
 		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second
@@ -260,18 +242,9 @@ func (r *run) start(name string) {
 	}()
 }
 
-func (r *run) forbid(name string) { r.down[name]++ }
-
-func (r *run) allow(name string) {
-	if r.down[name]--; r.down[name] == 0 {
-		r.start(name)
-	}
-}
-
 func (r *run) forget(name string) {
 	if !r.world.Node(name).Running() {
 		delete(r.agents, name)
-		r.paused[name] = false
 		r.fleet.watchAgent(name, false)
 	}
 }
@@ -280,7 +253,7 @@ func (r *run) forget(name string) {
 func (r *run) leader() string {
 	leader, term := "", uint64(0)
 	for _, name := range r.plan.names() {
-		if a := r.agents[name]; a != nil && !r.paused[name] {
+		if a := r.agents[name]; a != nil && !r.world.Node(name).Paused() {
 			if s := a.Server().Raft().Status(); s.Leader && s.Term > term {
 				leader, term = name, s.Term
 			}
@@ -293,9 +266,8 @@ func (r *run) leader() string {
 // within the times that the scenario states.
 func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*sim.Node) {
 	limits := r.plan.Scenario.Recovery
-	r.nemesis.heal()
+	r.nemesis.Heal()
 	healed := r.world.Now()
-	r.world.Recordf(trace.Fault, "", "", "healed")
 	r.result.Healed = healed
 	wrote := make(chan time.Duration, 1)
 	probe.Start(r.probe(wrote))
@@ -328,7 +300,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 		r.fleet.rest()
 	}
 	if limits.Members.Duration > 0 {
-		r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.acquainted)
+		r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), func() (bool, string) { return acquainted(r) })
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)
@@ -375,7 +347,7 @@ func (r *run) until(limit time.Duration, reached func() (bool, string)) Reached 
 }
 
 func (r *run) progress() {
-	p := Progress{At: r.world.Now(), Ops: len(r.history), Faults: len(r.nemesis.active), Leader: r.leader()}
+	p := Progress{At: r.world.Now(), Ops: len(r.history), Faults: r.nemesis.Active(), Leader: r.leader()}
 	for _, o := range r.history {
 		if o.Outcome != linearizability.OK {
 			p.Failed++

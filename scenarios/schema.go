@@ -1,9 +1,8 @@
 package scenarios
 
 import (
-	"time"
-
 	"tribune/netmodel"
+	"tribune/sim/nemesis"
 )
 
 // Scenario is what a file says.
@@ -104,25 +103,11 @@ type Workload struct {
 	Tellers        int      `yaml:"tellers"`    // further clients, which move money with transactions
 }
 
-// Fault is something that goes wrong.
-type Fault struct {
-	Kind   string   `yaml:"kind"`
-	At     Duration `yaml:"at"`     // of the first strike
-	For    Duration `yaml:"for"`    // how long it lasts
-	Every  Duration `yaml:"every"`  // it strikes again and again; 0: once
-	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
-	Target string   `yaml:"target"` // a server, "leader", "random", "majority" or "all"; a client agent or "agent"; "holder": who has the lock
-	Shape  string   `yaml:"shape"`  // of a partition
-
-	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
-	Duplicate float64  `yaml:"duplicate"` // probability
-	Reorder   float64  `yaml:"reorder"`   // probability
-	By        Duration `yaml:"by"`        // latency, a jump, the down part of a flap
-	Period    Duration `yaml:"period"`    // of a flap
-	Size      int      `yaml:"size"`      // bytes; of bit-rot, bits
-	Protocol  string   `yaml:"protocol"`  // tcp or udp
-	File      string   `yaml:"file"`      // pattern of file names
-}
+// Fault is something that goes wrong, Duration a time with its unit.
+type (
+	Fault    = nemesis.Fault
+	Duration = nemesis.Duration
+)
 
 // Recovery are the virtual times within which a healed cluster must have a
 // leader, do a write, have equal state machines, hand out the lock, and know all
@@ -154,60 +139,4 @@ type Checks struct {
 	Reigns    string   `yaml:"reigns"`
 	Outage    Duration `yaml:"outage"`    // the longest time without a write while faults strike; 0: not asked
 	Staleness Duration `yaml:"staleness"` // how far default reads may be behind; 0: not asked
-}
-
-// Duration is a time as Go writes it: 300ms, 10s, 5m.
-type Duration struct {
-	time.Duration
-}
-
-// UnmarshalYAML reads a duration with its unit.
-func (d *Duration) UnmarshalYAML(read func(any) error) error {
-	var text string
-	if err := read(&text); err != nil {
-		return err
-	}
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		return &unitError{text}
-	}
-	d.Duration = v
-	return nil
-}
-
-type unitError struct{ text string }
-
-func (e *unitError) Error() string {
-	return "\"" + e.text + "\" is not a duration with a unit, such as 300ms, 10s or 5m"
-}
-
-// parameters lists what a kind of fault takes, beside kind, at, for, every and
-// jitter; those that it needs are marked by "!".
-func parameters() map[string][]string {
-	return map[string][]string{
-		"partition":   {"shape!", "target", "protocol"},
-		"flap":        {"target!", "by!", "period!"},
-		"loss":        {"rate", "duplicate", "reorder", "by", "protocol", "target"},
-		"slow-link":   {"target!", "by!"},
-		"gray":        {"target!", "size!"},
-		"reset":       {"target!"},
-		"expel":       {},
-		"kill":        {"target!"},
-		"power":       {"target!"},
-		"restart":     {"target!"},
-		"leave":       {"target!"},
-		"pause":       {"target!"},
-		"clock-jump":  {"target!", "by!"},
-		"clock-drift": {"target!", "rate!"},
-		"disk-full":   {"target!"},
-		"disk-slow":   {"target!", "by!"},
-		"disk-stall":  {"target!"},
-		"disk-error":  {"target!", "rate!", "file"},
-		"bit-rot":     {"target!", "size!", "file"},
-	}
-}
-
-// shapes are those of partitions.
-func shapes() []string {
-	return []string{"halves", "isolate", "one-way", "bridge", "ring"}
 }

@@ -64,6 +64,8 @@ type Node struct {
 
 	commands func(context.Context, host.Command) (int, error)
 
+	usual Clock // as it was configured
+
 	mu      sync.Mutex
 	clock   clock
 	process *process // nil when none runs
@@ -83,7 +85,7 @@ type process struct {
 // AddNode adds a node that runs nothing yet. A name or an address that another
 // node has is a mistake of the caller and panics.
 func (w *World) AddNode(c NodeConfig) *Node {
-	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}, commands: c.Commands}
+	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}, usual: c.Clock, commands: c.Commands}
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
 	w.mu.Lock()
@@ -230,6 +232,13 @@ func (n *Node) Pause() { n.setPaused(true, "pause", (*detrt.Node).Pause) }
 // Resume ends a Pause.
 func (n *Node) Resume() { n.setPaused(false, "resume", (*detrt.Node).Resume) }
 
+// Paused reports whether a process runs on the node and is paused.
+func (n *Node) Paused() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process != nil && n.process.paused
+}
+
 func (n *Node) setPaused(paused bool, how string, set func(*detrt.Node)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -264,6 +273,9 @@ func (n *Node) SetRate(num, den int64) {
 		n.process.tag.SetRate(num, den)
 	}
 }
+
+// UsualRate sets the drift that the clock was configured with.
+func (n *Node) UsualRate() { n.SetRate(max(n.usual.Num, 1), max(n.usual.Den, 1)) }
 
 // checkPanic ends a process that panicked, as a kernel would.
 func (n *Node) checkPanic() {

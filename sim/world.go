@@ -162,7 +162,13 @@ func (w *World) Net() *simnet.Network { return w.net }
 // Stream returns the random numbers of a purpose, such as "planner". The same
 // seed and purpose give the same numbers, whatever else is drawn.
 func (w *World) Stream(purpose string) *rand.Rand {
-	return rand.New(rand.NewPCG(w.options.Seed, hash(purpose)))
+	return Stream(w.options.Seed, purpose)
+}
+
+// Stream returns the random numbers of a purpose in a run with a seed, for what
+// is drawn before there is a World.
+func Stream(seed uint64, purpose string) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, hash(purpose)))
 }
 
 func hash(parts ...string) uint64 {

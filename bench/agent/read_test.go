@@ -30,7 +30,7 @@ func BenchmarkHealthService(b *testing.B) {
 		{"follower", "", false, api.QueryOptions{}, c.follower},
 	} {
 		b.Run(mode.name+"/client", func(b *testing.B) {
-			measure(b, func(int) error {
+			c.measure(b, func(int) error {
 				found, _, err := mode.of.Health().Service("web", "", mode.passing, &mode.options)
 				if err == nil && len(found) != instances {
 					err = fmt.Errorf("%d instances", len(found))
@@ -39,7 +39,7 @@ func BenchmarkHealthService(b *testing.B) {
 			})
 		})
 		b.Run(mode.name+"/http", func(b *testing.B) {
-			measure(b, func(int) error { return mode.of.get(path + mode.query) })
+			c.measure(b, func(int) error { return mode.of.get(path + mode.query) })
 		})
 	}
 }
@@ -57,7 +57,7 @@ func BenchmarkDNS(b *testing.B) {
 			defer conn.Close()
 			client := dns.Client{UDPSize: dns.DefaultMsgSize}
 			q := new(dns.Msg).SetQuestion("web.service.consul.", qtype).SetEdns0(dns.DefaultMsgSize, false)
-			measure(b, func(int) error {
+			c.measure(b, func(int) error {
 				a, _, err := client.ExchangeWithConn(q, conn)
 				if err == nil && len(a.Answer) != 10 {
 					err = fmt.Errorf("%d answers", len(a.Answer))
@@ -94,7 +94,7 @@ func BenchmarkKVGet(b *testing.B) {
 					}
 					b.Run(mode.name+"/"+of, func(b *testing.B) {
 						await(b, func() error { return asked[of].get("/v1/kv/k?stale") }) // a follower learns of it later
-						measure(b, func(int) error {
+						c.measure(b, func(int) error {
 							_, _, err := asked[of].KV().Get("k", &mode.options)
 							return err
 						})

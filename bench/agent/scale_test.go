@@ -54,7 +54,7 @@ func BenchmarkBlockingQueries(b *testing.B) {
 	}
 	armed.Wait()
 	changes := 0
-	measure(b, func(int) error {
+	c.measure(b, func(int) error {
 		i := changes * 7 % services
 		changes++
 		r := instance(name(i), 0)
@@ -90,7 +90,7 @@ func service(i, port int) *api.CatalogRegistration {
 func BenchmarkFillCatalog(b *testing.B) {
 	c := start(b, 1)
 	before := heap()
-	together(b, 16, func(i int) error {
+	c.together(b, 16, func(i int) error {
 		_, err := c.leader.Catalog().Register(service(i, 8080), nil)
 		return err
 	})
@@ -115,13 +115,13 @@ func BenchmarkFullCatalog(b *testing.B) {
 		}
 	}
 	b.Run("register", func(b *testing.B) {
-		measure(b, func(i int) error {
+		c.measure(b, func(i int) error {
 			_, err := c.leader.Catalog().Register(service(i%services, 10000+i), nil)
 			return err
 		})
 	})
 	b.Run("services/client", func(b *testing.B) {
-		measure(b, func(int) error {
+		c.measure(b, func(int) error {
 			found, _, err := c.leader.Catalog().Services(nil)
 			if err == nil && len(found) != services+1 { // and the servers themselves
 				err = fmt.Errorf("%d services", len(found))
@@ -130,16 +130,16 @@ func BenchmarkFullCatalog(b *testing.B) {
 		})
 	})
 	b.Run("services/http", func(b *testing.B) {
-		measure(b, func(int) error { return c.leader.get("/v1/catalog/services") })
+		c.measure(b, func(int) error { return c.leader.get("/v1/catalog/services") })
 	})
 	b.Run("health", func(b *testing.B) {
-		measure(b, func(i int) error {
+		c.measure(b, func(i int) error {
 			_, _, err := c.leader.Health().Service(fmt.Sprintf("service-%d", i%services), "", false, nil)
 			return err
 		})
 	})
 	b.Run("snapshot", func(b *testing.B) {
-		measure(b, func(int) error {
+		c.measure(b, func(int) error {
 			if err := c.leader.put("k", nil); err != nil { // without a change there is none to take
 				return err
 			}

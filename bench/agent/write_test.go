@@ -17,7 +17,7 @@ func BenchmarkKVPut(b *testing.B) {
 			c := start(b, servers)
 			for _, clients := range []int{1, 16, 64} {
 				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-					together(b, clients, func(i int) error {
+					c.together(b, clients, func(i int) error {
 						return c.leader.put(fmt.Sprintf("k%d", i%100), []byte("value"))
 					})
 				})
@@ -27,7 +27,7 @@ func BenchmarkKVPut(b *testing.B) {
 }
 
 // together is measure for several at once.
-func together(b *testing.B, clients int, do func(i int) error) {
+func (c cluster) together(b *testing.B, clients int, do func(i int) error) {
 	b.Helper()
 	b.ReportAllocs()
 	orders := make(chan int)
@@ -53,12 +53,13 @@ func together(b *testing.B, clients int, do func(i int) error) {
 	close(orders)
 	wait.Wait()
 	took.report(b)
+	c.leads(b)
 }
 
 // BenchmarkAgentService registers a service with the agent, and takes it away.
 func BenchmarkAgentService(b *testing.B) {
 	c := start(b, 1)
-	measure(b, func(i int) error {
+	c.measure(b, func(i int) error {
 		id := fmt.Sprintf("web-%d", i)
 		s := &api.AgentServiceRegistration{ID: id, Name: "web", Port: 8080, Tags: []string{"v1"}, Check: &api.AgentServiceCheck{TTL: "1m"}}
 		if err := c.leader.Client.Agent().ServiceRegister(s); err != nil {

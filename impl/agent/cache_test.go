@@ -1,6 +1,9 @@
 package agent_test
 
 import (
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,5 +65,49 @@ func TestACachedAnswerOutlivesTheServers(t *testing.T) {
 			w.Errorf("%d %s", status, answer)
 		}
 		w.close(client)
+	})
+}
+
+// TestReadersDoNotWriteIntoWhatTheyShare has many read the same rows of the store and
+// the same results of the cache at once, in every way that changes an answer before it
+// is shown. It is for the race detector; and nobody may see what another one made of it.
+func TestReadersDoNotWriteIntoWhatTheyShare(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		a := m.start()
+		m.ready(a)
+		for i := range 20 { // without tags, which are shown as an empty list
+			m.want(a, "PUT", "/v1/catalog/register", fmt.Sprintf(`{"Node": "n%d", "Address": "10.9.9.9", "Service": {"Service": "web"},
+				"Checks": [{"Name": "node", "Status": "passing"}, {"Name": "web", "ServiceID": "web"}]}`, i), "true")
+		}
+		paths := []string{
+			"/v1/health/service/web?", "/v1/health/service/web?near=n3", "/v1/health/service/web?filter=Node.Node!=n2", "/v1/health/service/web?effective",
+			"/v1/catalog/service/web?", "/v1/catalog/service/web?near=n3", "/v1/catalog/service/web?filter=Node!=n2",
+			"/v1/catalog/services?", "/v1/catalog/services?filter=Node!=n2", "/v1/catalog/node/n1?", "/v1/catalog/node-services/n1?",
+			"/v1/health/node/n2?", "/v1/health/checks/web?effective", "/v1/health/state/any?near=n2",
+		}
+		const readers = 6 // of a path, half of them by the cache
+		answers := make([][readers]string, len(paths))
+		var wait sync.WaitGroup
+		for reader := range readers {
+			how := []string{"", "&cached"}[reader%2]
+			for i, path := range paths {
+				wait.Go(func() {
+					status, answer, err := m.ask(a, "GET", path+how, "")
+					if answers[i][reader] = answer; err != nil || status != 200 {
+						w.Errorf("%s: %d %s, %v", path+how, status, answer, err)
+					}
+				})
+			}
+		}
+		wait.Wait()
+		for i, path := range paths {
+			for _, answer := range answers[i] {
+				if first := answers[i][0]; answer != first || !strings.Contains(answer, "web") || strings.Contains(answer, "Tags\":null") {
+					w.Errorf("%s: %s\nand\n%s", path, first, answer)
+				}
+			}
+		}
+		w.close(a)
 	})
 }

@@ -41,8 +41,8 @@ func Export(tx *store.Txn) (Dump, error) {
 	if err != nil {
 		return Dump{}, err
 	}
-	d := Dump{Nodes: values(ns), Checks: values(cs)}
-	names := []string{nodes, services, checks, extinct, gone}
+	d := Dump{Nodes: values(ns), Services: slices.Grow([]ServiceOf(nil), len(ss)), Checks: values(cs)}
+	names := append(make([]string, 0, 5+len(ns)+len(ss)), nodes, services, checks, extinct, gone)
 	for _, n := range ns {
 		names = append(names, of(nodes, n.Node))
 	}
@@ -51,7 +51,9 @@ func Export(tx *store.Txn) (Dump, error) {
 		names = append(names, of(services, s.Service))
 	}
 	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	names = slices.Compact(names)
+	d.Indexes = make([]Index, 0, len(names))
+	for _, name := range names {
 		index, err := tx.Index(name)
 		if err != nil {
 			return Dump{}, err

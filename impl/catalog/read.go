@@ -50,8 +50,33 @@ func Services(tx *store.Txn, ws store.WatchSet, meta map[string]string) (uint64,
 	if err != nil {
 		return 0, nil, err
 	}
-	_, found, err := AllInstances(tx, nil, meta)
-	return index, TagsByName(found), err
+	rows, err := all[instance](tx, services, "id_prefix")
+	if err != nil {
+		return 0, nil, err
+	}
+	byName := map[string][]string{}
+	for _, s := range rows {
+		if len(meta) > 0 {
+			n, err := first[api.Node](tx, nodes, "id", s.Node)
+			if err != nil {
+				return 0, nil, err
+			}
+			if !includes(n.Meta, meta) {
+				continue
+			}
+		}
+		byName[s.Service] = append(byName[s.Service], s.Tags...)
+	}
+	return index, once(byName), nil
+}
+
+// once leaves of each tag of a service one, in order.
+func once(byName map[string][]string) map[string][]string {
+	for name, tags := range byName {
+		slices.Sort(tags)
+		byName[name] = slices.Compact(tags)
+	}
+	return byName
 }
 
 // AllInstances lists the instances of all services on nodes that have all of meta,
@@ -84,11 +109,7 @@ func TagsByName(found []api.CatalogService) map[string][]string {
 	for _, s := range found {
 		byName[s.ServiceName] = append(byName[s.ServiceName], s.ServiceTags...)
 	}
-	for name, tags := range byName {
-		slices.Sort(tags)
-		byName[name] = append([]string{}, slices.Compact(tags)...)
-	}
-	return byName
+	return once(byName)
 }
 
 // watchService watches a service and returns the index to wait on.
@@ -221,10 +242,17 @@ func ChecksOfNode(tx *store.Txn, ws store.WatchSet, name string) (uint64, []api.
 	return index, values(rows), err
 }
 
-func values[Row any](rows []*Row) []Row {
-	var found []Row
-	for _, row := range rows {
-		found = append(found, *row)
+// values are copies of the rows of several lists.
+func values[Row any](lists ...[]*Row) []Row {
+	rows := 0
+	for _, list := range lists {
+		rows += len(list)
+	}
+	found := slices.Grow([]Row(nil), rows)
+	for _, list := range lists {
+		for _, row := range list {
+			found = append(found, *row)
+		}
 	}
 	return found
 }
@@ -301,7 +329,7 @@ func Health(tx *store.Txn, ws store.WatchSet, name string, tags []string, meta m
 		if err != nil {
 			return err
 		}
-		both := values(append(ofNode, own...))
+		both := values(ofNode, own)
 		if passing && slices.ContainsFunc(both, func(c api.HealthCheck) bool { return c.Status != api.HealthPassing }) {
 			return nil
 		}

@@ -87,7 +87,7 @@ func (k key) FromObject(row any) (bool, []byte, error) {
 
 // FromArgs implements memdb.Indexer.
 func (k key) FromArgs(args ...any) ([]byte, error) {
-	var parts []string
+	parts := make([]string, 0, 2) // no key has more
 	for _, a := range args {
 		parts = append(parts, a.(string))
 	}
@@ -98,7 +98,11 @@ func (k key) FromArgs(args ...any) ([]byte, error) {
 func (k key) PrefixFromArgs(args ...any) ([]byte, error) { return k.FromArgs(args...) }
 
 func join(parts []string) []byte {
-	var b []byte
+	size := len(parts)
+	for _, p := range parts {
+		size += len(p)
+	}
+	b := make([]byte, 0, size)
 	for _, p := range parts {
 		b = append(append(b, strings.ToLower(p)...), 0)
 	}

@@ -144,9 +144,12 @@ func Node(tx *store.Txn, ws store.WatchSet, node string) (uint64, []api.NodeCoor
 	if err != nil {
 		return 0, nil, err
 	}
-	found, err := list(tx, of(node))
+	found, err := Find(tx, node)
 	return index, found, err
 }
+
+// Find lists the coordinates of a node, with nothing to wait on.
+func Find(tx *store.Txn, node string) ([]api.NodeCoordinate, error) { return list(tx, of(node)) }
 
 // Dump is everything the table holds, sorted by node.
 type Dump struct {

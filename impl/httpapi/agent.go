@@ -65,7 +65,7 @@ func (s agentFace) members(_ http.ResponseWriter, r *http.Request) (any, error) 
 	if wan {
 		return []api.Member{}, nil // this datacenter is federated with no other
 	}
-	return append([]api.Member{}, s.Agent.Members()...), nil
+	return listed(s.Agent.Members()), nil
 }
 
 func (s agentFace) join(w http.ResponseWriter, r *http.Request) (any, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,10 @@ import (
 	"tribune/impl/fault"
 )
 
-// Catalog is the catalog of nodes, services and checks.
+// Catalog is the catalog of nodes, services and checks. The items of an answer, and
+// its map, belong to who asked. What they refer to - a service, its tags, a list of
+// checks - may be the store's own or belong to other readers of the cache, too: it is
+// replaced and never written to.
 type Catalog interface {
 	Register(context.Context, api.RegisterRequest) (api.WriteResponse, error)
 	Deregister(context.Context, api.DeregisterRequest) (api.WriteResponse, error)
@@ -142,7 +146,15 @@ func found[Item any](w http.ResponseWriter, a api.List[Item], err error) (any, e
 		return nil, err
 	}
 	writeMeta(w, a.QueryMeta)
-	return append([]Item{}, a.Items...), nil
+	return listed(a.Items), nil
+}
+
+// listed is a list as JSON shows it: none is an empty list and not null.
+func listed[Item any](list []Item) []Item {
+	if list == nil {
+		return []Item{}
+	}
+	return list
 }
 
 func (s catalogFace) catalogNodes(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -172,9 +184,6 @@ func (s catalogFace) catalogServices(w http.ResponseWriter, r *http.Request) (an
 	}
 	return a.Services, nil
 }
-
-// listed returns a list that is not null.
-func listed(tags []string) []string { return append([]string{}, tags...) }
 
 func (s catalogFace) catalogService(w http.ResponseWriter, r *http.Request) (any, error) {
 	request, name, err := s.request(r, "/v1/catalog/service/", "service name")
@@ -238,7 +247,7 @@ func (s catalogFace) catalogNodeServices(w http.ResponseWriter, r *http.Request)
 	if err != nil {
 		return nil, err
 	}
-	return nodeServiceList{a.Node, append([]api.NodeService{}, a.Services...)}, nil
+	return nodeServiceList{a.Node, listed(a.Services)}, nil
 }
 
 func (s catalogFace) healthNode(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -272,10 +281,15 @@ func (s catalogFace) healthState(w http.ResponseWriter, r *http.Request) (any, e
 }
 
 func checks(w http.ResponseWriter, a api.List[api.HealthCheck], err error) (any, error) {
-	for i := range a.Items {
-		a.Items[i].ServiceTags = listed(a.Items[i].ServiceTags)
-	}
+	tagged(a.Items)
 	return found(w, a, err)
+}
+
+// tagged has checks show empty lists rather than null.
+func tagged(checks []api.HealthCheck) {
+	for i := range checks {
+		checks[i].ServiceTags = listed(checks[i].ServiceTags)
+	}
 }
 
 func (s catalogFace) healthService(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -289,14 +303,19 @@ func (s catalogFace) healthService(w http.ResponseWriter, r *http.Request) (any,
 	return found(w, a, err)
 }
 
-// shown has instances show empty lists rather than null.
+// shown is tagged for instances, whose services and checks are not theirs alone.
 func shown(instances []api.CheckServiceNode) {
-	for i, item := range instances {
-		service := *item.Service // the store's own row
-		service.Tags = listed(service.Tags)
-		instances[i].Service, instances[i].Checks = &service, append([]api.HealthCheck{}, item.Checks...)
-		for j := range instances[i].Checks {
-			instances[i].Checks[j].ServiceTags = listed(instances[i].Checks[j].ServiceTags)
+	for i := range instances {
+		item := &instances[i]
+		if item.Service.Tags == nil {
+			service := *item.Service
+			service.Tags = []string{}
+			item.Service = &service
 		}
+		if slices.ContainsFunc(item.Checks, func(c api.HealthCheck) bool { return c.ServiceTags == nil }) {
+			item.Checks = slices.Clone(item.Checks)
+			tagged(item.Checks)
+		}
+		item.Checks = listed(item.Checks)
 	}
 }

@@ -275,7 +275,7 @@ func (s *server) statusPeers(_ http.ResponseWriter, r *http.Request) (any, error
 	}
 	peers, err := s.Status.RaftPeers(r.Context(), o)
 	slices.Sort(peers)
-	return append([]string{}, peers...), err // none are an empty list and not null
+	return listed(peers), err
 }
 
 // writeMeta tells about a read. An index of zero is never told: a client that

@@ -101,7 +101,7 @@ func (s *server) kvKeys(w http.ResponseWriter, r *http.Request, prefix string, q
 		w.WriteHeader(http.StatusNotFound)
 		return nil, nil
 	}
-	return append([]string{}, a.Keys...), nil // an empty store is an empty list and not null
+	return listed(a.Keys), nil
 }
 
 func (s *server) kvPut(r *http.Request, key string, q url.Values, o api.QueryOptions) (any, error) {

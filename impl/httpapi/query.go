@@ -122,7 +122,7 @@ func (s queryFace) execute(w http.ResponseWriter, r *http.Request, name string) 
 		return nil, err
 	}
 	writeMeta(w, a.QueryMeta)
-	a.Nodes = append([]api.CheckServiceNode{}, a.Nodes...)
+	a.Nodes = listed(a.Nodes)
 	shown(a.Nodes)
 	return a.QueryResult, nil
 }

@@ -58,7 +58,7 @@ func (s txnFace) txn(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 		return nil, err
 	}
-	a.Results = append([]api.TxnResult{}, a.Results...)
+	a.Results = listed(a.Results)
 	return a, nil
 }
 

@@ -21,13 +21,13 @@ func sortNear[Item any](tx *store.Txn, from api.Source, items []Item) error {
 	if err != nil || name == "" {
 		return err
 	}
-	_, origin, err := coordinate.Node(tx, nil, name)
+	origin, err := coordinate.Find(tx, name)
 	if err != nil {
 		return err
 	}
 	distances := map[string]time.Duration{}
 	for _, item := range items {
-		_, place, err := coordinate.Node(tx, nil, nodeOf(item))
+		place, err := coordinate.Find(tx, nodeOf(item))
 		if err != nil {
 			return err
 		}

@@ -151,32 +151,24 @@ func (t *Txn) DeletePrefix(table, prefix string) (bool, error) {
 }
 
 // Index returns the highest raft index at which one of the tables changed.
-func (t *Txn) Index(tables ...string) (uint64, error) {
-	var highest uint64
-	for _, name := range tables {
-		row, err := t.tx.First(indexTable, "id", name)
-		if err != nil {
-			return 0, fmt.Errorf("store: index of %s: %w", name, err)
-		}
-		if row != nil {
-			highest = max(highest, row.(*tableIndex).Index)
-		}
-	}
-	return highest, nil
-}
+func (t *Txn) Index(tables ...string) (uint64, error) { return t.Watch(nil, tables...) }
 
 // Watch is Index, and adds to ws what closes when it changes. A name that has an
 // index is watched for itself alone; waiting for one that has none may end for
 // nothing.
 func (t *Txn) Watch(ws WatchSet, tables ...string) (uint64, error) {
+	var highest uint64
 	for _, name := range tables {
-		watch, _, err := t.First(indexTable, "id", name)
+		watch, row, err := t.First(indexTable, "id", name)
 		if err != nil {
 			return 0, fmt.Errorf("store: index of %s: %w", name, err)
 		}
 		ws.Add(watch)
+		if row != nil {
+			highest = max(highest, row.(*tableIndex).Index)
+		}
 	}
-	return t.Index(tables...)
+	return highest, nil
 }
 
 // DropIndex forgets the index of a table, or of whatever else was given one.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -45,9 +46,10 @@ type Disk struct {
 	epoch   int      // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
-	added   map[string]int // rules ever added, by operation and glob
-	stalled chan struct{}  // closed when the last stall ends; nil: none
-	stalls  int            // that last
+	added   map[string]int   // rules ever added, by operation and glob
+	stalled chan struct{}    // closed when the last stall ends; nil: none
+	stalls  int              // that last
+	slow    []*netmodel.Dist // times of a sync instead of the usual; the latest counts
 
 	crashes, delays, rots *rand.Rand
 }
@@ -131,6 +133,29 @@ func (d *Disk) SetLatency(syncs, writes, reads netmodel.Dist) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.options.Sync, d.options.Write, d.options.Read = syncs, writes, reads
+}
+
+// Slow makes syncs take other times than usual until undo is called; of several,
+// the latest that lasts counts.
+func (d *Disk) Slow(syncs netmodel.Dist) (undo func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := &syncs
+	d.slow = append(d.slow, s)
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.slow = slices.DeleteFunc(d.slow, func(x *netmodel.Dist) bool { return x == s })
+	}
+}
+
+// times are how long operations take now.
+func (d *Disk) times() Options {
+	o := d.options
+	if len(d.slow) > 0 {
+		o.Sync = *d.slow[len(d.slow)-1]
+	}
+	return o
 }
 
 // Stall holds every operation back until resume is called; of several stalls,
@@ -234,7 +259,7 @@ func (d *Disk) enter(op, name string, takes func(Options) netmodel.Dist) error {
 	err := d.strike(op, name)
 	var wait time.Duration
 	if takes != nil {
-		if dist := takes(d.options); dist != nil {
+		if dist := takes(d.times()); dist != nil {
 			wait = dist.Draw(d.delays)
 		}
 	}

@@ -1,0 +1,12 @@
+// Package nemesis strikes a simulated world with faults: partitions, crashes,
+// pauses, bent clocks, disks that fail. It knows the world (package sim) and not
+// what runs in it; what it must know of that comes through a Cast, who there is,
+// and a Cluster, who looks after the processes.
+//
+//   - fault.go, kinds.go: the vocabulary. A Fault is what a person writes.
+//   - cast.go, check.go: who can be struck, and what makes no sense.
+//   - draw.go, random.go: a Strike is a fault at one time. All that chance decides
+//     is drawn ahead, from streams named after the fault.
+//   - words.go: a strike in words.
+//   - nemesis.go, strike.go: carrying strikes out, ending them, and the log.
+package nemesis

@@ -1,0 +1,93 @@
+package nemesis
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"tribune/sim"
+)
+
+// Strike is one fault at one time.
+type Strike struct {
+	Fault
+	Begin time.Duration
+	For   time.Duration
+	Hits  []string // nodes; the name of a role alone: who has it is found out when it strikes
+	ID    string   // of the fault among those drawn with it, for its streams
+	Turn  int      // counts the strikes of one fault
+}
+
+// Draw draws from the seed when and whom faults strike before end, in the order
+// of their time. Each fault draws from a stream of its own, so that one that is
+// taken away leaves the draws of all others as they were.
+func (c Cast) Draw(faults []Fault, seed uint64, end time.Duration) []Strike {
+	var all []Strike
+	for i, id := range IDs(faults) {
+		all = append(all, c.strikes(id, faults[i], sim.Stream(seed, "planner "+id), end)...)
+	}
+	slices.SortStableFunc(all, func(a, b Strike) int { return cmp.Compare(a.Begin, b.Begin) })
+	return all
+}
+
+// IDs names faults by what they are and not by their place in the list. Only
+// those that are alike are numbered.
+func IDs(faults []Fault) []string {
+	seen := map[string]int{}
+	ids := make([]string, len(faults))
+	for i, f := range faults {
+		id := strings.Join([]string{f.Kind, f.Shape, f.Target, f.Protocol, f.File, f.At.String()}, " ")
+		seen[id]++
+		ids[i] = fmt.Sprintf("%s #%d", id, seen[id])
+	}
+	return ids
+}
+
+func (c Cast) strikes(id string, f Fault, r *rand.Rand, end time.Duration) []Strike {
+	var all []Strike
+	for at := f.At.Duration; at <= end; at += f.Every.Duration {
+		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: c.hits(f, r), ID: id, Turn: len(all)}
+		if f.Jitter.Duration > 0 {
+			st.Begin += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
+		}
+		if st.Begin < end {
+			all = append(all, st)
+		}
+		if f.Every.Duration <= 0 {
+			break
+		}
+	}
+	return all
+}
+
+// hits draws whom a fault strikes.
+func (c Cast) hits(f Fault, r *rand.Rand) []string {
+	shuffled := slices.Clone(c.Servers)
+	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	kind, _ := c.kind(f.Kind)
+	_, role := c.role(f.Target)
+	switch {
+	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
+		members := slices.Concat(shuffled, c.Others)
+		if len(c.Others) > 0 {
+			r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		}
+		return members
+	case f.Target != "" && f.Target == c.Other:
+		return []string{c.Others[r.IntN(len(c.Others))]}
+	case f.Target == "" && kind.Role != "":
+		return []string{kind.Role}
+	case f.Target == "" || f.Target == "all":
+		return slices.Clone(c.Servers)
+	case role:
+		return []string{f.Target}
+	case f.Target == "random":
+		return shuffled[:1]
+	case f.Target == "majority":
+		return shuffled[:len(shuffled)/2+1]
+	}
+	return []string{f.Target}
+}

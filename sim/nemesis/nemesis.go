@@ -1,0 +1,104 @@
+package nemesis
+
+import (
+	"slices"
+	"time"
+
+	"tribune/sim"
+	"tribune/sim/trace"
+)
+
+// Struck is a strike that happened.
+type Struck struct {
+	At, Until time.Duration // Until is 0 while it lasts
+	Text      string
+}
+
+// Nemesis strikes a world. Its methods are called by goroutines of the world.
+type Nemesis struct {
+	world   *sim.World
+	cast    Cast
+	cluster Cluster
+	active  map[int]func() // strikes that last, and how to end them
+	next    int
+	log     []Struck
+	over    bool
+}
+
+// New returns one that has not struck yet.
+func New(w *sim.World, c Cast, cluster Cluster) *Nemesis {
+	return &Nemesis{world: w, cast: c, cluster: cluster, active: map[int]func(){}}
+}
+
+// Schedule has strikes happen, each at its time from now on.
+func (n *Nemesis) Schedule(strikes []Strike) {
+	for _, s := range strikes {
+		n.world.Go(func() {
+			time.Sleep(s.Begin)
+			n.Strike(s)
+		})
+	}
+}
+
+// Strike makes a fault happen now, and end when its time is up. It does nothing
+// after Heal, or if nobody is in the role that it is to strike.
+func (n *Nemesis) Strike(s Strike) {
+	if n.over {
+		return
+	}
+	hits := n.targets(s)
+	if len(hits) == 0 {
+		return
+	}
+	text := n.cast.Describe(s, hits)
+	n.world.Recordf(trace.Fault, "", "", "%s", text)
+	entry := len(n.log)
+	n.log = append(n.log, Struck{At: n.world.Now(), Text: text})
+	id := n.next
+	n.next++
+	end := n.begin(s, hits)
+	n.active[id] = func() {
+		delete(n.active, id)
+		end()
+		n.log[entry].Until = n.world.Now()
+		n.world.Recordf(trace.Fault, "", "", "over: %s", text)
+	}
+	n.world.Go(func() {
+		time.Sleep(max(s.For, time.Millisecond))
+		if stop := n.active[id]; stop != nil {
+			stop()
+		}
+	})
+}
+
+// targets finds out whom a strike hits.
+func (n *Nemesis) targets(s Strike) []string {
+	if _, role := n.cast.role(s.Hits[0]); !role {
+		return s.Hits
+	}
+	who := n.cluster.Who(s.Hits[0])
+	if who == "" {
+		return nil
+	}
+	return []string{who}
+}
+
+// Heal ends all that lasts; nothing strikes any more.
+func (n *Nemesis) Heal() {
+	n.over = true
+	ids := make([]int, 0, len(n.active))
+	for id := range n.active {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		n.active[id]()
+	}
+	n.world.Recordf(trace.Fault, "", "", "healed")
+}
+
+// Active is how many strikes last.
+func (n *Nemesis) Active() int { return len(n.active) }
+
+// Log lists the strikes that happened, in order.
+func (n *Nemesis) Log() []Struck { return slices.Clone(n.log) }

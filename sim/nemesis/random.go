@@ -1,0 +1,93 @@
+package nemesis
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Mix says what Random draws from.
+type Mix struct {
+	Kinds   []string
+	Percent int      // of the kinds that there are in the end
+	Targets []string // a word that is listed twice is drawn twice as often
+	Shapes  []string // of partitions
+}
+
+// Stormy is the mix of all kinds that any cluster should outlive.
+func Stormy() Mix {
+	kinds := []string{
+		"partition", "flap", "loss", "slow-link", "gray", "reset", "kill", "power", "restart", "pause",
+		"clock-jump", "clock-drift", "disk-full", "disk-slow", "disk-stall", "disk-error",
+	}
+	return Mix{Kinds: kinds, Percent: 35, Targets: []string{"random", "leader", "random", "majority"}, Shapes: Shapes()}
+}
+
+// firstStorm is when the first of the faults that Random draws may strike:
+// before, a cluster is still coming together.
+const firstStorm = 5 * time.Second
+
+// Random draws which faults there are at all, how often they strike before end
+// and how hard (Groce et al., Swarm Testing, 2012: runs that each leave something
+// out find more than runs that all have everything). Every knob is drawn for
+// every kind, taken or not, so that the kinds do not depend on each other.
+func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
+	var faults []Fault
+	for _, kind := range m.Kinds {
+		f := Fault{Kind: kind}
+		taken := r.IntN(100) < m.Percent
+		f.At.Duration = firstStorm + time.Duration(r.Int64N(max(int64(end/3), 1)))
+		f.Every.Duration = LogUniform(r, end/12, end/2)
+		f.For.Duration = LogUniform(r, end/100, end/6)
+		f.Jitter.Duration = f.Every.Duration / 4
+		f.Target = m.Targets[r.IntN(len(m.Targets))]
+		hardness := r.Float64()
+		f.harden(hardness, m.Shapes, r)
+		if taken && f.At.Duration < end {
+			faults = append(faults, f)
+		}
+	}
+	return faults
+}
+
+// LogUniform draws a time between low and high whose logarithm is uniform: as
+// often between 1 and 2 s as between 2 and 4 s.
+func LogUniform(r *rand.Rand, low, high time.Duration) time.Duration {
+	return time.Duration(float64(low) * math.Pow(float64(high)/float64(low), r.Float64()))
+}
+
+// harden sets what a kind of fault needs; h is between 0 and 1.
+func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
+	shape, back := shapes[r.IntN(len(shapes))], r.IntN(2) == 0
+	scale := func(low, high time.Duration) Duration {
+		return Duration{low + time.Duration(h*float64(high-low))}
+	}
+	switch f.Kind {
+	case "partition":
+		f.Shape = shape
+		if shape == "bridge" {
+			f.Target = "random"
+		}
+	case "flap":
+		f.Period = scale(2*time.Second, 300*time.Millisecond)
+		f.By = Duration{f.Period.Duration / 2}
+	case "loss":
+		f.Rate, f.Duplicate, f.Reorder, f.Target = 0.02+0.25*h, 0.2*h, 0.3*h, ""
+		f.By = scale(5*time.Millisecond, 100*time.Millisecond)
+	case "slow-link":
+		f.By = scale(10*time.Millisecond, 600*time.Millisecond)
+	case "gray":
+		f.Size = 1400 - int(1000*h)
+	case "clock-jump":
+		f.By = scale(time.Second, 10*time.Minute)
+		if back {
+			f.By.Duration = -f.By.Duration
+		}
+	case "clock-drift":
+		f.Rate = 0.9 + 0.2*h
+	case "disk-slow":
+		f.By = scale(5*time.Millisecond, 300*time.Millisecond)
+	case "disk-error":
+		f.Rate = 0.001 + 0.02*h
+	}
+}
