@@ -40,31 +40,37 @@ var neighbours = map[string]string{
 	"netmodel":        "",
 	"linearizability": "",
 
-	"sim/event":   "",
-	"sim/trace":   "",
-	"sim/detrt":   "sim/overlay",
-	"sim/overlay": "",
-	"sim/launch":  "sim/detrt sim/overlay",
-	"sim/simnet":  "impl/host netmodel sim/event sim/trace",
-	"sim/simdisk": "impl/host netmodel sim/event sim/trace",
-	"sim/nemesis": "netmodel sim sim/simdisk sim/simnet sim/trace",
-	"sim/mutants": "sim/overlay",
-	"sim/explore": "",
-	"sim/shrink":  "",
-	"sim":         "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
+	"sim/event":    "",
+	"sim/trace":    "",
+	"sim/detrt":    "sim/overlay",
+	"sim/overlay":  "",
+	"sim/launch":   "sim/detrt sim/overlay",
+	"sim/simnet":   "impl/host netmodel sim/event sim/trace",
+	"sim/simdisk":  "impl/host netmodel sim/event sim/trace",
+	"sim/casefile": "",
+	"sim/nemesis":  "netmodel sim sim/casefile sim/shrink sim/simdisk sim/simnet sim/trace",
+	"sim/mutants":  "sim/overlay",
+	"sim/explore":  "",
+	"sim/shrink":   "",
+	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":   "impl/agent impl/api impl/config impl/consensus impl/fsm impl/gossip impl/host linearizability netmodel sim sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
-	"bench":       "scenarios sim sim/launch",
-	"bench/agent": "impl/agent impl/config impl/host",
+	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/fsm impl/gossip impl/host linearizability netmodel sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
+	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
+	"examples/register": "impl/host",
+	"bench":             "scenarios sim sim/launch",
+	"bench/agent":       "impl/agent impl/config impl/host",
 
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "scenarios scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.
 var testNeighbours = map[string]string{
+	"examples/register": "harness linearizability sim sim/nemesis",
+
 	"impl/consensus": "impl/host/hosttest",
 	"impl/gossip":    "impl/host/hosttest",
 	"impl/rpc":       "impl/host/hosttest",
@@ -80,5 +86,6 @@ var testNeighbours = map[string]string{
 	"impl/dns":       "impl/host/hosttest",
 	"sim":            "sim/launch",
 	"sim/mutants":    "sim/launch",
+	"sim/nemesis":    "impl/host sim/launch",
 	"sim/simdisk":    "impl/consensus",
 }

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"tribune/sim"
 	"tribune/sim/nemesis"
@@ -11,12 +12,24 @@ import (
 
 var _ nemesis.Cluster = (*run)(nil)
 
-// Who implements nemesis.Cluster.
-func (r *run) Who(role string) string {
-	if role == holderRole {
+// Who implements nemesis.Cluster. In their log lines servers go by their raft
+// identity or their address.
+func (r *run) Who(word string) string {
+	switch {
+	case word == leaderRole:
+		return r.leader()
+	case word == holderRole && r.resource != nil:
 		return r.resource.holder
 	}
-	return r.leader()
+	for i, name := range r.plan.names() {
+		if host, _, err := net.SplitHostPort(word); err == nil && host == address(0, i+1)[0].String() {
+			return name
+		}
+		if a := r.agents[name]; a != nil && a.Server().Raft().Status().ID == word {
+			return name
+		}
+	}
+	return ""
 }
 
 // Down implements nemesis.Cluster. While a process is to be down it is not
@@ -34,17 +47,28 @@ func (r *run) Up(name string) {
 	}
 }
 
-// Begin implements nemesis.Cluster: the operator is told to destroy the session
-// of who has the lock, or agents leave the cluster.
+// Begin implements nemesis.Cluster.
 func (r *run) Begin(s nemesis.Strike, hits []string) (end func()) {
-	if s.Kind == leaveKind {
-		return r.fleet.leave(hits)
+	if s.Kind == expelKind {
+		// The operator is told to destroy the session of who has the lock.
+		select {
+		case r.expel <- r.resource.session:
+		default: // the operator has not done with the last one
+		}
+		return func() {}
 	}
-	select {
-	case r.expel <- r.resource.session:
-	default: // the operator has not done with the last one
+	for _, name := range hits {
+		r.Down(name, func() {
+			if leave := r.leave[name]; leave != nil && r.agents[name] != nil {
+				leave()
+			}
+		})
 	}
-	return func() {}
+	return func() {
+		for _, name := range hits {
+			r.Up(name)
+		}
+	}
 }
 
 // Repair implements nemesis.Cluster. It does what an operator does with a server

@@ -49,17 +49,7 @@ func (p Plan) Explain() string {
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
 	b.WriteString(s.others())
-	fmt.Fprintf(&b, "For %v faults strike:\n", s.Duration)
-	if len(p.Strikes) == 0 {
-		b.WriteString("  none\n")
-	}
-	for _, st := range p.Strikes {
-		lasts := ""
-		if st.For > 0 {
-			lasts = fmt.Sprintf(", for %v", st.For.Round(time.Millisecond))
-		}
-		fmt.Fprintf(&b, "  %9.3fs  %s%s\n", st.Begin.Seconds(), p.cast().Describe(st, st.Hits), lasts)
-	}
+	b.WriteString(p.faults())
 	fmt.Fprintf(&b, "\nThen all is healed, and there must be a leader within %v, a write within %v, and equal state\nmachines within %v.\n",
 		s.Recovery.Leader, s.Recovery.Write, s.Recovery.Converge)
 	if s.Topology.Agents > 0 {
@@ -70,6 +60,27 @@ func (p Plan) Explain() string {
 		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", s.Checks.Exclusive)
 	}
 	return b.String()
+}
+
+// faults tells when and whom faults strike.
+func (p Plan) faults() string {
+	var timed, aimed strings.Builder
+	for _, st := range p.Strikes {
+		what := p.cast().Describe(st, st.Hits)
+		if st.For > 0 {
+			what += fmt.Sprintf(", for %v", st.For.Round(time.Millisecond))
+		}
+		if st.On != "" {
+			fmt.Fprintf(&aimed, "  %s:\n    %s\n", p.cast().When(st), what)
+			continue
+		}
+		fmt.Fprintf(&timed, "  %9.3fs  %s\n", st.Begin.Seconds(), what)
+	}
+	text := fmt.Sprintf("For %v faults strike:\n", p.Scenario.Duration)
+	if len(p.Strikes) == 0 {
+		return text + "  none\n"
+	}
+	return text + timed.String() + aimed.String()
 }
 
 // others tells who is there beside servers and clients.

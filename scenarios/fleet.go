@@ -57,7 +57,6 @@ type fleet struct {
 	free  time.Duration         // since when the lock is free; 0: it is not
 
 	nurses []*nurse
-	leaves map[string]bool // who leaves the cluster when it is stopped
 }
 
 // site is what belongs to one agent.
@@ -88,7 +87,7 @@ func (w *word) allows(port int) bool {
 // startFleet starts the agents, their services, and who changes those, if the
 // scenario has any, and returns the nodes that must be stopped in the end.
 func (r *run) startFleet() []*sim.Node {
-	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}, leaves: map[string]bool{}}
+	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet = f
 	for i, name := range r.plan.agents() {
 		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"tribune/impl/agent"
+	"tribune/impl/api"
 	"tribune/impl/consensus"
+	"tribune/impl/gossip"
 )
 
 // watchEvery is how often the servers are looked at.
@@ -184,4 +186,34 @@ func (w *watcher) quorum(name string, raft *consensus.Node) {
 		w.shrunk = true
 		w.run.world.Violate("size of the raft group", "%s leads a group of %d, which was made for %d", name, voters, made)
 	}
+}
+
+// acquainted reports whether all agents, servers too, see each other alive.
+func acquainted(r *run) (bool, string) {
+	all := r.plan.members()
+	for _, name := range all {
+		a := r.agents[name]
+		if a == nil {
+			return false, name + " does not run"
+		}
+		members := a.Members()
+		for _, other := range all {
+			i := slices.IndexFunc(members, func(m api.Member) bool { return m.Name == other })
+			if i < 0 {
+				return false, fmt.Sprintf("%s does not know %s", name, other)
+			}
+			if members[i].Status != gossip.StatusAlive {
+				return false, fmt.Sprintf("%s sees %s with the status %d, which is alive", name, other, members[i].Status)
+			}
+		}
+	}
+	return true, ""
+}
+
+// toJoin are the servers that an agent is told to join.
+func toJoin(r *run, name string) []string {
+	if r.plan.Scenario.Agent.JoinOnce && r.world.Node(name).Starts() > 1 {
+		return nil
+	}
+	return r.plan.names()
 }

@@ -20,6 +20,7 @@ type Order struct {
 	Trace    bool // send the whole trace
 	Verbose  bool // send the servers' log lines
 	Unjudged bool // only the fingerprint is wanted
+	Points   bool // note which points nodes pass
 }
 
 // Result is what came of a run.
@@ -37,7 +38,8 @@ type Result struct {
 	Reigns       []Reign
 	Recovery     Recovered
 	Violations   []sim.Violation
-	Unread       string // why a key could not be read at the end
+	Passed       []nemesis.Passing // the points that nodes passed, if the order asked for them
+	Unread       string            // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
 	Transactions []linearizability.Txn

@@ -6,16 +6,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"tribune/netmodel"
+	"tribune/sim/casefile"
 	"tribune/sim/nemesis"
 )
 
@@ -32,15 +30,9 @@ func Load(file string) (*Scenario, error) {
 // Parse reads the text of a scenario file.
 func Parse(file string, text []byte) (*Scenario, error) {
 	s := defaults()
-	tree, err := parser.ParseBytes(text, 0)
-	if err == nil {
-		err = yaml.UnmarshalWithOptions(text, s, yaml.DisallowUnknownField())
-	}
+	tree, err := casefile.Read(file, text, s)
 	if err != nil {
-		return nil, located(file, text, err)
-	}
-	if !slices.ContainsFunc(tree.Docs, func(d *ast.DocumentNode) bool { return d.Body != nil }) {
-		return nil, fmt.Errorf("%s: there is nothing in it", file)
+		return nil, err
 	}
 	if s.Name == "" {
 		s.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
@@ -51,6 +43,14 @@ func Parse(file string, text []byte) (*Scenario, error) {
 		return nil, v.err
 	}
 	return s, nil
+}
+
+// Check returns the first thing in a scenario that makes no sense. What Parse
+// returns was checked.
+func (s Scenario) Check() error {
+	v := validator{file: s.Name, tree: &ast.File{}, scenario: &s}
+	v.check()
+	return v.err
 }
 
 func defaults() *Scenario {
@@ -68,54 +68,6 @@ func defaults() *Scenario {
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
 	return s
-}
-
-// located makes one line of an error of the YAML library: file, line, what.
-func located(file string, text []byte, err error) error {
-	var unit *nemesis.UnitError
-	if errors.As(err, &unit) {
-		return fmt.Errorf("%s:%d: %w", file, lineOf(text, unit.Text), err)
-	}
-	var e yaml.Error
-	if !errors.As(err, &e) || e.GetToken() == nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	what := e.GetMessage()
-	if m := regexp.MustCompile(`^unknown field "(.*)"$`).FindStringSubmatch(what); m != nil {
-		what = fmt.Sprintf("unknown key %q%s", m[1], nemesis.DidYouMean(m[1], knownKeys()))
-	}
-	return fmt.Errorf("%s:%d: %s", file, e.GetToken().Position.Line, strings.ReplaceAll(what, "\n", " "))
-}
-
-// lineOf is the first line that has word as a value.
-func lineOf(text []byte, word string) int {
-	value := regexp.MustCompile(`:\s*["']?` + regexp.QuoteMeta(word) + `["']?\s*([,}#]|$)`)
-	for i, line := range strings.Split(string(text), "\n") {
-		if value.MatchString(line) {
-			return i + 1
-		}
-	}
-	return 1
-}
-
-// knownKeys lists all keys that a file may have, at any depth.
-func knownKeys() []string {
-	var keys []string
-	var walk func(t reflect.Type)
-	walk = func(t reflect.Type) {
-		if t.Kind() == reflect.Slice {
-			t = t.Elem()
-		}
-		if t.Kind() != reflect.Struct || t == reflect.TypeFor[Duration]() {
-			return
-		}
-		for f := range t.Fields() {
-			keys = append(keys, f.Tag.Get("yaml"))
-			walk(f.Type)
-		}
-	}
-	walk(reflect.TypeFor[Scenario]())
-	return keys
 }
 
 // validator finds the first thing in a scenario that makes no sense.
@@ -152,7 +104,7 @@ func (v *validator) between(place, what string, n, low, high int) {
 
 func (v *validator) oneOf(place, what, word string, known []string) {
 	if !slices.Contains(known, word) {
-		v.fail(place, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), nemesis.DidYouMean(word, known))
+		v.fail(place, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), casefile.DidYouMean(word, known))
 	}
 }
 
@@ -248,7 +200,7 @@ func (v *validator) clocks() {
 
 func (v *validator) fault(place string, f Fault) {
 	var bad *nemesis.Problem
-	switch err := v.scenario.cast().Check(f, v.scenario.Duration.Duration); {
+	switch err := v.scenario.Cast().Check(f, v.scenario.Duration.Duration); {
 	case errors.As(err, &bad) && bad.Field != "":
 		v.fail(place+"."+bad.Field, "%v", err)
 	case err != nil:

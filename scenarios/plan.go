@@ -71,10 +71,10 @@ func (p Plan) served() []string {
 // members are all who gossip.
 func (p Plan) members() []string { return append(p.names(), p.agents()...) }
 
-// cast says who can be struck.
-func (p Plan) cast() nemesis.Cast { return p.Scenario.cast() }
+func (p Plan) cast() nemesis.Cast { return p.Scenario.Cast() }
 
-func (s Scenario) cast() nemesis.Cast {
+// Cast says who can be struck.
+func (s Scenario) Cast() nemesis.Cast {
 	return nemesis.Cast{
 		Servers: serverNames(s.Topology.Servers),
 		Others:  agentNames(s.Topology.Agents),
@@ -85,8 +85,9 @@ func (s Scenario) cast() nemesis.Cast {
 		},
 		Kinds: []nemesis.Kind{
 			{Name: expelKind, Role: holderRole, Words: "the session of %s is destroyed"},
-			{Name: leaveKind, Takes: []string{"target!"}, Words: "%s leaves the cluster, stops and is started again"},
+			{Name: leaveKind, Takes: []string{"target!"}, Words: "%s leaves the cluster for good and ends, and later comes back"},
 		},
+		Points: agentPoints(),
 	}
 }
 

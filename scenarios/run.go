@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type run struct {
 	world   *sim.World
 	watcher *watcher
 	nemesis *nemesis.Nemesis
+	points  bool // are noted
 	clients []*sim.Node
 
 	resource *resource   // that the lock guards
@@ -39,6 +41,7 @@ type run struct {
 	crowd     *crowd
 
 	agents  map[string]*agent.Agent // that run and have started
+	leave   map[string]func()       // has one of them leave the cluster
 	down    map[string]int          // how many faults want a server to be down
 	history []linearizability.Op
 	// transactions are those of the tellers.
@@ -55,8 +58,8 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r := &run{
-		plan: plan, out: &output{to: to},
-		agents: map[string]*agent.Agent{}, down: map[string]int{},
+		plan: plan, points: o.Points, out: &output{to: to},
+		agents: map[string]*agent.Agent{}, leave: map[string]func(){}, down: map[string]int{},
 	}
 	var stored io.Writer
 	if o.Trace {
@@ -95,6 +98,11 @@ func execute(o Order, to io.Writer) error {
 func (r *run) main() {
 	r.watcher = newWatcher(r)
 	r.nemesis = nemesis.New(r.world, r.plan.cast(), r)
+	r.nemesis.Aim(r.plan.Strikes)
+	if r.points {
+		c := nemesis.NewChronicle(r.world, r.plan.cast())
+		defer func() { r.result.Passed = c.Passed() }()
+	}
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}
@@ -214,8 +222,16 @@ func (r *run) program(name string) sim.Program {
 		if err != nil {
 			return err
 		}
-		r.agents[name] = a
-		return r.attend(ctx, name, a)
+		leaving := make(chan struct{})
+		r.agents[name], r.leave[name] = a, sync.OnceFunc(func() { close(leaving) })
+		go func() {
+			select {
+			case <-ctx.Done():
+			case <-leaving:
+				_ = a.Leave(ctx) // what does not work out it logs; the process ends all the same
+			}
+		}()
+		return a.Run(ctx)
 	}
 }
 

@@ -21,6 +21,7 @@ type Scenario struct {
 	Recovery Recovery `yaml:"recovery"`
 	Checks   Checks   `yaml:"checks"`
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
+	Seed     uint64   `yaml:"seed"`  // that `simctl` runs when it is told none
 }
 
 // Topology says who is there.

@@ -34,7 +34,7 @@ func storm(s Scenario, seed uint64) Scenario {
 	s.Workload.Rate = math.Round(10 + 60*r.Float64())
 	s.Workload.Keys = 1 + r.IntN(8)
 	s.Workload.Mix = map[string]int{"get": 20 + r.IntN(60), "put": 10 + r.IntN(40), "cas": r.IntN(30), "delete": r.IntN(10), "delete-cas": r.IntN(10)}
-	s.Faults = append(s.Faults, nemesis.Random(r, s.Duration.Duration, nemesis.Stormy())...)
+	s.Faults = append(s.Faults, nemesis.Random(r, s.Duration.Duration, Stormy(s))...)
 	if r.IntN(3) == 0 {
 		s.Workload.Contenders = 2 + r.IntN(3)
 	}
@@ -42,6 +42,14 @@ func storm(s Scenario, seed uint64) Scenario {
 		stormAgents(&s, r)
 	}
 	return s
+}
+
+// Stormy is the mix of faults of a storm: all kinds, some of them aimed at what
+// happens in the agents.
+func Stormy(s Scenario) nemesis.Mix {
+	m := nemesis.Stormy()
+	m.Points, m.Aimed = s.Cast().AllPoints(), 40
+	return m
 }
 
 // stormAgents adds client agents, and faults that strike them.

@@ -17,7 +17,7 @@ type handler struct {
 }
 
 func (h *handler) Enabled(_ context.Context, l slog.Level) bool {
-	return l >= h.node.world.options.LogLevel
+	return l >= h.node.world.observed()
 }
 
 func (h *handler) Handle(_ context.Context, r slog.Record) error {
@@ -29,8 +29,8 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	})
 	w := h.node.world
 	at := w.Now()
-	w.Record(trace.Event{At: at, Node: h.node.name, Kind: trace.Log, Text: b.String()})
-	if w.options.Log != nil {
+	w.logged(r.Level, trace.Event{At: at, Node: h.node.name, Kind: trace.Log, Text: b.String()})
+	if w.options.Log != nil && r.Level >= w.options.LogLevel {
 		w.options.Log(at, h.node.name, b.String())
 	}
 	return nil

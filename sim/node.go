@@ -75,11 +75,12 @@ type Node struct {
 
 // process is one life of a node's program.
 type process struct {
-	tag    *detrt.Node
-	stop   func()        // has it stop in order
-	ended  chan struct{} // closed when it is no more
-	once   sync.Once     // for its end
-	paused bool          // guarded by the node's mutex
+	tag     *detrt.Node
+	stopped chan struct{} // closed by stop
+	stop    func()        // has it stop in order
+	ended   chan struct{} // closed when it is no more
+	once    sync.Once     // for its end
+	paused  bool          // guarded by the node's mutex
 }
 
 // AddNode adds a node that runs nothing yet. A name or an address that another
@@ -88,6 +89,9 @@ func (w *World) AddNode(c NodeConfig) *Node {
 	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}, usual: c.Clock, commands: c.Commands}
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
+	if len(w.onDisks) > 0 {
+		n.disk.Observe(func(o simdisk.Operation) <-chan struct{} { return w.operated(n, o) })
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nodes[c.Name] = n
@@ -106,29 +110,13 @@ func (n *Node) Stack() *simnet.Stack { return n.stack }
 // Start runs a program in a new process on the node's disk. A node that runs
 // one already is a mistake of the caller and panics.
 func (n *Node) Start(program Program) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.process != nil {
-		panic(fmt.Sprintf("sim: node %s runs already", n.name))
-	}
-	n.starts++
-	n.stack.Reopen()
-	tag := detrt.NewNode(n.name, n.world.options.Seed^hash("process", n.name, fmt.Sprint(n.starts)))
-	stopped := make(chan struct{})
-	p := &process{tag: tag, stop: sync.OnceFunc(func() { close(stopped) }), ended: make(chan struct{})}
-	if n.clock.Num > 0 && n.clock.Den > 0 {
-		tag.SetRate(n.clock.Num, n.clock.Den)
-	}
-	if skew := n.clock.skew(n.world.Now()); skew != 0 {
-		tag.Jump(skew)
-	}
-	n.process = p
-	n.world.Recordf(trace.Life, n.name, "", "start %d", n.starts)
+	p, start := n.begin()
+	n.world.Recordf(trace.Life, n.name, "", "start %d", start)
 	returned := make(chan error, 1)
-	tag.Go(func() {
+	p.tag.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() {
-			<-stopped
+			<-p.stopped
 			cancel()
 		}()
 		returned <- program(ctx, machine{n}, slog.New(&handler{node: n}))
@@ -140,6 +128,28 @@ func (n *Node) Start(program Program) {
 		case <-p.ended:
 		}
 	})
+}
+
+// begin makes a process that does nothing yet, and counts it.
+func (n *Node) begin() (p *process, start int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.process != nil {
+		panic(fmt.Sprintf("sim: node %s runs already", n.name))
+	}
+	n.starts++
+	n.stack.Reopen()
+	tag := detrt.NewNode(n.name, n.world.options.Seed^hash("process", n.name, fmt.Sprint(n.starts)))
+	stopped := make(chan struct{})
+	p = &process{tag: tag, stopped: stopped, stop: sync.OnceFunc(func() { close(stopped) }), ended: make(chan struct{})}
+	if n.clock.Num > 0 && n.clock.Den > 0 {
+		tag.SetRate(n.clock.Num, n.clock.Den)
+	}
+	if skew := n.clock.skew(n.world.Now()); skew != 0 {
+		tag.Jump(skew)
+	}
+	n.process = p
+	return p, n.starts
 }
 
 // exit is the end of a process that returned.
@@ -241,21 +251,23 @@ func (n *Node) Paused() bool {
 
 func (n *Node) setPaused(paused bool, how string, set func(*detrt.Node)) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.process == nil || n.process.paused == paused {
+	p := n.process
+	if p == nil || p.paused == paused {
+		n.mu.Unlock()
 		return
 	}
-	n.process.paused = paused
+	p.paused = paused
+	n.mu.Unlock()
 	n.world.Recordf(trace.Life, n.name, "", "%s", how)
-	set(n.process.tag)
+	set(p.tag)
 }
 
 // Jump moves the node's wall clock.
 func (n *Node) Jump(d time.Duration) {
+	n.world.Recordf(trace.Fault, n.name, "", "clock jumps by %v", d)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.clock.Skew += d
-	n.world.Recordf(trace.Fault, n.name, "", "clock jumps by %v", d)
 	if n.process != nil {
 		n.process.tag.Jump(d)
 	}
@@ -264,11 +276,11 @@ func (n *Node) Jump(d time.Duration) {
 // SetRate sets the drift: from now on the node's clock advances num in den of
 // true time.
 func (n *Node) SetRate(num, den int64) {
+	n.world.Recordf(trace.Fault, n.name, "", "clock goes %d/%d", num, den)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.world.Now()
 	n.clock = clock{Clock{n.clock.skew(now), num, den}, now}
-	n.world.Recordf(trace.Fault, n.name, "", "clock goes %d/%d", num, den)
 	if n.process != nil {
 		n.process.tag.SetRate(num, den)
 	}

@@ -25,6 +25,7 @@ import (
 	"tribune/netmodel"
 	"tribune/sim/detrt"
 	"tribune/sim/event"
+	"tribune/sim/simdisk"
 	"tribune/sim/simnet"
 	"tribune/sim/trace"
 )
@@ -64,6 +65,14 @@ type World struct {
 	wait       sync.WaitGroup
 	sinceGC    uint64
 	panics     int // nodes that panicked, as far as was looked
+	observers  []observer
+	onDisks    []func(*Node, simdisk.Operation) <-chan struct{}
+}
+
+// observer is told of events.
+type observer struct {
+	least slog.Level // of log lines
+	tell  func(trace.Event)
 }
 
 // Violation is an invariant that did not hold.
@@ -125,8 +134,60 @@ func (w *World) between() {
 // Record implements trace.Recorder.
 func (w *World) Record(e trace.Event) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.trace.Record(e)
+	w.mu.Unlock()
+	for _, o := range w.observers {
+		o.tell(e)
+	}
+}
+
+// Observe has f told of every event of the trace as it happens, and of the lines
+// that nodes log from a level on, be they of the trace or not. It is called
+// before the first node starts. f is called by the goroutine to which the event
+// happens, a node's or the world's, which may hold locks of the network and of
+// the node's disk: it must neither wait nor call those. What it wants to do, it
+// does later, by After.
+func (w *World) Observe(least slog.Level, f func(trace.Event)) {
+	w.observers = append(w.observers, observer{least, f})
+}
+
+// ObserveDisks has f told of what programs do with the disks of all nodes, as a
+// simdisk.Observer. It is called before the first node is added. Of several, one at
+// the most may hold an operation.
+func (w *World) ObserveDisks(f func(*Node, simdisk.Operation) (hold <-chan struct{})) {
+	w.onDisks = append(w.onDisks, f)
+}
+
+// operated tells of what a program does with its disk.
+func (w *World) operated(n *Node, o simdisk.Operation) (hold <-chan struct{}) {
+	for _, f := range w.onDisks {
+		if h := f(n, o); h != nil {
+			hold = h
+		}
+	}
+	return hold
+}
+
+// observed is the least level of log lines that anybody wants.
+func (w *World) observed() slog.Level {
+	least := w.options.LogLevel
+	for _, o := range w.observers {
+		least = min(least, o.least)
+	}
+	return least
+}
+
+// logged takes a line that a node logged.
+func (w *World) logged(level slog.Level, e trace.Event) {
+	if level >= w.options.LogLevel {
+		w.Record(e)
+		return
+	}
+	for _, o := range w.observers {
+		if level >= o.least {
+			o.tell(e)
+		}
+	}
 }
 
 // Recordf records an event at the present time.

@@ -68,6 +68,8 @@ func clocks(s *scene) {
 
 // log: the lines of nodes are in the record, with the true time.
 func logs(s *scene) {
+	var observed []string
+	s.Observe(slog.LevelDebug, func(e trace.Event) { observed = append(observed, e.Text) })
 	n := s.nodeWith("n", sim.Clock{Skew: time.Hour}, simdisk.Options{})
 	time.Sleep(time.Second)
 	n.Start(func(_ context.Context, _ host.Host, log *slog.Logger) error {
@@ -80,6 +82,10 @@ func logs(s *scene) {
 	want := "1s n WARN hello a=1 g.b=x y g.c=broken g.h=[d=true]\n1s n INFO two\nlines e=three\\nfour\n"
 	if got := s.lines(trace.Log); got != want {
 		s.errorf("the record has\n%s, not\n%s", got, want)
+	}
+	all := []string{"start 1", "DEBUG not this one", "WARN hello a=1 g.b=x y g.c=broken g.h=[d=true]", "INFO two\nlines e=three\\nfour", "exit"}
+	if !slices.Equal(observed, all) {
+		s.errorf("an observer was told\n%q, not\n%q", observed, all)
 	}
 }
 

@@ -34,6 +34,32 @@ func listVerb(_ context.Context, args []string) error {
 	return nil
 }
 
+func pointsVerb(_ context.Context, args []string) error {
+	f := flags("points", "", "Lists the points that a fault of a scenario file may wait for with `on`.\nWith * it needs file, a pattern of file names, or line, a regular expression of the line.\nWith > there is another side, and the fault may have the target peer.")
+	rest, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: it takes no arguments", errInput)
+	}
+	for _, p := range scenarios.Points() {
+		mark := " "
+		switch {
+		case strings.HasSuffix(p.Takes, "!"):
+			mark = "*"
+		case p.HasPeer():
+			mark = ">"
+		}
+		subject := "a node "
+		if p.World {
+			subject = ""
+		}
+		fmt.Printf("%-22s %s %s%s\n", p.Name, mark, subject, p.About)
+	}
+	return nil
+}
+
 func firstSentence(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if at := strings.Index(text, ". "); at >= 0 {
@@ -44,7 +70,7 @@ func firstSentence(text string) string {
 
 func explainVerb(_ context.Context, args []string) error {
 	f := flags("explain", "[-seed N] FILE", "Says in words what a scenario will do with a seed. Nothing is run.")
-	seed := f.Uint64("seed", 1, "`N`: the seed that the plan is drawn from")
+	seed := f.Uint64("seed", 0, "`N`: the seed that the plan is drawn from (default: the file's, or 1)")
 	files, err := parse(f, args)
 	if err != nil {
 		return err
@@ -57,7 +83,7 @@ func explainVerb(_ context.Context, args []string) error {
 		return fmt.Errorf("%w: give a scenario file", errInput)
 	}
 	for _, s := range all {
-		fmt.Println(scenarios.NewPlan(*s, *seed).Explain())
+		fmt.Println(scenarios.NewPlan(*s, seedOf(*s, *seed)).Explain())
 	}
 	return nil
 }

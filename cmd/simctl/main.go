@@ -40,9 +40,12 @@ func verbs() []verb {
 		{"run", "[options] FILE...", "run scenarios and judge what the clients saw", runVerb},
 		{"list", "[DIR]", "list the scenarios in a folder (scenarios) and what they are about", listVerb},
 		{"explain", "[-seed N] FILE", "say in words what a scenario will do", explainVerb},
+		{"points", "", "list the points at which faults may strike", pointsVerb},
 		{"replay", "[options] REPORT", "run a reported run again and name the first event that differs", replayVerb},
 		{"trace", "[options] FILE", "print the trace of a reported run, or parts of it", traceVerb},
 		{"prove", "[options] FILE", "prove that runs are deterministic: the same seeds under disturbances", proveVerb},
+		{"explore", "[options] FILE...", "look for runs that fail, guided by what runs have reached", exploreVerb},
+		{"shrink", "[options] FILE", "make a scenario that fails smaller, as long as it still fails", shrinkVerb},
 		{"mutants", "[options] [NAME...]", "build agents with deliberate bugs and see that scenarios catch them", mutantsVerb},
 		{"build", "[-o FILE]", "build simctl itself with the deterministic runtime", buildVerb},
 	}

@@ -8,7 +8,7 @@ import (
 func TestBadInputIsStatusTwo(t *testing.T) {
 	for _, args := range [][]string{
 		{"frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
-		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"build", "x"},
+		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"build", "x"}, {"points", "x"},
 	} {
 		if got := command(args); got != exitInput {
 			t.Errorf("simctl %v: status %d", args, got)
@@ -17,7 +17,7 @@ func TestBadInputIsStatusTwo(t *testing.T) {
 }
 
 func TestHelpIsStatusZero(t *testing.T) {
-	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "-h"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}} {
+	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "-h"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
 		if got := command(args); got != exitOK {
 			t.Errorf("simctl %v: status %d", args, got)
 		}

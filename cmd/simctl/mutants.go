@@ -57,6 +57,18 @@ same seeds and must pass.`)
 	return nil
 }
 
+// mutated builds the program with the mutant of a name; "" is this program.
+func mutated(name string) (binary string, err error) {
+	if name == "" {
+		return "", nil
+	}
+	i := slices.IndexFunc(mutants.All(), func(m mutants.Mutant) bool { return m.Name == name })
+	if i < 0 {
+		return "", fmt.Errorf("%w: there is no mutant %q", errInput, name)
+	}
+	return launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: mutants.All()[i].Patches})
+}
+
 // hunt runs seeds with a mutant until one is caught, and then without it.
 func hunt(ctx context.Context, m mutants.Mutant, dir string) (bool, error) {
 	all, err := load([]string{filepath.Join(dir, m.Scenario)}, 0)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func runVerb(ctx context.Context, args []string) error {
 	var o runOptions
 	f := flags("run", "[options] FILE...", `Runs each scenario file in a simulated world, prints a verdict for each check,
 and writes a report when a check fails or -report is given.`)
-	f.Uint64Var(&o.seed, "seed", 1, "`N`: everything random is drawn from it; the same seed is the same run")
+	f.Uint64Var(&o.seed, "seed", 0, "`N`: everything random is drawn from it; the same seed is the same run (default: the file's, or 1)")
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: run all seeds from A to B")
 	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
 	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
@@ -40,8 +41,7 @@ and writes a report when a check fails or -report is given.`)
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/partition.yaml", errInput)
 	}
-	seeds, err := seedRange(o)
-	if err != nil {
+	if _, err := seedRange(o); err != nil {
 		return err
 	}
 	all, err := load(files, o.duration)
@@ -49,9 +49,16 @@ and writes a report when a check fails or -report is given.`)
 		return err
 	}
 	ensure()
-	failed := 0
+	failed, n := 0, 0
 	for _, s := range all {
+		of := o
+		of.seed = seedOf(*s, o.seed)
+		seeds, err := seedRange(of)
+		if err != nil {
+			return err
+		}
 		for _, seed := range seeds {
+			n++
 			ok, err := runOne(ctx, o, *s, seed)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -64,7 +71,7 @@ and writes a report when a check fails or -report is given.`)
 			}
 		}
 	}
-	if n := len(all) * len(seeds); n > 1 {
+	if n > 1 {
 		fmt.Printf("%d of %d runs as expected\n", n-failed, n)
 	}
 	if failed > 0 {
@@ -86,6 +93,11 @@ func load(files []string, duration time.Duration) ([]*scenarios.Scenario, error)
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// seedOf is the seed that a person gave, or the file, or 1.
+func seedOf(s scenarios.Scenario, given uint64) uint64 {
+	return cmp.Or(given, s.Seed, 1)
 }
 
 func seedRange(o runOptions) ([]uint64, error) {

@@ -12,7 +12,8 @@ type Cast struct {
 	Others  []string // further nodes that talk to each other and to the servers
 	Other   string   // the word for any one of the others
 	Roles   []Role
-	Kinds   []Kind // of the cluster's own, beside Kinds
+	Kinds   []Kind  // of the cluster's own, beside Kinds
+	Points  []Point // of the cluster's own, beside Points
 }
 
 // Role is something that a node is for a while, such as the leader.
@@ -23,10 +24,12 @@ type Role struct {
 }
 
 // Cluster is what runs in the world, as far as the nemesis must know it. Its
-// methods are called by goroutines of the world.
+// methods are called by goroutines of the world, if they say no other.
 type Cluster interface {
-	// Who has a role now; empty: nobody.
-	Who(role string) string
+	// Who is the node that has a role now, or that goes by a word of its own in log
+	// lines (see EventMatch); empty: nobody. It is called by nodes' goroutines too,
+	// with locks of the world held: it asks neither network nor disks.
+	Who(word string) string
 	// Down calls end, which ends the node's process and may take its time over it,
 	// and sees that none is started there until Up was called as often as Down.
 	Down(node string, end func())
@@ -57,6 +60,26 @@ func (c Cast) kind(name string) (Kind, bool) {
 		return Kind{}, false
 	}
 	return all[i], true
+}
+
+// words are all that name whom a fault strikes.
+func (c Cast) words() []string {
+	words := slices.Concat([]string{"random", "majority", "all", here, peer, servers}, c.members())
+	for _, r := range c.Roles {
+		words = append(words, r.Name)
+	}
+	if len(c.Others) > 0 {
+		words = append(words, c.Other)
+	}
+	return words
+}
+
+func (c Cast) pointNames() []string {
+	var names []string
+	for _, p := range c.AllPoints() {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // kindNames are sorted.

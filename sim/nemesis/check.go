@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tribune/sim/casefile"
 )
 
 // Problem is what makes no sense in a fault.
@@ -43,7 +45,7 @@ func (c *checker) fail(field, format string, args ...any) {
 
 func (c *checker) oneOf(field, what, word string, known []string) {
 	if !slices.Contains(known, word) {
-		c.fail(field, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), DidYouMean(word, known))
+		c.fail(field, "%s: %q is none of %s%s", what, word, strings.Join(known, ", "), casefile.DidYouMean(word, known))
 	}
 }
 
@@ -65,6 +67,7 @@ func (c *checker) all(end time.Duration) {
 		return
 	}
 	c.fields(kind)
+	c.aim()
 	if f.Shape != "" {
 		c.oneOf("shape", "shape", f.Shape, Shapes())
 		if (f.Shape == "isolate" || f.Shape == "one-way" || f.Shape == "bridge") && f.Target == "" {
@@ -95,7 +98,7 @@ func (c *checker) fields(kind Kind) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		needed := slices.Contains(kind.Takes, name+"!")
 		switch {
-		case given[name] && !needed && !slices.Contains(kind.Takes, name):
+		case given[name] && !needed && !slices.Contains(kind.Takes, name) && !(name == "file" && f.On != ""):
 			c.fail(name, "%s: a fault of kind %q takes no %s", name, f.Kind, name)
 		case !given[name] && needed:
 			c.fail("", "a fault of kind %q needs %s", f.Kind, name)
@@ -131,55 +134,16 @@ func (c *checker) target() {
 	if target == "" {
 		return
 	}
-	var words, all []string
+	var words []string
 	for _, r := range c.cast.Roles {
-		all = append(all, r.Name)
 		if !r.Outside {
 			words = append(words, r.Name)
 		}
 	}
 	words = append(words, "random", "majority")
-	all = slices.Concat(all, words, []string{"all"}, c.cast.members())
-	if len(c.cast.Others) > 0 {
-		all = append(all, c.cast.Other)
-	}
+	all := slices.DeleteFunc(c.cast.words(), func(w string) bool { return w == servers })
 	if !slices.Contains(all, target) {
 		c.fail("target", "target: there is no server %q; there are %s, and %s and all%s",
-			target, strings.Join(c.cast.Servers, ", "), strings.Join(words, ", "), DidYouMean(target, all))
+			target, strings.Join(c.cast.Servers, ", "), strings.Join(words, ", "), casefile.DidYouMean(target, all))
 	}
-}
-
-// DidYouMean suggests the known word that is nearest to one that is not known,
-// as the end of an error message; empty if none is near.
-func DidYouMean(word string, known []string) string {
-	best, distance := "", 3
-	for _, k := range known {
-		if d := edits(word, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

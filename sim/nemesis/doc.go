@@ -7,6 +7,7 @@
 //   - cast.go, check.go: who can be struck, and what makes no sense.
 //   - draw.go, random.go: a Strike is a fault at one time. All that chance decides
 //     is drawn ahead, from streams named after the fault.
+//   - points.go, aim.go: faults that wait for something to happen, and strike then.
 //   - words.go: a strike in words.
 //   - nemesis.go, strike.go: carrying strikes out, ending them, and the log.
 package nemesis

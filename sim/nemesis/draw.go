@@ -14,11 +14,12 @@ import (
 // Strike is one fault at one time.
 type Strike struct {
 	Fault
-	Begin time.Duration
+	Begin time.Duration // of an aimed fault: before that, no point counts
 	For   time.Duration
-	Hits  []string // nodes; the name of a role alone: who has it is found out when it strikes
-	ID    string   // of the fault among those drawn with it, for its streams
-	Turn  int      // counts the strikes of one fault
+	Later time.Duration // of an aimed fault: so long after the point
+	Hits  []string      // nodes; a role, "here" or "peer" alone: found out when it strikes
+	ID    string        // of the fault among those drawn with it, for its streams
+	Turn  int           // counts the strikes of one fault
 }
 
 // Draw draws from the seed when and whom faults strike before end, in the order
@@ -40,6 +41,9 @@ func IDs(faults []Fault) []string {
 	ids := make([]string, len(faults))
 	for i, f := range faults {
 		id := strings.Join([]string{f.Kind, f.Shape, f.Target, f.Protocol, f.File, f.At.String()}, " ")
+		if f.On != "" {
+			id = fmt.Sprintf("%s on %s of %q %s from %d", id, f.On, f.Of, f.Line, f.Nth)
+		}
 		seen[id]++
 		ids[i] = fmt.Sprintf("%s #%d", id, seen[id])
 	}
@@ -47,6 +51,9 @@ func IDs(faults []Fault) []string {
 }
 
 func (c Cast) strikes(id string, f Fault, r *rand.Rand, end time.Duration) []Strike {
+	if f.On != "" {
+		return c.aimed(id, f, r)
+	}
 	var all []Strike
 	for at := f.At.Duration; at <= end; at += f.Every.Duration {
 		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: c.hits(f, r), ID: id, Turn: len(all)}
@@ -59,6 +66,20 @@ func (c Cast) strikes(id string, f Fault, r *rand.Rand, end time.Duration) []Str
 		if f.Every.Duration <= 0 {
 			break
 		}
+	}
+	return all
+}
+
+// aimed draws the strikes of a fault that waits for a point.
+func (c Cast) aimed(id string, f Fault, r *rand.Rand) []Strike {
+	f.Nth, f.Times = max(f.Nth, 1), max(f.Times, 1)
+	var all []Strike
+	for turn := range f.Times {
+		st := Strike{Fault: f, Begin: f.At.Duration, For: f.For.Duration, Later: f.After.Duration, Hits: c.hits(f, r), ID: id, Turn: turn}
+		if f.Jitter.Duration > 0 {
+			st.Later += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
+		}
+		all = append(all, st)
 	}
 	return all
 }

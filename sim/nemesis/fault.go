@@ -1,6 +1,9 @@
 package nemesis
 
-import "time"
+import "tribune/sim/casefile"
+
+// Duration is a time as files say it.
+type Duration = casefile.Duration
 
 // Fault is something that goes wrong. Which of the fields a kind takes, Kinds
 // lists.
@@ -12,6 +15,7 @@ type Fault struct {
 	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
 	Target string   `yaml:"target"` // a node, "random", "majority" or "all", or another word of the Cast
 	Shape  string   `yaml:"shape"`  // of a partition
+	Aim    `yaml:",inline"`
 
 	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
 	Duplicate float64  `yaml:"duplicate"` // probability
@@ -20,32 +24,5 @@ type Fault struct {
 	Period    Duration `yaml:"period"`    // of a flap
 	Size      int      `yaml:"size"`      // bytes; of bit-rot, bits
 	Protocol  string   `yaml:"protocol"`  // tcp or udp
-	File      string   `yaml:"file"`      // pattern of file names (path.Match)
-}
-
-// Duration is a time as Go writes it: 300ms, 10s, 5m.
-type Duration struct {
-	time.Duration
-}
-
-// UnmarshalYAML reads a duration with its unit; another text is a *UnitError.
-func (d *Duration) UnmarshalYAML(read func(any) error) error {
-	var text string
-	if err := read(&text); err != nil {
-		return err
-	}
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		return &UnitError{text}
-	}
-	d.Duration = v
-	return nil
-}
-
-// UnitError says that a text is no duration.
-type UnitError struct{ Text string }
-
-// Error implements error.
-func (e *UnitError) Error() string {
-	return "\"" + e.Text + "\" is not a duration with a unit, such as 300ms, 10s or 5m"
+	File      string   `yaml:"file"`      // pattern of file names (path.Match), of the fault and of its point
 }

@@ -11,6 +11,7 @@ import (
 // Struck is a strike that happened.
 type Struck struct {
 	At, Until time.Duration // Until is 0 while it lasts
+	Kind      string        // of the fault
 	Text      string
 }
 
@@ -25,14 +26,21 @@ type Nemesis struct {
 	over    bool
 }
 
+// healed is the event that says that nothing strikes any more.
+const healed = "healed"
+
 // New returns one that has not struck yet.
 func New(w *sim.World, c Cast, cluster Cluster) *Nemesis {
 	return &Nemesis{world: w, cast: c, cluster: cluster, active: map[int]func(){}}
 }
 
-// Schedule has strikes happen, each at its time from now on.
+// Schedule has those of the strikes that are not aimed happen at their time. It is
+// called when all nodes of the cast are there.
 func (n *Nemesis) Schedule(strikes []Strike) {
 	for _, s := range strikes {
+		if s.On != "" {
+			continue
+		}
 		n.world.Go(func() {
 			time.Sleep(s.Begin)
 			n.Strike(s)
@@ -51,9 +59,12 @@ func (n *Nemesis) Strike(s Strike) {
 		return
 	}
 	text := n.cast.Describe(s, hits)
+	if s.On != "" {
+		text += ", on " + s.On
+	}
 	n.world.Recordf(trace.Fault, "", "", "%s", text)
 	entry := len(n.log)
-	n.log = append(n.log, Struck{At: n.world.Now(), Text: text})
+	n.log = append(n.log, Struck{At: n.world.Now(), Kind: s.Kind, Text: text})
 	id := n.next
 	n.next++
 	end := n.begin(s, hits)
@@ -94,7 +105,7 @@ func (n *Nemesis) Heal() {
 	for _, id := range ids {
 		n.active[id]()
 	}
-	n.world.Recordf(trace.Fault, "", "", "healed")
+	n.world.Recordf(trace.Fault, "", "", healed)
 }
 
 // Active is how many strikes last.

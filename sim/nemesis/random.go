@@ -3,6 +3,7 @@ package nemesis
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,9 @@ type Mix struct {
 	Percent int      // of the kinds that there are in the end
 	Targets []string // a word that is listed twice is drawn twice as often
 	Shapes  []string // of partitions
+
+	Aimed  int     // percent of the faults that wait for a point instead of a time
+	Points []Point // which they may wait for; of those only the notable ones are drawn
 }
 
 // Stormy is the mix of all kinds that any cluster should outlive.
@@ -43,11 +47,43 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 		f.Target = m.Targets[r.IntN(len(m.Targets))]
 		hardness := r.Float64()
 		f.harden(hardness, m.Shapes, r)
+		f.aim(m, r)
 		if taken && f.At.Duration < end {
 			faults = append(faults, f)
 		}
 	}
 	return faults
+}
+
+func (m Mix) notable() []Point {
+	return slices.DeleteFunc(slices.Clone(m.Points), func(p Point) bool { return !p.notable() })
+}
+
+// aim draws what a fault waits for, if it shall wait. Its strikes may come one upon
+// another, so they are few.
+func (f *Fault) aim(m Mix, r *rand.Rand) {
+	points := m.notable()
+	if len(points) == 0 {
+		return
+	}
+	p := points[r.IntN(len(points))]
+	aimed, whom := r.IntN(100) < m.Aimed, r.IntN(4)
+	nth, times, after := 1+r.IntN(3), 1+r.IntN(3), LogUniform(r, time.Millisecond, time.Second)
+	if atOnce := r.IntN(2) == 0; atOnce {
+		after = 0
+	}
+	if !aimed {
+		return
+	}
+	f.On, f.Nth, f.Times, f.After.Duration = p.Name, nth, times, after.Round(time.Microsecond)
+	f.Every.Duration, f.Jitter.Duration = 0, 0
+	switch {
+	case f.Target == "" || whom == 0:
+	case whom == 1 && p.HasPeer():
+		f.Target = peer
+	default:
+		f.Target = here
+	}
 }
 
 // LogUniform draws a time between low and high whose logarithm is uniform: as
@@ -60,7 +96,7 @@ func LogUniform(r *rand.Rand, low, high time.Duration) time.Duration {
 func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 	shape, back := shapes[r.IntN(len(shapes))], r.IntN(2) == 0
 	scale := func(low, high time.Duration) Duration {
-		return Duration{low + time.Duration(h*float64(high-low))}
+		return Duration{Duration: low + time.Duration(h*float64(high-low))}
 	}
 	switch f.Kind {
 	case "partition":
@@ -70,7 +106,7 @@ func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 		}
 	case "flap":
 		f.Period = scale(2*time.Second, 300*time.Millisecond)
-		f.By = Duration{f.Period.Duration / 2}
+		f.By = Duration{Duration: f.Period.Duration / 2}
 	case "loss":
 		f.Rate, f.Duplicate, f.Reorder, f.Target = 0.02+0.25*h, 0.2*h, 0.3*h, ""
 		f.By = scale(5*time.Millisecond, 100*time.Millisecond)

@@ -12,6 +12,12 @@ func (c Cast) Describe(s Strike, hits []string) string {
 	if r, ok := c.role(who); ok {
 		who = r.Words
 	}
+	switch who {
+	case here:
+		who = "that node"
+	case peer:
+		who = "the node on the other side"
+	}
 	if k, ok := c.kind(s.Kind); ok && k.Words != "" {
 		return fmt.Sprintf(k.Words, who)
 	}

@@ -51,6 +51,8 @@ type Disk struct {
 	stalls  int              // that last
 	slow    []*netmodel.Dist // times of a sync instead of the usual; the latest counts
 
+	observer Observer // nil: nobody
+
 	crashes, delays, rots *rand.Rand
 }
 

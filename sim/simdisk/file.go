@@ -68,9 +68,18 @@ func (f *file) ReadAt(b []byte, at int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := int(min(int64(len(b)), f.node.size-at))
-	for done := 0; done < n; {
-		page, from := f.node.pages[(at+int64(done))/pageSize], (at+int64(done))%pageSize
-		part := b[done:min(n, done+int(pageSize-from))]
+	f.node.read(b[:n], at)
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// read fills b with what the file has from a place on.
+func (n *inode) read(b []byte, at int64) {
+	for done := 0; done < len(b); {
+		page, from := n.pages[(at+int64(done))/pageSize], (at+int64(done))%pageSize
+		part := b[done:min(len(b), done+int(pageSize-from))]
 		if page == nil {
 			clear(part)
 		} else {
@@ -78,10 +87,6 @@ func (f *file) ReadAt(b []byte, at int64) (int, error) {
 		}
 		done += len(part)
 	}
-	if n < len(b) {
-		return n, io.EOF
-	}
-	return n, nil
 }
 
 // WriteAt implements host.File.
@@ -99,6 +104,14 @@ func (f *file) WriteAt(b []byte, at int64) (int, error) {
 // write writes at the place that where tells under the disk's lock, and returns
 // where it ended.
 func (f *file) write(b []byte, where func() int64) (n int, end int64, err error) {
+	err = f.disk.observed(Operation{Op: "write", Name: f.name, Data: b}, func() error {
+		n, end, err = f.doWrite(b, where)
+		return err
+	})
+	return n, end, err
+}
+
+func (f *file) doWrite(b []byte, where func() int64) (n int, end int64, err error) {
 	if err := f.disk.enter("write", f.name, func(o Options) netmodel.Dist { return o.Write }); err != nil {
 		return 0, 0, err
 	}
@@ -147,6 +160,10 @@ func (d *Disk) write(n *inode, b []byte, at int64) (int, error) {
 
 // Sync implements host.File.
 func (f *file) Sync() error {
+	return f.disk.observed(Operation{Op: "sync", Name: f.name}, f.sync)
+}
+
+func (f *file) sync() error {
 	if err := f.check("sync"); err != nil {
 		return err
 	}
@@ -212,6 +229,10 @@ func (n *inode) lose(at int64, old sector, later []*flush) {
 
 // Truncate implements host.File.
 func (f *file) Truncate(size int64) error {
+	return f.disk.observed(Operation{Op: "truncate", Name: f.name}, func() error { return f.truncate(size) })
+}
+
+func (f *file) truncate(size int64) error {
 	if err := f.disk.enter("truncate", f.name, nil); err != nil {
 		return err
 	}

@@ -71,6 +71,25 @@ func (d *Disk) room(n *inode, pages int) {
 
 // OpenFile implements host.FS.
 func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error) {
+	if flag&os.O_CREATE == 0 || exists(d, name) {
+		return d.open(name, flag)
+	}
+	var f host.File
+	err := d.observed(Operation{Op: "create", Name: name}, func() (err error) {
+		f, err = d.open(name, flag)
+		return err
+	})
+	return f, err
+}
+
+func exists(d *Disk, name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, n, err := d.walk(name)
+	return err == nil && n != nil
+}
+
+func (d *Disk) open(name string, flag int) (host.File, error) {
 	if err := d.enter("open", name, nil); err != nil {
 		return nil, err
 	}
@@ -98,6 +117,10 @@ func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error)
 
 // MkdirAll implements host.FS.
 func (d *Disk) MkdirAll(name string, _ fs.FileMode) error {
+	return d.observed(Operation{Op: "mkdir", Name: name}, func() error { return d.mkdirAll(name) })
+}
+
+func (d *Disk) mkdirAll(name string) error {
 	if err := d.enter("mkdir", name, nil); err != nil {
 		return err
 	}
@@ -160,6 +183,10 @@ func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 
 // Rename implements host.FS. It is one change, even between directories.
 func (d *Disk) Rename(oldName, newName string) error {
+	return d.observed(Operation{Op: "rename", Name: newName, From: oldName}, func() error { return d.rename(oldName, newName) })
+}
+
+func (d *Disk) rename(oldName, newName string) error {
 	if err := d.enter("rename", oldName, nil); err != nil {
 		return err
 	}
@@ -198,6 +225,10 @@ func within(name, dir string) bool {
 
 // Remove implements host.FS.
 func (d *Disk) Remove(name string) error {
+	return d.observed(Operation{Op: "remove", Name: name}, func() error { return d.remove(name) })
+}
+
+func (d *Disk) remove(name string) error {
 	if err := d.enter("remove", name, nil); err != nil {
 		return err
 	}
@@ -220,6 +251,10 @@ func (d *Disk) Remove(name string) error {
 
 // RemoveAll implements host.FS.
 func (d *Disk) RemoveAll(name string) error {
+	return d.observed(Operation{Op: "remove", Name: name}, func() error { return d.removeAll(name) })
+}
+
+func (d *Disk) removeAll(name string) error {
 	if err := d.enter("remove", name, nil); err != nil {
 		return err
 	}
@@ -248,6 +283,10 @@ func (d *Disk) removeTree(name string, parent *inode, base string) {
 
 // SyncDir implements host.FS.
 func (d *Disk) SyncDir(name string) error {
+	return d.observed(Operation{Op: "syncdir", Name: name}, func() error { return d.syncDir(name) })
+}
+
+func (d *Disk) syncDir(name string) error {
 	err := d.enter("syncdir", name, func(o Options) netmodel.Dist { return o.Sync })
 	if err != nil {
 		return err

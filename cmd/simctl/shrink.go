@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"tribune/scenarios"
+	"tribune/scenarios/search"
+)
+
+func shrinkVerb(ctx context.Context, args []string) error {
+	f := flags("shrink", "[options] FILE", `Makes a scenario that fails smaller as long as it still fails in the same way: fewer
+faults, nodes and operations, shorter, with rounder numbers. The result is a scenario
+file that tells what happens.`)
+	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's)")
+	limit := f.Duration("for", 10*time.Minute, "`TIME`: real time at the most; what is smallest by then is written")
+	parallel := f.Int("parallel", runtime.NumCPU(), "`N` runs side by side")
+	mutant := f.String("mutant", "", "`NAME`: of agents with that deliberate bug")
+	out := f.String("o", "", "`FILE` to write (default: the name with -small)")
+	files, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(files) != 1 {
+		return fmt.Errorf("%w: give one scenario file", errInput)
+	}
+	all, err := load(files, 0)
+	if err != nil {
+		return err
+	}
+	s := *all[0]
+	s.Seed = seedOf(s, *seed)
+	if *out == "" {
+		ext := filepath.Ext(files[0])
+		*out = files[0][:len(files[0])-len(ext)] + "-small" + ext
+	}
+	ensure()
+	binary, err := mutated(*mutant)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s, seed %d: making it smaller for up to %v\n", s.Name, s.Seed, *limit)
+	limited, cancel := context.WithTimeout(ctx, *limit)
+	defer cancel()
+	tries, begin := 0, time.Now()
+	o := search.Shrinking{Binary: binary, Parallel: *parallel, Tried: func(what string, fails bool) {
+		if tries++; fails {
+			fmt.Printf("  %4d runs, %4.0f s: still fails with %s\n", tries, time.Since(begin).Seconds(), what)
+		}
+	}}
+	smallest, r, err := o.Shrink(limited, s)
+	if errors.Is(err, search.ErrPasses) {
+		return fmt.Errorf("%w: %s, seed %d: %w", errInput, files[0], s.Seed, err)
+	}
+	if err != nil {
+		return err
+	}
+	story := search.Story(r)
+	if err := os.WriteFile(*out, scenarios.Write(smallest, story), 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, *out)
+	return nil
+}

@@ -1,0 +1,203 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"tribune/sim"
+	"tribune/sim/casefile"
+	"tribune/sim/explore"
+	"tribune/sim/nemesis"
+	"tribune/sim/shrink"
+)
+
+// Search says how long to look for a case that fails. Its zero value looks at 100
+// cases and shrinks for up to five minutes.
+type Search struct {
+	First, Last uint64        // numbers of the cases, from which all is drawn
+	Shrink      time.Duration // real time at the most; below 0: do not
+	Parallel    int           // runs side by side; 0: as many as there are processors
+	// Logf is told how it goes on; it may be nil.
+	Logf func(format string, args ...any)
+}
+
+// Finding is a case that fails, as it was found and as small as it became.
+type Finding struct {
+	Found    Case
+	Smallest Result
+	Cases    int // that were looked at before
+	Tries    int // runs that made it smaller, or did not
+}
+
+// ErrDiverged says that a case was not the same run when it was run twice: the
+// program looks at something that the world does not decide, such as a file of the
+// real disk or the address of an object.
+var ErrDiverged = errors.New("one case gave two different runs")
+
+// Find looks for a case of a system that fails, and makes it smaller as long as it
+// still fails in the same way. It returns nil if it finds none.
+func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding, error) {
+	s, err := all.get(system)
+	if err != nil {
+		return nil, err
+	}
+	orElse(&o.First, 1)
+	orElse(&o.Last, o.First+99)
+	orElse(&o.Shrink, 5*time.Minute)
+	orElse(&o.Parallel, runtime.NumCPU())
+	if o.Logf == nil {
+		o.Logf = func(string, ...any) {}
+	}
+	f := &Finding{}
+	var failed *explore.Run[Case]
+	const twice = 50 // one case in so many
+	options := explore.Options{First: o.First, Last: o.Last, Parallel: o.Parallel, Again: twice}
+	e := explore.New(subject{all, s, system}, options, func(r explore.Run[Case]) {
+		f.Cases++
+		if r.Outcome.Failure != "" || r.Differs {
+			failed = &r
+		}
+	})
+	if err := e.Explore(ctx); err != nil || failed == nil {
+		return nil, err
+	}
+	if failed.Differs {
+		return nil, fmt.Errorf("%w: %s", ErrDiverged, oneLine(failed.Case))
+	}
+	o.Logf("%s: case %d fails: %s", system, failed.Number, failed.Outcome.Failure)
+	f.Found = failed.Case
+	smallest, err := all.shrink(ctx, s, failed.Case, failed.Outcome.Failure, o, f)
+	if err != nil {
+		return nil, err
+	}
+	f.Smallest, err = all.Run(ctx, smallest)
+	return f, err
+}
+
+// shrink makes a case smaller that fails in a certain way.
+func (all Systems) shrink(ctx context.Context, s System, c Case, failure string, o Search, f *Finding) (Case, error) {
+	if o.Shrink < 0 {
+		return c, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, o.Shrink)
+	defer cancel()
+	smallest, err := shrink.Smallest(limited, c, shrink.Options[Case]{
+		Candidates: func(c Case) []shrink.Candidate[Case] { return smaller(s, c) },
+		Fails: func(ctx context.Context, c Case) (bool, error) {
+			r, err := all.Run(ctx, c)
+			if ctx.Err() != nil {
+				return false, nil
+			}
+			return signature(r.Problem) == failure, err
+		},
+		Key:      oneLine,
+		Parallel: o.Parallel,
+		Tried: func(t shrink.Candidate[Case], fails bool) {
+			if f.Tries++; fails {
+				o.Logf("%s: still fails with %s", c.System, t.What)
+			}
+		},
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
+	return smallest, err
+}
+
+// smaller lists cases that are smaller than one that fails.
+func smaller(s System, c Case) []shrink.Candidate[Case] {
+	var list []shrink.Candidate[Case]
+	add := func(what string, change func(*Case)) {
+		less := c
+		change(&less)
+		list = append(list, shrink.Candidate[Case]{Case: less, What: what})
+	}
+	const least = 2 * time.Second
+	d := c.Duration.Duration
+	for _, part := range []time.Duration{d / 4, d / 2, d * 3 / 4, d * 9 / 10} {
+		if part = part.Round(time.Second); part >= least && part < d {
+			add(fmt.Sprintf("faults for %v", part), func(c *Case) { c.Duration.Duration = part })
+		}
+	}
+	for _, f := range s.cast().Smaller(c.Faults, c.Seed, d) {
+		add(f.What, func(c *Case) { c.Faults = f.Case })
+	}
+	for _, n := range []int{c.Clients / 2, c.Clients - 1} {
+		if n > 0 {
+			add(fmt.Sprintf("%d clients", n), func(c *Case) { c.Clients = n })
+		}
+	}
+	return list
+}
+
+// subject is a system for package explore.
+type subject struct {
+	all    Systems
+	system System
+	name   string
+}
+
+func (s subject) Fresh(number uint64) Case {
+	c := Case{System: s.name, Seed: number, Clients: s.system.Clients}
+	c.Duration.Duration = s.system.Duration
+	c.Faults = nemesis.Random(sim.Stream(number, "faults"), s.system.Duration, s.system.Faults)
+	return c
+}
+
+func (s subject) Vary(number uint64, parent, other Case) Case {
+	r := sim.Stream(number, "vary")
+	c := parent
+	c.Faults = nemesis.Vary(r, parent.Faults, other.Faults, s.system.Duration, s.system.Faults)
+	if r.IntN(4) == 0 {
+		c.Seed = number
+	}
+	return c
+}
+
+func (s subject) Run(ctx context.Context, c Case) (explore.Outcome, error) {
+	r, err := s.all.Run(ctx, c)
+	return explore.Outcome{Features: r.Reached, Failure: signature(r.Problem), Fingerprint: r.Fingerprint}, err
+}
+
+// signature is what is alike in problems that are alike: the words before the
+// first colon, without numbers.
+func signature(problem string) string {
+	words, _, _ := strings.Cut(problem, ":")
+	return regexp.MustCompile(`[0-9]+`).ReplaceAllString(words, "")
+}
+
+// oneLine is a case on one line, equal for equal cases.
+func oneLine(c Case) string {
+	return strings.ReplaceAll(strings.TrimSpace(string(casefile.Write(c, Case{}, ""))), "\n", "; ")
+}
+
+// String tells of the finding: what is wrong, what it takes, and the file that
+// holds the case.
+func (f *Finding) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", f.Smallest.Problem)
+	for _, s := range f.Smallest.Faults {
+		fmt.Fprintf(&b, "%9.3fs to %9.3fs  %s\n", s.At.Seconds(), s.Until.Seconds(), s.Text)
+	}
+	fmt.Fprintf(&b, "\nfound after %d cases, made smaller in %d runs; the case as a file:\n\n%s", f.Cases, f.Tries, f.File())
+	return b.String()
+}
+
+// File is the smallest case as the text of a file that Load reads.
+func (f *Finding) File() []byte { return casefile.Write(f.Smallest.Case, Case{}, f.Smallest.Problem) }
+
+// Load reads a case from a file.
+func Load(file string) (Case, error) {
+	var c Case
+	b, err := os.ReadFile(file)
+	if err == nil {
+		_, err = casefile.Read(file, b, &c)
+	}
+	return c, err
+}

@@ -1,0 +1,186 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tribune/impl/host"
+	"tribune/linearizability"
+	"tribune/sim"
+	"tribune/sim/nemesis"
+	"tribune/sim/trace"
+)
+
+// run is a run of a case, in its own process.
+type run struct {
+	system System
+	c      Case
+	world  *sim.World
+	down   map[string]int // how many faults want a node to be down
+	calm   bool           // clients do their last operations
+	result Result
+}
+
+var _ nemesis.Cluster = (*run)(nil)
+
+// startAgain is how soon a supervisor starts a process again that has ended.
+const startAgain = time.Second
+
+// lastOperations is how many each client does when all is healed.
+const lastOperations = 5
+
+func (r *run) main(w *sim.World) {
+	r.world, r.down = w, map[string]int{}
+	strikes := r.system.cast().Draw(r.c.Faults, r.c.Seed, r.c.Duration.Duration)
+	n := nemesis.New(w, r.system.cast(), r)
+	n.Aim(strikes)
+	chronicle := nemesis.NewChronicle(w, r.system.cast())
+	for i, name := range r.system.Nodes {
+		w.AddNode(sim.NodeConfig{Name: name, Addrs: address(0, i+1)})
+	}
+	for _, name := range r.system.Nodes {
+		r.start(name)
+	}
+	var clients []*sim.Node
+	for i := range r.c.Clients {
+		n := w.AddNode(sim.NodeConfig{Name: fmt.Sprintf("client%d", i+1), Addrs: address(1, i+1)})
+		n.Start(r.client(i + 1))
+		clients = append(clients, n)
+	}
+	n.Schedule(strikes)
+	if r.system.Look != nil {
+		stop := make(chan struct{})
+		defer close(stop)
+		go r.look(stop)
+	}
+	time.Sleep(r.c.Duration.Duration)
+	n.Heal()
+	time.Sleep(r.system.Settle)
+	r.calm = true
+	for _, n := range clients {
+		n.Wait()
+	}
+	r.result.Fingerprint, r.result.Virtual = w.Fingerprint(), w.Now()
+	r.result.Faults, r.result.Violations = n.Log(), w.Violations()
+	r.result.Reached = nemesis.Reached(chronicle.Passed(), r.result.Faults)
+}
+
+// lookEvery is how often the system's Look is called.
+const lookEvery = 50 * time.Millisecond
+
+func (r *run) look(stop <-chan struct{}) {
+	for t := time.Tick(lookEvery); ; {
+		select {
+		case <-stop:
+			return
+		case <-t:
+			r.system.Look(r.world)
+		}
+	}
+}
+
+func address(net, n int) []netip.Addr {
+	return []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(net), byte(n)})}
+}
+
+// cast says who can be struck.
+func (s System) cast() nemesis.Cast {
+	c := nemesis.Cast{Servers: s.Nodes}
+	for _, name := range slices.Sorted(maps.Keys(s.Roles)) {
+		c.Roles = append(c.Roles, nemesis.Role{Name: name, Words: "the " + name + " of that time"})
+	}
+	return c
+}
+
+// start starts a node's process and, as a supervisor does, again when it ends,
+// unless a fault wants it to be down.
+func (r *run) start(name string) {
+	node := r.world.Node(name)
+	if r.down[name] > 0 || node.Running() {
+		return
+	}
+	node.Start(r.system.Program(name))
+	life := node.Starts()
+	go func() {
+		node.Wait()
+		time.Sleep(startAgain)
+		if node.Starts() == life {
+			r.start(name)
+		}
+	}()
+}
+
+// Who implements nemesis.Cluster.
+func (r *run) Who(role string) string {
+	if who := r.system.Roles[role]; who != nil {
+		return who()
+	}
+	return ""
+}
+
+// Down implements nemesis.Cluster.
+func (r *run) Down(node string, end func()) {
+	r.down[node]++
+	end()
+}
+
+// Up implements nemesis.Cluster.
+func (r *run) Up(node string) {
+	if r.down[node]--; r.down[node] == 0 {
+		r.start(node)
+	}
+}
+
+// Repair implements nemesis.Cluster: nobody does anything about a disk.
+func (r *run) Repair(*sim.Node) {}
+
+// Begin implements nemesis.Cluster: there are no kinds of faults but the usual.
+func (r *run) Begin(nemesis.Strike, []string) (end func()) { return func() {} }
+
+// client is the program of a client: one operation after the other.
+func (r *run) client(number int) sim.Program {
+	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
+		name, err := h.Hostname()
+		if err != nil {
+			return err
+		}
+		c := &Client{Number: number, Name: name, Host: h, Nodes: r.system.Nodes, Draws: r.world.Stream("client " + name)}
+		c.At = c.Nodes[c.Draws.IntN(len(c.Nodes))]
+		for last := 0; last < lastOperations; {
+			// An even spread around the mean: clients do not move in step.
+			time.Sleep(time.Duration((0.5 + c.Draws.Float64()) * float64(r.system.Every)))
+			if r.calm {
+				last++
+			}
+			r.operate(ctx, c)
+		}
+		return nil
+	}
+}
+
+// operate does an operation and adds it to the history.
+func (r *run) operate(ctx context.Context, c *Client) {
+	c.Operations++
+	o := r.system.Draw(c)
+	o.Client, o.ServedBy, o.Call = c.Number, c.At, r.world.Now()
+	r.world.Recordf(trace.Op, c.Name, c.At, "%s %s %s", o.Kind, o.Key, o.Value)
+	ctx, cancel := context.WithTimeout(ctx, r.system.Patience)
+	err := r.system.Do(ctx, c, &o)
+	cancel()
+	o.Return, o.Outcome = r.world.Now(), linearizability.OK
+	if err != nil {
+		o.Error, o.Outcome = err.Error(), linearizability.Unknown
+		if errors.Is(err, ErrUntouched) {
+			o.Outcome = linearizability.Failed
+		}
+		c.At = c.Nodes[c.Draws.IntN(len(c.Nodes))]
+	}
+	r.world.Recordf(trace.Op, c.Name, o.ServedBy, "%s %s returns %s found=%t %s %s", o.Kind, o.Key, o.Outcome, o.Found, o.Seen, o.Error)
+	r.result.History = append(r.result.History, o)
+}

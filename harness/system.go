@@ -1,0 +1,139 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tribune/impl/host"
+	"tribune/linearizability"
+	"tribune/sim"
+	"tribune/sim/launch"
+	"tribune/sim/nemesis"
+)
+
+// System is a program, and how it is used. What is left out is as [Systems] says.
+type System struct {
+	// Nodes are the machines' names, under which they also find each other.
+	Nodes []string
+	// Program is what a node runs, each time that its process is started.
+	Program func(node string) sim.Program
+	// Roles say who has a role now, such as "leader"; faults may be aimed at it. They
+	// are called in the run's process, by the world. An empty name: nobody.
+	Roles map[string]func() string
+
+	// Look looks at the world every 50 ms of virtual time, and says with
+	// World.Violate what must not be. It may be nil.
+	Look func(w *sim.World)
+
+	// Clients is how many there are; 0: three.
+	Clients int
+	// Draw draws a client's next operation. Values that are written must differ.
+	Draw func(c *Client) linearizability.Op
+	// Do carries out an operation and fills in what was returned. An error means
+	// that it may have taken effect or not, now or later; one that is ErrUntouched,
+	// that it surely did not.
+	Do func(ctx context.Context, c *Client, o *linearizability.Op) error
+	// Every is the mean time between two operations of a client; 0: 100 ms.
+	Every time.Duration
+	// Patience is the time after which a client gives an operation up; 0: 2 s.
+	Patience time.Duration
+
+	// Faults is what is drawn from; nothing: all kinds.
+	Faults nemesis.Mix
+	// Network names the model of the network; "": lan.
+	Network string
+	// Duration is the virtual time in which faults strike; 0: 30 s.
+	Duration time.Duration
+	// Settle is the time that the system has, when all is healed, until each client
+	// does its last operations; 0: 10 s.
+	Settle time.Duration
+
+	// Check judges what clients saw: an empty text if all is well, else what is
+	// wrong, beginning with the same words for what is alike. Nil: every key must
+	// be linearizable.
+	Check func([]linearizability.Op) string
+}
+
+// ErrUntouched says that an operation did not take effect and never will.
+var ErrUntouched = errors.New("the operation did not take effect")
+
+// Client is one client of a system.
+type Client struct {
+	Number int // from 1
+	Name   string
+	Host   host.Host // its machine
+	// Draws are its random numbers.
+	Draws *rand.Rand
+	// Nodes are those of the system, At is the one that it talks to: another one
+	// after an operation that did not go well.
+	Nodes []string
+	At    string
+	// Operations counts those that it has drawn.
+	Operations int
+}
+
+// Systems are the systems of a test program, by name.
+type Systems map[string]System
+
+// get returns a system with all that it leaves out.
+func (all Systems) get(name string) (System, error) {
+	s, ok := all[name]
+	if !ok {
+		return s, fmt.Errorf("there is no system %q", name)
+	}
+	orElse(&s.Clients, 3)
+	orElse(&s.Every, 100*time.Millisecond)
+	orElse(&s.Patience, 2*time.Second)
+	orElse(&s.Network, "lan")
+	orElse(&s.Duration, 30*time.Second)
+	orElse(&s.Settle, 10*time.Second)
+	stormy := nemesis.Stormy()
+	if len(s.Faults.Kinds) == 0 {
+		s.Faults.Kinds = stormy.Kinds
+	}
+	if len(s.Faults.Shapes) == 0 {
+		s.Faults.Shapes = stormy.Shapes
+	}
+	orElse(&s.Faults.Percent, 50)
+	if s.Faults.Points == nil {
+		s.Faults.Points, s.Faults.Aimed = s.cast().AllPoints(), 25
+	}
+	if len(s.Faults.Targets) == 0 {
+		s.Faults.Targets = []string{"random", "random", "majority"}
+		s.Faults.Targets = append(s.Faults.Targets, slices.Sorted(maps.Keys(s.Roles))...)
+	}
+	if s.Check == nil {
+		s.Check = linearizable
+	}
+	return s, nil
+}
+
+func orElse[T comparable](value *T, usual T) {
+	var zero T
+	if *value == zero {
+		*value = usual
+	}
+}
+
+// Main runs the tests of a program that uses systems, and ends the process: it is
+// what TestMain calls. A test binary without the deterministic runtime builds
+// itself again with it, which takes a minute or two the first time.
+func (all Systems) Main(m *testing.M) {
+	launch.ChildMain(all.children())
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		fmt.Fprintln(os.Stderr, "harness: this binary does not know what package it is of: build it with modules")
+		os.Exit(2)
+	}
+	launch.Ensure(strings.TrimSuffix(info.Path, ".test"), true)
+	os.Exit(m.Run())
+}

@@ -1,0 +1,208 @@
+package nemesis_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tribune/sim/nemesis"
+	"tribune/sim/trace"
+)
+
+const ms = time.Millisecond
+
+// fault makes one that waits for a point.
+func fault(kind, target, on string, lasts time.Duration, change ...func(*nemesis.Fault)) nemesis.Fault {
+	f := nemesis.Fault{Kind: kind, Target: target}
+	f.On, f.For.Duration = on, lasts
+	for _, c := range change {
+		c(&f)
+	}
+	return f
+}
+
+func of(node string) func(*nemesis.Fault)     { return func(f *nemesis.Fault) { f.Of = node } }
+func nth(n int) func(*nemesis.Fault)          { return func(f *nemesis.Fault) { f.Nth = n } }
+func times(n int) func(*nemesis.Fault)        { return func(f *nemesis.Fault) { f.Times = n } }
+func file(name string) func(*nemesis.Fault)   { return func(f *nemesis.Fault) { f.File = name } }
+func line(text string) func(*nemesis.Fault)   { return func(f *nemesis.Fault) { f.Line = text } }
+func at(d time.Duration) func(*nemesis.Fault) { return func(f *nemesis.Fault) { f.At.Duration = d } }
+func later(d time.Duration) func(*nemesis.Fault) {
+	return func(f *nemesis.Fault) { f.After.Duration = d }
+}
+
+func stories() map[string]story {
+	return map[string]story{
+		"looks at a disk":         {faults: []nemesis.Fault{fault("kill", "here", "file-sync-before", 0, file("other"), of("n1"))}},
+		"looks at all log lines":  {faults: []nemesis.Fault{fault("kill", "here", "greets", 0, nth(1000))}},
+		"looks at some log lines": {faults: []nemesis.Fault{fault("kill", "here", "logged", 0, line("^INFO nothing"))}},
+		"between write and sync": {
+			faults: []nemesis.Fault{fault("power", "here", "file-write-after", 500*ms, file("count"), of("n2"), nth(3))},
+			told: func(s *scene) {
+				s.expect("300ms power failure of n2, on file-write-after")
+				for _, e := range s.after("", "power failure of n2, on file-write-after") {
+					if e.Node == "n2" && e.Kind == trace.DiskSync && e.At < 800*ms {
+						s.errorf("it synced at %v, without power", e.At)
+					}
+				}
+			},
+		},
+		"before a write": {
+			faults: []nemesis.Fault{fault("kill", "here", "file-write-before", 500*ms, file("/count"), of("n2"), nth(3))},
+			told: func(s *scene) {
+				s.expect("300ms kill -9 of n2, on file-write-before")
+				// Two before, and one each 100 ms from 900 ms on.
+				if n := len(s.World.Node("n2").Disk().Content("/count")); n != 2+92 {
+					s.errorf("it has written %d times", n)
+				}
+			},
+		},
+		"a pause holds the operation": {
+			faults: []nemesis.Fault{fault("pause", "here", "file-sync-before", 2*time.Second, file("*"), of("n3"))},
+			told: func(s *scene) {
+				s.expect("100ms n3 is paused, on file-sync-before")
+				for _, e := range s.after("n3", "pause") {
+					if e.Node == "n3" && e.Kind == trace.DiskSync {
+						if e.At < 2100*ms {
+							s.errorf("it synced at %v, while it was paused", e.At)
+						}
+						return
+					}
+				}
+				s.errorf("it never synced again")
+			},
+		},
+		"nth, times, at and after": {
+			faults: []nemesis.Fault{fault("kill", "n3", "logged", 50*ms, line("counted"), of("n1"), at(time.Second), nth(3), times(2), later(20*ms))},
+			told:   func(s *scene) { s.expect("1.221s kill -9 of n3, on logged", "1.321s kill -9 of n3, on logged") },
+		},
+		"of a role, and the other side": {
+			faults: []nemesis.Fault{
+				fault("kill", "n1", "process-start", time.Hour, of("n1"), later(time.Second)),
+				fault("pause", "here", "logged", 100*ms, line("counted n=15"), of("first")),
+				fault("kill", "peer", "greets", 100*ms, of("n2")),
+			},
+			told: func(s *scene) {
+				s.expect("0s kill -9 of n3, on greets", "1s kill -9 of n1, on process-start", "1.501s n2 is paused, on logged")
+			},
+		},
+		"one after another": {
+			faults: []nemesis.Fault{
+				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}},
+				fault("pause", "n2", "fault-begins", 100*ms, line("n1"), later(30*ms)),
+				fault("pause", "n3", "fault-ends", 100*ms, line("n1")),
+			},
+			told: func(s *scene) {
+				s.expect("1s n1 is paused", "1.03s n2 is paused, on fault-begins", "2s n3 is paused, on fault-ends")
+			},
+		},
+	}
+}
+
+func TestStories(t *testing.T) {
+	for name := range stories() {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(2) {
+				if a, b := tell(t, name, seed), tell(t, name, seed); a != b {
+					t.Errorf("seed %d made two runs", seed)
+				}
+			}
+		})
+	}
+}
+
+func TestLookingOnIsNothingToARun(t *testing.T) {
+	for seed := range uint64(3) {
+		want := tell(t, "looks at a disk", seed)
+		for _, other := range []string{"looks at all log lines", "looks at some log lines"} {
+			if tell(t, other, seed) != want {
+				t.Errorf("seed %d: a story that %s is another run", seed, other)
+			}
+		}
+	}
+}
+
+func TestWhatIsDrawnMakesSense(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := cast()
+		c.Roles = append(c.Roles, nemesis.Role{Name: "leader", Words: "the leader"})
+		end := time.Duration(rapid.IntRange(10, 600).Draw(t, "seconds")) * time.Second
+		seed := rapid.Uint64().Draw(t, "seed")
+		mix := nemesis.Stormy()
+		mix.Aimed, mix.Points = 50, c.AllPoints()
+		faults := nemesis.Random(rand.New(rand.NewPCG(seed, 1)), end, mix)
+		for _, f := range faults {
+			if err := c.Check(f, end); err != nil {
+				t.Errorf("%+v: %v", f, err)
+			}
+		}
+		for _, s := range c.Draw(faults, seed, end) {
+			if s.Begin >= end || len(s.Hits) == 0 || strings.Contains(c.Describe(s, s.Hits), "%!") {
+				t.Errorf("%+v: %s", s, c.Describe(s, s.Hits))
+			}
+		}
+	})
+}
+
+func TestPointsAreNamedOnceAndSaySomething(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range cast().AllPoints() {
+		if seen[p.Name] || p.About == "" || (p.Event.Kind == trace.KindNone) == (p.Disk.Op == "") {
+			t.Errorf("%+v", p)
+		}
+		seen[p.Name] = true
+	}
+}
+
+func TestWhatMakesNoSenseIsToldWithItsField(t *testing.T) {
+	every := func(f *nemesis.Fault) { f.Every.Duration = time.Second }
+	for want, f := range map[string]nemesis.Fault{
+		`on: there is no point "greet"; simctl points lists them; did you mean "greets"?`:                                fault("kill", "here", "greet", 0),
+		`target: "here" is where a point is passed, and this fault waits for none: it has no on`:                         {Kind: "kill", Target: "here"},
+		`target: the point "process-start" has no other side`:                                                            fault("kill", "peer", "process-start", 0),
+		`every: a fault that waits for a point strikes again by times, not by every`:                                     fault("kill", "here", "greets", 0, every),
+		`nth: only a fault with on, which waits for a point, takes it`:                                                   fault("kill", "n1", "", 0, nth(2)),
+		`: a fault on file-sync-before needs file`:                                                                       fault("kill", "here", "file-sync-before", 0),
+		`file: "[" is no pattern of file names`:                                                                          fault("kill", "here", "file-sync-before", 0, file("[")),
+		`file: the point "greets" takes none`:                                                                            fault("kill", "here", "greets", 0, file("*")),
+		`line: "(" is no regular expression`:                                                                             fault("kill", "here", "logged", 0, line("(")),
+		`line: the point "greets" takes none`:                                                                            fault("kill", "here", "greets", 0, line("x")),
+		`of: there is no server "n4"; there are n1, n2, n3; did you mean "n1"?`:                                          fault("kill", "here", "greets", 0, of("n4")),
+		`on: fault-begins happens to no node, so it takes no of, and no target "here"`:                                   fault("kill", "here", "fault-begins", 0),
+		`after: -1ms is before the point is passed, which nobody can foresee`:                                            fault("kill", "here", "greets", 0, later(-ms)),
+		`target: there is no server "n5"; there are n1, n2, n3, and first, random, majority and all; did you mean "n1"?`: fault("kill", "n5", "greets", 0),
+	} {
+		var bad *nemesis.Problem
+		err := cast().Check(f, time.Minute)
+		if !errors.As(err, &bad) || bad.Text != strings.TrimPrefix(want, ": ") || !strings.HasPrefix(want, bad.Field+":") {
+			t.Errorf("the problem is\n%#v\nand not\n%s", err, want)
+		}
+	}
+	for _, f := range []nemesis.Fault{
+		fault("kill", "peer", "greets", 0, of("servers")),
+		fault("disk-error", "here", "process-start", 0, file("*"), func(f *nemesis.Fault) { f.Rate = 0.5 }),
+		fault("kill", "random", "fault-ends", 0, line("paused")),
+	} {
+		if err := cast().Check(f, time.Minute); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+}
+
+func TestAStrikeIsToldInWords(t *testing.T) {
+	for want, f := range map[string]nemesis.Fault{
+		"when a node greets another: kill -9 of the node on the other side":                fault("kill", "peer", "greets", 0),
+		"20ms after n1 logs a line (counted), for the 3rd time, from 1s on: kill -9 of n3": fault("kill", "n3", "logged", 0, line("counted"), of("n1"), at(time.Second), nth(3), later(20*ms)),
+		"when the first that runs has written to a file count: power failure of that node": fault("power", "here", "file-write-after", 0, file("count"), of("first")),
+		"when another fault begins (n1): n2 is paused":                                     fault("pause", "n2", "fault-begins", 0, line("n1")),
+	} {
+		s := cast().Draw([]nemesis.Fault{f}, 1, time.Minute)[0]
+		if got := cast().When(s) + ": " + cast().Describe(s, s.Hits); got != want {
+			t.Errorf("it says\n%s\nand not\n%s", got, want)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package nemesis
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"tribune/sim/shrink"
+)
+
+// Smaller lists faults that are fewer, shorter or easier to read than those given,
+// the boldest change first. The seed and the end are those of the run in which the
+// faults struck.
+func (c Cast) Smaller(faults []Fault, seed uint64, end time.Duration) []shrink.Candidate[[]Fault] {
+	s := smaller{faults: faults}
+	for _, rest := range shrink.Without(faults) {
+		s.add(fmt.Sprintf("%d of %d faults", len(rest), len(faults)), rest)
+	}
+	s.singly(c.Draw(faults, seed, end))
+	s.simpler()
+	s.milder()
+	s.sooner()
+	s.rounder()
+	return s.all
+}
+
+type smaller struct {
+	faults []Fault
+	all    []shrink.Candidate[[]Fault]
+}
+
+func (s *smaller) add(what string, faults []Fault) {
+	s.all = append(s.all, shrink.Candidate[[]Fault]{Case: faults, What: what})
+}
+
+// change adds the faults with one of them changed.
+func (s *smaller) change(i int, f Fault, what string) {
+	faults := slices.Clone(s.faults)
+	faults[i] = f
+	s.add(f.Kind+" "+what, faults)
+}
+
+// singly turns a fault that strikes again and again into its strikes. They are not
+// fewer, but each of them can go.
+func (s *smaller) singly(strikes []Strike) {
+	for i, id := range IDs(s.faults) {
+		if s.faults[i].Every.Duration <= 0 {
+			continue
+		}
+		var single []Fault
+		for _, strike := range strikes {
+			if strike.ID == id {
+				single = append(single, strike.Once())
+			}
+		}
+		s.add(fmt.Sprintf("%s: %d strikes one by one", s.faults[i].Kind, len(single)), slices.Concat(s.faults[:i], single, s.faults[i+1:]))
+	}
+}
+
+// Once is the fault that strikes just as this strike does, and never again.
+func (s Strike) Once() Fault {
+	f := s.Fault
+	f.At.Duration, f.Every.Duration, f.Jitter.Duration = s.Begin, 0, 0
+	if len(s.Hits) == 1 && f.Target != "" {
+		f.Target = s.Hits[0]
+	}
+	return f
+}
+
+// shortest is the length below which a fault is not made shorter.
+const shortest = 10 * time.Millisecond
+
+func (s *smaller) milder() {
+	for i, f := range s.faults {
+		for _, length := range []time.Duration{f.For.Duration / 4, f.For.Duration / 2} {
+			if length >= shortest {
+				f.For.Duration = length
+				s.change(i, f, fmt.Sprintf("for %v", length))
+			}
+		}
+	}
+}
+
+// simpler makes aimed faults easier to read.
+func (s *smaller) simpler() {
+	for i, f := range s.faults {
+		if f.On == "" {
+			continue
+		}
+		simple := f
+		if simple.Times = 0; f.Times > 1 {
+			s.change(i, simple, "once")
+		}
+		simple = f
+		if simple.Nth = 0; f.Nth > 1 {
+			s.change(i, simple, "the first time")
+		}
+		simple = f
+		if simple.After.Duration = 0; f.After.Duration > 0 {
+			s.change(i, simple, "at that instant")
+		}
+	}
+}
+
+// sooner lets faults strike sooner, since a run that ends sooner is smaller.
+func (s *smaller) sooner() {
+	for i, f := range s.faults {
+		for _, at := range []time.Duration{firstStorm, f.At.Duration / 2, f.At.Duration * 3 / 4} {
+			if at >= firstStorm && at < f.At.Duration {
+				f.At.Duration = at
+				s.change(i, f, fmt.Sprintf("at %v", at))
+			}
+		}
+	}
+}
+
+// rounder makes numbers that people like to read.
+func (s *smaller) rounder() {
+	for i, f := range s.faults {
+		for _, to := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond} {
+			rounded := f
+			if rounded.At.Duration = f.At.Round(to); rounded.At != f.At {
+				s.change(i, rounded, fmt.Sprintf("at %v", rounded.At))
+			}
+			rounded = f
+			if rounded.For.Duration = f.For.Round(to); rounded.For != f.For && rounded.For.Duration > 0 {
+				s.change(i, rounded, fmt.Sprintf("for %v", rounded.For))
+			}
+			rounded = f
+			if rounded.By.Duration = f.By.Round(to); rounded.By != f.By && rounded.By.Duration != 0 {
+				s.change(i, rounded, fmt.Sprintf("by %v", rounded.By))
+			}
+		}
+	}
+}
