@@ -102,6 +102,23 @@ func plants() map[string]func(r *run) {
 			time.Sleep(time.Second)
 			r.resource.acquire("h2", 2, r.world.Now())
 		},
+		"lock-delay": func(r *run) {
+			r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
+			took := linearizability.LockOp{Kind: linearizability.LockAcquire, Session: "s", Done: true, Call: minute, Return: minute}
+			next := took
+			next.Session, next.Return = "t", took.Return+second
+			r.resource.history = []linearizability.LockOp{took, next}
+			r.resource.tooEarly("h2")
+		},
+		"undisturbed leader": func(r *run) {
+			r.plan.Scenario.Checks.Reigns = holds
+			w := newWatcher(r)
+			w.reigns = []Reign{{Term: 1, Server: "s1"}}
+			w.deposed(Reign{Term: 2, Server: "s2"})
+		},
+		"size of the raft group": func(r *run) {
+			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
+		},
 		"session TTL": func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2)}
 			k.ended()
@@ -147,6 +164,12 @@ func plantsInTheFleet() map[string]func(r *run) {
 		},
 		"anti-entropy comes to rest": func(r *run) {
 			r.fleet.rest(func() (bool, string) { return false, "it changes" })
+		},
+		"watch of checks": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", known: true}}
+			r.fleet.nursedInTime(r.world.Now())
 		},
 		"end of a session": func(r *run) {
 			s := r.fleet.sites["a1"]
@@ -207,8 +230,12 @@ func JudgeCanaries() map[string]string {
 		}
 	}
 	old := []linearizability.Op{put("a", 0, 1), put("b", 2, 3)}
+	within := defaults().Checks
+	within.Outage.Duration, within.Behind.Duration = 30*second, second
 	results := map[string]Result{
 		"linearizable": {History: append(old, get("default", "a", 5, minute, 2*minute))},
+		"outage":       {Healed: 3 * minute, History: append(old, put("c", 2*minute, 2*minute+1))},
+		"behind":       {History: append(old, get("default", "a", 5, minute, 2*minute))},
 		"staleness":    {History: append(old, get("stale", "a", 5, minute, 2*minute))},
 		"durable":      {History: append(old, get("consistent", "a", 5, minute, 2*minute))},
 		"sequential":   {History: append(old, get("stale", "b", 6, 4, 5), get("stale", "a", 5, 6, 7))},
@@ -229,7 +256,7 @@ func JudgeCanaries() map[string]string {
 	}
 	said := map[string]string{}
 	for name, r := range results {
-		r.judge(defaults().Checks)
+		r.judge(within)
 		for _, v := range r.Verdicts {
 			if v.Check == name {
 				said[name] = v.Got
@@ -247,7 +274,9 @@ func JudgeInnocent() []Verdict {
 		Transactions: []linearizability.Txn{{Client: 1, Done: true, Outcome: linearizability.OK, Call: 0, Return: 1, Steps: []linearizability.Step{{Verb: linearizability.StepSet, Key: "y", Value: "a"}}}},
 		Figures:      Figures{Levels: levels.Levels{Asked: true}, Staleness: map[string]versions.Staleness{}, Leaderless: []outage.Span{}},
 	}
-	r.judge(defaults().Checks)
+	within := defaults().Checks
+	within.Outage.Duration, within.Behind.Duration = second, second
+	r.judge(within)
 	return r.Verdicts
 }
 

@@ -9,7 +9,7 @@
 //   - client.go: the clients, which are Consul's official ones.
 //   - locks.go, health.go: those who want a lock, and what their sessions stand on.
 //   - bank.go: those who move money with transactions.
-//   - watches.go, prefixes.go: those who wait for keys to change.
+//   - watches.go, prefixes.go: those who wait for keys and for checks to change.
 //   - fleet.go, resolve.go, events.go: client agents with services, their DNS, and
 //     user events.
 //   - invariants.go: what is watched while a run goes on.

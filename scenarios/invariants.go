@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -28,6 +29,7 @@ type watcher struct {
 	reigns  []Reign
 	members *membership
 	levels  *levels.Watch
+	shrunk  bool // the raft group has, too far; that is told once
 
 	leaderless []outage.Span
 	since      time.Duration // when the present time without a leader began
@@ -81,12 +83,15 @@ func (w *watcher) look() {
 		seen[i].VoteTerm, seen[i].VotedFor = v.Term, hostOf(v.For)
 	}
 	for _, o := range w.raft.See(seen) {
-		w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: o.Term, Server: o.Server})
+		reign := Reign{At: w.run.world.Now(), Term: o.Term, Server: o.Server}
+		w.deposed(reign)
+		w.reigns = append(w.reigns, reign)
 	}
 	led := false
 	for _, o := range seen {
 		led = led || o.Leader
 		w.stillLeads(o)
+		w.quorum(o)
 	}
 	w.leadership(led)
 	w.members.look()
@@ -179,6 +184,31 @@ func (w *watcher) equal() (bool, string) {
 		}
 	}
 	return true, ""
+}
+
+// deposed complains, where the scenario asks for that, about a leader whose reign
+// ended although no fault of the scenario strikes it: a server that comes back after
+// it was cut off must not disturb the one that leads (Ongaro's thesis, section 9.6).
+func (w *watcher) deposed(next Reign) {
+	scenario := w.run.plan.Scenario
+	if scenario.Checks.Reigns == "" || len(w.reigns) == 0 {
+		return
+	}
+	last := w.reigns[len(w.reigns)-1]
+	if !slices.ContainsFunc(scenario.Faults, func(f Fault) bool { return f.Target == last.Server }) {
+		w.run.world.Violate("undisturbed leader", "%s led in term %d, nothing struck it, and %s leads in term %d", last.Server, last.Term, next.Server, next.Term)
+	}
+}
+
+// quorum complains about a raft group that has shrunk so far that fewer servers than
+// half of those it was made for make its majority: two such groups could be without
+// a server in common.
+func (w *watcher) quorum(o raftsafety.Observation) {
+	voters, made := len(o.Voters), w.run.plan.Scenario.Topology.Servers
+	if voters > 0 && voters < made/2+1 && !w.shrunk {
+		w.shrunk = true
+		w.run.world.Violate("size of the raft group", "%s leads a group of %d, which was made for %d", o.Server, voters, made)
+	}
 }
 
 // replayLimit is how long the servers may go on applying what is committed while their
@@ -351,4 +381,12 @@ func notAlive(name string, members []string, seen map[string]int) string {
 		}
 	}
 	return ""
+}
+
+// toJoin are the servers that an agent is told to join.
+func toJoin(r *run, name string) []string {
+	if r.plan.Scenario.Agent.JoinOnce && r.world.Node(name).Starts() > 1 {
+		return nil
+	}
+	return r.plan.names()
 }

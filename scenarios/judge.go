@@ -21,6 +21,7 @@ const explainLimit = 10 * time.Second
 const (
 	holds    = string(linearizability.Holds)
 	violated = string(linearizability.Violated)
+	either   = "either" // nothing is expected
 )
 
 // judge turns what was seen into verdicts. It runs in the parent: the search
@@ -37,13 +38,23 @@ func (r *Result) judge(c Checks) {
 		}
 	}
 	r.measure()
-	r.linearizable(c.Linearizable)
+	if c.Linearizable != either {
+		r.linearizable(c.Linearizable)
+	}
 	r.versions(c)
 	if len(r.Transactions) > 0 {
 		r.transactions(c.Transactions)
 	}
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
+	if limit := c.Outage.Duration; limit > 0 {
+		longest, from := linearizability.Outage(r.History, r.Healed)
+		r.within("outage", longest, limit, fmt.Sprintf("at most %v without a write, from %v on", longest, from))
+	}
+	if limit := c.Behind.Duration; limit > 0 {
+		behind, which := linearizability.Staleness(r.History, "default")
+		r.within("behind", behind, limit, fmt.Sprintf("at most %v %s", behind, which))
+	}
 	if r.Figures.Levels.Asked {
 		r.leaks(c.Leaks)
 	}
@@ -55,6 +66,15 @@ func (r *Result) judge(c Checks) {
 
 func (r *Result) verdict(check, expected, got, text string, anomalies ...linearizability.Anomaly) {
 	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text, anomalies})
+}
+
+// within is the verdict on a time that has a limit.
+func (r *Result) within(check string, got, limit time.Duration, text string) {
+	verdict := holds
+	if got > limit {
+		verdict = violated
+	}
+	r.verdict(check, holds, verdict, text)
 }
 
 // linearizable judges writes and reads. Stale reads promise nothing.

@@ -152,8 +152,21 @@ func (v *validator) check() {
 	v.clocks()
 	v.schedule()
 	v.checks()
+	v.others()
+	for i, f := range s.Faults {
+		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+}
+
+// others checks who there is beside servers and the clients of the key/value store.
+func (v *validator) others() {
+	s := v.scenario
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
 	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
+	v.between("$.workload.health_watchers", "workload.health_watchers", s.Workload.HealthWatchers, 0, 100)
+	if s.Workload.HealthWatchers > 0 && s.Topology.Agents == 0 {
+		v.fail("$.workload.health_watchers", "workload.health_watchers: there is no agent whose jobs could be watched: topology.agents is 0")
+	}
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
@@ -169,9 +182,6 @@ func (v *validator) check() {
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
 	}
-	for i, f := range s.Faults {
-		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
-	}
 }
 
 func (v *validator) schedule() {
@@ -183,14 +193,18 @@ func (v *validator) schedule() {
 func (v *validator) checks() {
 	c := v.scenario.Checks
 	for _, check := range []struct{ name, expected string }{
-		{"linearizable", c.Linearizable}, {"sequential", c.Sequential}, {"staleness", c.Staleness}, {"durable", c.Durable},
+		{"sequential", c.Sequential}, {"staleness", c.Staleness}, {"durable", c.Durable},
 		{"leaks", c.Leaks}, {"transactions", c.Transactions}, {"locks", c.Locks}, {"invariants", c.Invariants},
 		{"recovery", c.Recovery}, {"exclusive", c.Exclusive},
 	} {
 		v.oneOf("$.checks."+check.name, "checks."+check.name, check.expected, []string{holds, violated})
 	}
+	v.oneOf("$.checks.linearizable", "checks.linearizable", c.Linearizable, []string{holds, violated, either})
 	if c.Bounds != "" {
 		v.oneOf("$.checks.bounds", "checks.bounds", c.Bounds, []string{holds})
+	}
+	if c.Reigns != "" {
+		v.oneOf("$.checks.reigns", "checks.reigns", c.Reigns, []string{holds})
 	}
 	if c.Lag.Duration < 0 {
 		v.fail("$.checks.lag", "checks.lag: %v is less than nothing", c.Lag)

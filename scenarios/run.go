@@ -142,7 +142,7 @@ func (r *run) main() {
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
 	r.watcher.watchLevels(stop)
-	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
+	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers(), r.fleet.startNurses()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
@@ -215,7 +215,7 @@ func (r *run) settings(name string) *config.Config {
 	c.Server, c.NodeName, c.DataDir = true, name, "/data"
 	c.BootstrapExpect = s.Topology.Servers
 	c.ClientAddr, c.LogLevel = "0.0.0.0", "trace" // the world keeps from the log what it wants
-	c.Join.Retry, c.Join.Interval = r.plan.names(), 2*time.Second
+	c.Join.Retry, c.Join.Interval = toJoin(r, name), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {
 		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second

@@ -76,6 +76,8 @@ type Agent struct {
 	RaftMultiplier    int `yaml:"raft_multiplier"`
 	SnapshotThreshold int `yaml:"raft_snapshot_threshold"`
 	TrailingLogs      int `yaml:"raft_trailing_logs"`
+	// JoinOnce has only the first process of each agent be told whom to join.
+	JoinOnce bool `yaml:"join_once"`
 }
 
 // Disk says how long the disks take.
@@ -113,7 +115,10 @@ type Workload struct {
 
 	Watchers int `yaml:"watchers"` // further clients, which watch a key each
 	// PrefixWatchers are further clients that watch all keys with a prefix.
-	PrefixWatchers int      `yaml:"prefix_watchers"`
+	PrefixWatchers int `yaml:"prefix_watchers"`
+	// HealthWatchers are further clients that watch the job of an agent each, and
+	// want to hear of it only while its check is critical.
+	HealthWatchers int      `yaml:"health_watchers"`
 	Registrars     int      `yaml:"registrars"` // further clients, which register services with agents
 	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
 	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
@@ -141,7 +146,8 @@ type Recovery struct {
 	Members  Duration `yaml:"members"`  // all take all others for alive
 }
 
-// Checks say what is expected: "holds" or "violated".
+// Checks say what is expected: "holds" or "violated"; of Linearizable also "either",
+// which asks for nothing.
 type Checks struct {
 	Linearizable string `yaml:"linearizable"`
 	Sequential   string `yaml:"sequential"` // reads go forward
@@ -158,4 +164,9 @@ type Checks struct {
 	// Bounds asks that dead services and dead nodes are found out in time, while
 	// faults strike as well; "" does not ask. It is judged as an invariant.
 	Bounds string `yaml:"bounds"`
+	// Reigns asks that no leader is deposed that no fault strikes by its name; ""
+	// does not ask. It is judged as an invariant.
+	Reigns string   `yaml:"reigns"`
+	Outage Duration `yaml:"outage"` // the longest time without a write while faults strike; 0: not asked
+	Behind Duration `yaml:"behind"` // by how much default reads may be; 0: not asked
 }

@@ -67,11 +67,12 @@ func (s *syncer) pushService(ctx context.Context, n *service) error {
 	r := s.registration(n.token)
 	copied := n.NodeService
 	r.Service = &copied
-	// Its checks go with it, so that nobody sees it without them; but not those
-	// that another token is to write.
+	// Its checks go with it, so that nobody sees it without them: also those that the
+	// catalog had, for it may have lost the node meanwhile. But not those that another
+	// token is to write.
 	sent := map[*check]api.HealthCheck{}
 	for _, c := range sorted(s.checks) {
-		if c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == n.token {
+		if c.ServiceID == n.ID && !c.gone && c.definition.Token == n.token {
 			sent[c] = c.HealthCheck
 			r.Checks = append(r.Checks, c.HealthCheck)
 		}

@@ -51,6 +51,21 @@ func TestWhatSomebodyChangesInTheCatalogIsPutRight(t *testing.T) {
 	})
 }
 
+func TestAServiceGoesBackWithItsChecksIntoACatalogThatLostTheNode(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.settle()
+		if _, err := a.catalog.Deregister(t.Context(), api.DeregisterRequest{Node: node}); err != nil {
+			t.Fatal(err)
+		}
+		a.catalog.took()
+		moved := web(ttl("alive"))
+		moved.Port = 81
+		a.must(a.AddService(moved, false))
+		a.wrote("register web1 with alive critical")
+	})
+}
+
 func TestAFailureIsRepairedSoonAfterItEnds(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.catalog.fail(fault.New(fault.NoLeader, "No cluster leader"))
