@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 
@@ -97,6 +98,35 @@ func plants() map[string]func(r *run) {
 			t := &teller{plantedClient(r), map[string]account{}}
 			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
 		},
+		"undisturbed leader": func(r *run) {
+			r.plan.Scenario.Checks.Reigns = holds
+			w := newWatcher(r)
+			w.reigns = []Reign{{Term: 1, Server: "s1"}}
+			w.deposed(Reign{Term: 2, Server: "s2"})
+		},
+		"size of the raft group": func(r *run) {
+			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
+		},
+		"exactly-once application": func(r *run) {
+			w := newWatcher(r)
+			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
+		},
+	}
+	maps.Copy(all, plantsInLocks())
+	maps.Copy(all, plantsInTheFleet())
+	for name, looks := range plantsInRaft() {
+		all[name] = func(r *run) {
+			w := raftsafety.New(r.world)
+			for _, o := range looks {
+				w.See([]raftsafety.Observation{o})
+			}
+		}
+	}
+	return all
+}
+
+func plantsInLocks() map[string]func(r *run) {
+	return map[string]func(r *run){
 		"fencing tokens": func(r *run) {
 			r.resource.acquire("h1", 2, r.world.Now())
 			time.Sleep(time.Second)
@@ -110,15 +140,6 @@ func plants() map[string]func(r *run) {
 			r.resource.history = []linearizability.LockOp{took, next}
 			r.resource.tooEarly("h2")
 		},
-		"undisturbed leader": func(r *run) {
-			r.plan.Scenario.Checks.Reigns = holds
-			w := newWatcher(r)
-			w.reigns = []Reign{{Term: 1, Server: "s1"}}
-			w.deposed(Reign{Term: 2, Server: "s2"})
-		},
-		"size of the raft group": func(r *run) {
-			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
-		},
 		"session TTL": func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2)}
 			k.ended()
@@ -127,23 +148,7 @@ func plants() map[string]func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now(), site: r.fleet.sites["a1"]}
 			k.ended()
 		},
-		"exactly-once application": func(r *run) {
-			w := newWatcher(r)
-			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
-		},
 	}
-	for name, plant := range plantsInTheFleet() {
-		all[name] = plant
-	}
-	for name, looks := range plantsInRaft() {
-		all[name] = func(r *run) {
-			w := raftsafety.New(r.world)
-			for _, o := range looks {
-				w.See([]raftsafety.Observation{o})
-			}
-		}
-	}
-	return all
 }
 
 func plantsInTheFleet() map[string]func(r *run) {

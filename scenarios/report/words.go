@@ -13,6 +13,12 @@ import (
 func means(check string) string {
 	return map[string]string{
 		"linearizable": "Each operation on a key seems to take effect at one moment between its call and its return.",
+		"sequential":   "Reads go forward: stale ones on one process of a server, consistent ones everywhere.",
+		"staleness":    "Reads are no older than their answers say, and the lag that the scenario allows.",
+		"behind":       "Default reads are no further behind than the scenario allows.",
+		"durable":      "No acknowledged write is missing in the end.",
+		"outage":       "No time without an acknowledged write is longer than the scenario allows.",
+		"leaks":        "In the end no process holds many more goroutines and streams than in the beginning.",
 		"transactions": "Each transaction seems to take effect as a whole, at one moment between its call and its return.",
 		"invariants":   "What raft, sessions, watches and the catalog promise holds at every moment of the run.",
 		"recovery":     "Once the faults are over, the cluster does its work again within the times that the scenario states.",
@@ -24,18 +30,27 @@ func means(check string) string {
 // promise says what an invariant is; "" for one that speaks for itself.
 func promise(invariant string) string {
 	return map[string]string{
-		"election safety":         "at most one server leads in a term",
-		"leader completeness":     "who leads has all that was committed before",
-		"state machine safety":    "servers have the same entry at the same committed index",
-		"monotonic term":          "a process of a server never goes back to an earlier term",
-		"monotonic commit index":  "what is committed stays committed",
-		"monotonic applied index": "what is applied stays applied",
-		"monotonic index":         "the X-Consul-Index of one process and key never goes back",
-		"wake-up":                 "a watcher hears of a write to its key",
-		"fencing tokens":          "each holder of a lock gets a higher token than those before",
-		"session TTL":             "a session lives at least as long as its TTL after a renewal",
-		"sum of accounts":         "transfers keep the sum of all accounts",
-		"each event once":         "an agent lists a user event once",
+		"election safety":          "at most one server leads in a term",
+		"leader completeness":      "who leads has all that was committed before",
+		"state machine safety":     "servers have the same entry at the same committed index",
+		"monotonic term":           "a process of a server never goes back to an earlier term",
+		"monotonic commit index":   "what is committed stays committed",
+		"monotonic applied index":  "what is applied stays applied",
+		"monotonic index":          "the X-Consul-Index of one process and key never goes back",
+		"monotonic vote":           "a server that has voted in a term remembers it",
+		"one vote a term":          "a server votes once in a term",
+		"votes of a majority":      "a leader has the votes of a majority",
+		"size of the raft group":   "a group does not shrink until two of its majorities could be strangers",
+		"undisturbed leader":       "a leader that nothing strikes goes on leading",
+		"exactly-once application": "each committed command is applied once",
+		"one answer an index":      "what was answered with an index is answered with it again",
+		"lock-delay":               "nobody gets a lock before the lock-delay of its last holder is over",
+		"watch of checks":          "a watcher of checks hears of a change",
+		"wake-up":                  "a watcher hears of a write to its key",
+		"fencing tokens":           "each holder of a lock gets a higher token than those before",
+		"session TTL":              "a session lives at least as long as its TTL after a renewal",
+		"sum of accounts":          "transfers keep the sum of all accounts",
+		"each event once":          "an agent lists a user event once",
 	}[invariant]
 }
 
