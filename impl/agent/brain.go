@@ -89,13 +89,12 @@ func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
 		BootstrapExpect: c.BootstrapExpect,
 		MaxValueSize:    c.KVMaxValueSize,
 		ReapServices:    c.ReapCriticalServices,
-		Query:           c.Query,
-		SessionTTLMin:   c.SessionTTLMin,
-		KeepDeadServers: !c.CleanDeadServers,
+		Times:           server.Times{Query: c.Query, SessionTTLMin: c.SessionTTLMin},
 		Gossip:          gossipSettings(c),
 		Raft: server.RaftConfig{
 			Multiplier: c.Raft.Multiplier, Alone: c.Dev, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
 			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),
+			KeepDead: !c.CleanDeadServers,
 		},
 	}
 }

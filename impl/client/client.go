@@ -123,7 +123,7 @@ func (k *Client) Limit(c RPCConfig) {
 // watchMembers keeps the list of servers as gossip sees them.
 func (k *Client) watchMembers() {
 	for {
-		k.look()
+		look(k)
 		select {
 		case <-k.ctx.Done():
 			return
@@ -133,7 +133,7 @@ func (k *Client) watchMembers() {
 }
 
 // look sees who the servers are now.
-func (k *Client) look() {
+func look(k *Client) {
 	var usable, known []string
 	for _, m := range k.pool.Members() {
 		address, ok := gossip.ServerAddress(m, k.config.Datacenter)

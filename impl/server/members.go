@@ -168,7 +168,7 @@ func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
 		return false // leadership is lost
 	}
 	made := s.config.BootstrapExpect
-	if s.config.KeepDeadServers {
+	if s.config.Raft.KeepDead {
 		made = 0
 	}
 	plan := r.steps(group, s.peers(), s.config.NodeID, made)

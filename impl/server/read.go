@@ -31,7 +31,7 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts api.Qu
 	}
 	e := errand{method: method, request: request, patience: readPatience, again: unanswered}
 	if opts.MinQueryIndex > 0 {
-		wait := s.config.Query.Wait(opts.MaxQueryTime)
+		wait := s.config.Times.Query.Wait(opts.MaxQueryTime)
 		e.patience += wait + wait/16
 	}
 	return forward(ctx, s, e, func(ended <-chan struct{}) (Answer, error) {
@@ -55,7 +55,7 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 	if blocks {
 		s.figures.blocking.Add(1)
 		defer s.figures.blocking.Add(-1)
-		most := s.config.Query.Wait(opts.MaxQueryTime)
+		most := s.config.Times.Query.Wait(opts.MaxQueryTime)
 		limited, cancel := context.WithTimeout(ctx, most+rand.N(most/16+1))
 		defer cancel()
 		stop := context.AfterFunc(s.ctx, cancel)

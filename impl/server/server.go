@@ -54,8 +54,7 @@ type Config struct {
 	Bootstrap       bool // lead a group of one, without asking anybody
 	BootstrapExpect int  // make the first group once so many servers are there; 0: join one that exists
 
-	MaxValueSize    int  // most bytes of a KV value; 0: DefaultMaxValueSize
-	KeepDeadServers bool // in the raft group, also when another has come
+	MaxValueSize int // most bytes of a KV value; 0: DefaultMaxValueSize
 
 	ReapServices bool // deregister services whose checks are critical for too long, see care.go
 
@@ -65,9 +64,14 @@ type Config struct {
 
 	Raft RaftConfig
 
+	Times  Times
+	Gossip gossip.Settings
+}
+
+// Times are bounds of what clients ask for.
+type Times struct {
 	Query         api.QueryTimes
 	SessionTTLMin time.Duration // the least TTL of a session; 0: api.MinSessionTTL
-	Gossip        gossip.Settings
 }
 
 // RaftConfig are raft's settings; zero means the default of consensus.Config.
@@ -77,6 +81,7 @@ type RaftConfig struct {
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
+	KeepDead          bool // servers stay in the group that failed, also when another has come
 }
 
 // timers are the times that run for sessions.
@@ -125,7 +130,7 @@ type closing struct {
 // could not be had.
 func New(ctx context.Context, c Config) (*Server, error) {
 	c.MaxValueSize = cmp.Or(c.MaxValueSize, DefaultMaxValueSize)
-	c.SessionTTLMin = cmp.Or(c.SessionTTLMin, api.MinSessionTTL)
+	c.Times.SessionTTLMin = cmp.Or(c.Times.SessionTTLMin, api.MinSessionTTL)
 	s := &Server{config: c, log: c.Logger, members: make(chan struct{}, 1), quorum: quorum{kick: make(chan struct{}, 1)}}
 	if c.Metrics == nil {
 		s.config.Metrics = metrics.New()

@@ -25,7 +25,7 @@ const (
 // fault.Internal, for which Consul's status is 500.
 func (s *Server) SessionApply(ctx context.Context, r api.SessionApplyRequest) (api.SessionApplyResponse, error) {
 	if r.Op == api.SessionCreate {
-		if err := checkSession(&r.Session, s.config.SessionTTLMin); err != nil {
+		if err := checkSession(&r.Session, s.config.Times.SessionTTLMin); err != nil {
 			return api.SessionApplyResponse{}, err
 		}
 	}
