@@ -29,7 +29,7 @@ var neighbours = map[string]string{
 	"impl/local":         "impl/api impl/definition impl/fault impl/host",
 	"impl/config":        "impl/api impl/definition impl/dns impl/host impl/logging",
 	"impl/httpapi":       "impl/api impl/definition impl/fault impl/filter impl/metrics",
-	"impl/agent":         "impl/api impl/cache impl/check impl/client impl/config impl/connlimit impl/dns impl/event impl/fault impl/host impl/httpapi impl/local impl/logging impl/metrics impl/rexec impl/server impl/watch",
+	"impl/agent":         "impl/api impl/cache impl/check impl/client impl/config impl/connlimit impl/dns impl/event impl/fault impl/gossip impl/host impl/httpapi impl/local impl/logging impl/metrics impl/rexec impl/server impl/watch",
 	"impl/check":         "impl/api impl/fault impl/host",
 	"impl/dns":           "impl/api impl/fault impl/host impl/metrics",
 	"impl/cli":           "impl/agent impl/config impl/host impl/logging impl/rexec impl/watch",

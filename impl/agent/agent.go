@@ -23,7 +23,6 @@ import (
 	"net"
 	"net/http"
 	"path"
-	"strconv"
 	"sync"
 	"time"
 
@@ -78,7 +77,7 @@ type loaded struct {
 // web is the HTTP API's server and where it listens.
 type web struct {
 	server *http.Server
-	listen net.Listener
+	listen []net.Listener
 	limit  *connlimit.Limit
 	cache  *cache.Cache
 }
@@ -86,10 +85,11 @@ type web struct {
 // close has requests that wait for a change answered, and gives others some time.
 func (w web) close() error {
 	if w.server == nil {
-		if w.listen == nil {
-			return nil
+		var errs []error
+		for _, l := range w.listen {
+			errs = append(errs, l.Close())
 		}
-		return w.listen.Close()
+		return errors.Join(errs...)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
@@ -125,7 +125,10 @@ func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	own := *c                                 // which gets the node's name and ID; the caller's may serve others
+	own := *c // which gets addresses, the node's name and ID; the caller's may serve others
+	if err := own.Expand(h.Network()); err != nil {
+		return nil, err
+	}
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	hub := logging.NewHub(log.Handler(), level)
 	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), metrics: metrics.New(), failed: make(chan error, 1)}
@@ -159,9 +162,12 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.identify(h.FS()); err != nil {
 		return err
 	}
-	httpAddress := net.JoinHostPort(cmp.Or(c.Addresses.HTTP, c.ClientAddr), strconv.Itoa(c.Ports.HTTP))
-	if a.web.listen, err = h.Network().Listen(ctx, "tcp", httpAddress); err != nil {
-		return fmt.Errorf("the HTTP API %s: %w", httpAddress, err)
+	for _, address := range at(cmp.Or(c.Addresses.HTTP, c.ClientAddr), c.Ports.HTTP) {
+		listen, err := h.Network().Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("the HTTP API %s: %w", address, err)
+		}
+		a.web.listen = append(a.web.listen, listen)
 	}
 	address, err := a.advertise(h)
 	if err != nil {
@@ -188,6 +194,9 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 		return err
 	}
 	a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.brain, a.log) })
+	if c.AutoReload {
+		a.wait.Go(a.followFiles)
+	}
 	if len(c.Join.Retry) > 0 {
 		a.wait.Go(a.retryJoin)
 	}
@@ -204,7 +213,7 @@ func (a *Agent) retryJoin() {
 			return
 		}
 		if j.Max > 0 && attempt >= j.Max {
-			a.failed <- fmt.Errorf("%w after %d attempts: %w", ErrNotJoined, attempt, err)
+			a.fail(fmt.Errorf("%w after %d attempts: %w", ErrNotJoined, attempt, err))
 			return
 		}
 		a.log.Warn("nobody to join answered, will retry", "in", j.Interval, "error", err)
@@ -213,6 +222,14 @@ func (a *Agent) retryJoin() {
 			return
 		case <-time.After(j.Interval):
 		}
+	}
+}
+
+// fail tells why the agent cannot go on. The first reason is enough.
+func (a *Agent) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
 	}
 }
 
@@ -289,8 +306,8 @@ func (a *Agent) Members() []api.Member { return a.brain.Members() }
 // Advertise is the address at which other agents reach this one.
 func (a *Agent) Advertise() string { return a.brain.Advertise() }
 
-// HTTPAddr is the address of the HTTP API.
-func (a *Agent) HTTPAddr() string { return a.web.listen.Addr().String() }
+// HTTPAddr is the address of the HTTP API; of several, the first.
+func (a *Agent) HTTPAddr() string { return a.web.listen[0].Addr().String() }
 
 // Config is the configuration in effect.
 func (a *Agent) Config() config.Config { return *a.config }

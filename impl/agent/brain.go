@@ -8,6 +8,8 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/client"
+	"tribune/impl/config"
+	"tribune/impl/gossip"
 	"tribune/impl/host"
 	"tribune/impl/httpapi"
 	"tribune/impl/server"
@@ -61,7 +63,17 @@ func (a *Agent) clientConfig(h host.Host, address netip.Addr) client.Config {
 		Host: h, Logger: a.log, NodeName: c.NodeName, NodeID: c.NodeID, Datacenter: c.Datacenter, DataDir: c.DataDir, Build: Version, Metrics: a.metrics,
 		LANBind:      net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Ports.SerfLAN)),
 		LANAdvertise: netip.AddrPortFrom(address, uint16(c.Ports.SerfLAN)),
+		Query:        c.Query, RPC: rpcLimits(c), Gossip: gossipSettings(c),
 	}
+}
+
+// rpcLimits are the limits of a client's requests to servers.
+func rpcLimits(c *config.Config) client.RPCConfig {
+	return client.RPCConfig{Rate: c.RPC.Rate, Burst: c.RPC.Burst, Timeout: c.RPC.Timeout}
+}
+
+func gossipSettings(c *config.Config) gossip.Settings {
+	return gossip.Settings{Reconnect: c.ReconnectTimeout, Rejoin: c.Join.Again}
 }
 
 func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
@@ -77,9 +89,12 @@ func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
 		BootstrapExpect: c.BootstrapExpect,
 		MaxValueSize:    c.KVMaxValueSize,
 		ReapServices:    c.ReapCriticalServices,
+		Times:           server.Times{Query: c.Query, SessionTTLMin: c.SessionTTLMin},
+		Gossip:          gossipSettings(c),
 		Raft: server.RaftConfig{
 			Multiplier: c.Raft.Multiplier, Alone: c.Dev, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
 			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),
+			KeepDead: !c.CleanDeadServers,
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"tribune/impl/api"
@@ -19,10 +20,19 @@ func (a *Agent) resolve(ctx context.Context) (err error) {
 		return nil
 	}
 	a.dns, err = dns.Start(ctx, dns.Config{
-		Network: a.host.Network(), Bind: net.JoinHostPort(cmp.Or(c.Addresses.DNS, c.ClientAddr), strconv.Itoa(c.Ports.DNS)), Logger: a.log,
+		Network: a.host.Network(), Bind: at(cmp.Or(c.Addresses.DNS, c.ClientAddr), c.Ports.DNS), Logger: a.log,
 		Datacenter: c.Datacenter, Domain: c.Domain, AltDomain: c.AltDomain, Catalog: a.brain, Execute: a.execute, Settings: c.DNS, Metrics: a.metrics,
 	})
 	return err
+}
+
+// at is a port at each of the addresses in a text, "IP:PORT".
+func at(addresses string, port int) []string {
+	var all []string
+	for _, a := range strings.Fields(addresses) {
+		all = append(all, net.JoinHostPort(a, strconv.Itoa(port)))
+	}
+	return all
 }
 
 // execute runs a prepared query for DNS.

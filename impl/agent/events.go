@@ -28,7 +28,7 @@ func (a *Agent) react(fired <-chan api.RawEvent) {
 	c := a.config
 	a.acts.rexec = rexec.New(rexec.Config{Node: c.NodeName, Host: a.host, Dir: c.DataDir, KV: a.brain, Logger: a.log})
 	a.acts.events = event.New(event.Config{
-		Node: c.NodeName, Datacenter: c.Datacenter, Services: a.local.Services, Fire: a.brain.Fire, Logger: a.log,
+		Node: c.NodeName, Datacenter: c.Datacenter, Services: a.local.Services, Fire: a.brain.Fire, Query: c.Query, Logger: a.log,
 		Internal: map[string]func(api.UserEvent){rexec.EventName: a.remoteExec},
 	})
 	a.wait.Go(func() { a.acts.events.Run(a.ctx, fired) })

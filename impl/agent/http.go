@@ -20,12 +20,12 @@ import (
 
 // serve starts answering HTTP requests.
 func (a *Agent) serve() {
-	a.web.cache = cache.New(a.brain, a.metrics)
+	a.web.cache = cache.New(a.brain, a.config.Query, a.metrics)
 	a.web.limit = connlimit.New(connections(a.config), a.log, a.metrics)
 	a.web.server = &http.Server{
 		Handler: connlimit.Handler(httpapi.New(httpapi.Config{
 			KV: a.brain, Catalog: catalog{a.brain, a.web.cache}, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
-			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize, CheckKeys: !a.config.DisableKeyValidation,
+			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize, MaxTxnLen: a.config.HTTP.MaxTxnLen, QueryTimes: a.config.Query, CheckKeys: !a.config.DisableKeyValidation,
 		})),
 		ConnContext:       connlimit.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -33,11 +33,13 @@ func (a *Agent) serve() {
 		ErrorLog:          logging.Std(a.log),
 		BaseContext:       func(net.Listener) context.Context { return a.ctx },
 	}
-	a.wait.Go(func() {
-		if err := a.web.server.Serve(a.web.limit.Listener(a.web.listen)); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("the HTTP API stopped: %w", err)
-		}
-	})
+	for _, l := range a.web.listen {
+		a.wait.Go(func() {
+			if err := a.web.server.Serve(a.web.limit.Listener(l)); !errors.Is(err, http.ErrServerClosed) {
+				a.fail(fmt.Errorf("the HTTP API %s stopped: %w", l.Addr(), err))
+			}
+		})
+	}
 }
 
 // catalog is the catalog with what can be had from the agent's cache.

@@ -1,9 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"time"
 
 	"tribune/impl/check"
+	"tribune/impl/client"
 	"tribune/impl/config"
 	"tribune/impl/local"
 )
@@ -35,6 +39,9 @@ func (a *Agent) Reload() error {
 	if err := Validate(c); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
+	if err := a.scriptsWait(c); err != nil {
+		return fmt.Errorf("reloading the configuration: %w", err)
+	}
 	if err := a.local.Reload(definitions(c)); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
@@ -51,6 +58,9 @@ func (a *Agent) Reload() error {
 	}
 	a.acts.watches.Set(watches)
 	a.web.limit.Set(connections(c))
+	if k, ok := a.brain.(*client.Client); ok {
+		k.Limit(rpcLimits(c))
+	}
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	a.hub.SetLevel(level)
 	for _, w := range c.Warnings {
@@ -62,4 +72,58 @@ func (a *Agent) Reload() error {
 	a.log.Info("the configuration was reloaded", "services", len(c.Services), "checks", len(c.Checks))
 	a.loaded.config = c
 	return nil
+}
+
+// scriptsWait is an error if a configuration allows scripts that it defines and the
+// agent was started without that: what may be run does not change while it runs.
+func (a *Agent) scriptsWait(c *config.Config) error {
+	now := a.config.Probing
+	if now.Scripts || now.LocalScripts || !c.Probing.Scripts && !c.Probing.LocalScripts {
+		return nil
+	}
+	all := slices.Clone(c.Checks)
+	for _, s := range c.Services {
+		all = append(all, s.Checks...)
+	}
+	for _, d := range all {
+		if len(d.ScriptArgs) > 0 {
+			return fmt.Errorf("check %q is a script: enable_script_checks and enable_local_script_checks take effect when the agent starts, and this one was started without", cmp.Or(d.CheckID, d.Name))
+		}
+	}
+	return nil
+}
+
+// lookPause is the time between two looks at the files of the configuration.
+const lookPause = 2 * time.Second
+
+// followFiles reloads the configuration when its files have changed and two looks have
+// found the same, so that none is read of which half is written. What is wrong with it is
+// said once.
+func (a *Agent) followFiles() {
+	look := func() (loaded, now string) {
+		a.loaded.mu.Lock()
+		defer a.loaded.mu.Unlock()
+		loaded, now, err := a.loaded.config.Files()
+		if err != nil {
+			return loaded, err.Error()
+		}
+		return loaded, now
+	}
+	before, refused := "", ""
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-time.After(lookPause):
+		}
+		loaded, now := look()
+		if now != loaded && now == before && now != refused {
+			a.log.Info("files of the configuration have changed")
+			if err := a.Reload(); err != nil {
+				a.log.Error("the configuration stays as it was", "error", err)
+				refused = now
+			}
+		}
+		before = now
+	}
 }

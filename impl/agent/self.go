@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"strings"
 	"time"
 
 	"tribune/impl/api"
@@ -14,7 +15,7 @@ func (f face) Self() api.AgentSelf {
 	self := api.AgentSelf{
 		Config: api.AgentConfig{
 			Datacenter: c.Datacenter, PrimaryDatacenter: c.Datacenter, NodeName: c.NodeName, NodeID: c.NodeID,
-			Server: c.Server, Version: Version, SessionTTLMin: api.MinSessionTTL,
+			Server: c.Server, Version: Version, SessionTTLMin: c.SessionTTLMin,
 		},
 		DebugConfig: debugConfig(c, f.Advertise()),
 		Coord:       f.brain.Coordinate(),
@@ -37,7 +38,7 @@ const forever = 100 * 365 * 24 * time.Hour
 // tools read. Consul promises nothing about it.
 func debugConfig(c *config.Config, advertise string) map[string]any {
 	return map[string]any{
-		"AdvertiseAddrLAN": advertise, "BindAddr": c.BindAddr, "ClientAddrs": []string{c.ClientAddr},
+		"AdvertiseAddrLAN": advertise, "BindAddr": c.BindAddr, "ClientAddrs": strings.Fields(c.ClientAddr),
 		"Bootstrap": c.Bootstrap, "BootstrapExpect": c.BootstrapExpect, "ServerMode": c.Server,
 		"DataDir": c.DataDir, "Datacenter": c.Datacenter, "PrimaryDatacenter": c.Datacenter,
 		"NodeID": c.NodeID, "NodeMeta": c.NodeMeta, "NodeName": c.NodeName, "Version": Version,
@@ -51,7 +52,7 @@ func debugConfig(c *config.Config, advertise string) map[string]any {
 		"CheckUpdateInterval": c.Probing.OutputInterval.String(), "CheckOutputMaxSize": c.Probing.OutputMaxSize, "DiscardCheckOutput": c.Probing.DiscardOutput,
 		"RaftSnapshotThreshold": c.Raft.SnapshotThreshold, "RaftSnapshotInterval": c.Raft.SnapshotInterval.String(), "RaftTrailingLogs": c.Raft.TrailingLogs,
 		"DisableRemoteExec": c.DisableRemoteExec, "HTTPMaxConnsPerClient": c.HTTP.MaxConns, "KVMaxValueSize": c.KVMaxValueSize,
-		"SessionTTLMin": api.MinSessionTTL.String(),
+		"SessionTTLMin": c.SessionTTLMin.String(),
 		"Telemetry": map[string]any{
 			"Disable": false, "DisableHostname": true, "MetricsPrefix": metrics.Prefix,
 			"PrometheusOpts": map[string]any{"Expiration": forever.String()},

@@ -9,6 +9,7 @@ import (
 	capi "github.com/hashicorp/consul/api"
 
 	"tribune/impl/agent"
+	"tribune/impl/config"
 )
 
 // transactor returns what carries out a transaction.
@@ -111,7 +112,7 @@ func TestTransactionsChangeTheCatalog(t *testing.T) {
 func TestTransactionsThatCannotBeReadAreRefused(t *testing.T) {
 	inWorld(t, func(w world) {
 		m := w.machine(1)
-		a := m.start()
+		a := m.start(func(c *config.Config) { c.HTTP.MaxTxnLen = 1_000_000 })
 		defer w.close(a)
 		m.ready(a)
 		op := `{"KV":{"Verb":"set","Key":"k","Value":"dg=="}}`
@@ -126,6 +127,7 @@ func TestTransactionsThatCannotBeReadAreRefused(t *testing.T) {
 			{"[" + many + "]", 413, "Transaction contains too many operations (129 > 128)"},
 			{"{", 400, "Failed to parse body: "},
 			{`[{"KV":{"Verb":"set","Key":"k","Value":"no base64!"}}]`, 400, "Failed to parse body: "},
+			{fmt.Sprintf(`[{"KV":{"Verb":"set","Key":"k","Value":"%s"}}]`, strings.Repeat("AAAA", 300_000)), 413, "Request body too large, max size: 1000000 bytes"},
 			{fmt.Sprintf(`[{"KV":{"Verb":"set","Key":"k","Value":"%s"}}]`, strings.Repeat("AAAA", 200_000)), 413, `Value for key "k" is too large (600000 > 524288 bytes)`},
 			{`[{"KV":{"Verb":"set","Value":"dg=="}}]`, 409, `{"Results":null,"Errors":[{"OpIndex":0,"What":"Must provide key"}]}`},
 			{`[{}]`, 409, `{"Results":null,"Errors":[{"OpIndex":0,"What":"no operation specified"}]}`},

@@ -6,7 +6,10 @@
 // The package holds no behaviour beyond trivial accessors and knows nobody.
 package api
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // QueryOptions are the parameters that every read takes
 // (Consul API: Consistency Modes, Blocking Queries).
@@ -51,6 +54,20 @@ const (
 	DefaultWait = 5 * time.Minute
 	MaxWait     = 10 * time.Minute
 )
+
+// QueryTimes are how long blocking queries wait on an agent.
+type QueryTimes struct {
+	Default time.Duration // unless they say how long; 0: DefaultWait
+	Max     time.Duration // at most; 0: MaxWait
+}
+
+// Wait is how long a query waits that asks for a time; 0 asks for none.
+func (t QueryTimes) Wait(asked time.Duration) time.Duration {
+	if asked <= 0 {
+		asked = cmp.Or(t.Default, DefaultWait)
+	}
+	return min(asked, cmp.Or(t.Max, MaxWait))
+}
 
 // QueryMeta travels with the answer to a read and becomes the X-Consul-*
 // response headers.

@@ -42,6 +42,7 @@ type Source interface {
 // Cache keeps results. A request whose options do not ask for it goes to the source.
 type Cache struct {
 	source  Source
+	query   api.QueryTimes
 	success metrics.Counter
 	failure metrics.Counter
 	evicted metrics.Counter
@@ -58,10 +59,11 @@ type Cache struct {
 
 var _ Source = (*Cache)(nil)
 
-// New returns an empty cache, which must be closed.
-func New(s Source, r *metrics.Registry) *Cache {
+// New returns an empty cache, which must be closed. Who waits for a change there waits
+// as long as t says.
+func New(s Source, t api.QueryTimes, r *metrics.Registry) *Cache {
 	c := &Cache{
-		source: s, fresh: map[string]*followed{}, aging: map[string]*aged{},
+		source: s, query: t, fresh: map[string]*followed{}, aging: map[string]*aged{},
 		success: r.Counter("cache.fetch_success", "results that the agent's cache fetched", nil),
 		failure: r.Counter("cache.fetch_error", "fetches by the agent's cache that failed", nil),
 		evicted: r.Counter("cache.evict_expired", "results that the agent's cache forgot since nobody read them", nil),

@@ -110,7 +110,7 @@ func inWorld(t *testing.T, f func(w world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &catalog{index: 10, changed: make(chan struct{})}
-		w := world{t, c, cache.New(c, metrics.New())}
+		w := world{t, c, cache.New(c, api.QueryTimes{}, metrics.New())}
 		f(w)
 		w.cache.Close()
 	})

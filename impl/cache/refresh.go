@@ -56,11 +56,7 @@ func follow[Answer any](ctx context.Context, c *Cache, kind string, r api.Catalo
 // MinQueryIndex waits until the result's index is greater, or the time is up, or
 // until the index went back.
 func (c *Cache) await(ctx context.Context, e *followed, o api.QueryOptions) (any, api.QueryMeta, error) {
-	wait := o.MaxQueryTime
-	if wait <= 0 {
-		wait = api.DefaultWait
-	}
-	wait = min(wait, api.MaxWait)
+	wait := c.query.Wait(o.MaxQueryTime)
 	limited, cancel := context.WithTimeout(ctx, wait+rand.N(wait/16+1))
 	defer cancel()
 	c.mu.Lock()

@@ -44,9 +44,18 @@ func (c *call) runAgent(args []string) (err error) {
 	}
 	out := &gate{to: c.Stdout}
 	defer out.open()
-	log := slog.New(logging.Handler(out, logging.Trace))
+	var to io.Writer = out
+	if settings.LogFile.Name != "" {
+		file, err := openLogFile(c.Host.FS(), settings.LogFile, out)
+		if err != nil {
+			return fmt.Errorf("log_file: %w", err)
+		}
+		defer func() { _ = file.Close() }() // nobody is left who could be told
+		to = file
+	}
+	log := slog.New(logging.Handler(to, logging.Trace))
 	if settings.LogJSON {
-		log = slog.New(logging.JSON(out, logging.Trace))
+		log = slog.New(logging.JSON(to, logging.Trace))
 	}
 	for _, w := range settings.Warnings {
 		log.Warn(w)

@@ -58,11 +58,11 @@ func TestAnAgentRunsUntilASignalAndLeavesIfItIsToldTo(t *testing.T) {
 		signal   cli.Signal
 		leaves   bool
 	}{
-		{`{"log_file": "x"}`, cli.Interrupt, false}, // a server stays a member
-		{`{"log_file": "x"}`, cli.Terminate, false},
-		{`{"skip_leave_on_interrupt": false, "log_file": "x"}`, cli.Interrupt, true},
-		{`{"leave_on_terminate": true, "log_file": "x"}`, cli.Terminate, true},
-		{`{"leave_on_terminate": true, "log_file": "x"}`, cli.Interrupt, false},
+		{`{"enable_syslog": true}`, cli.Interrupt, false}, // a server stays a member
+		{`{"enable_syslog": true}`, cli.Terminate, false},
+		{`{"skip_leave_on_interrupt": false, "enable_syslog": true}`, cli.Interrupt, true},
+		{`{"leave_on_terminate": true, "enable_syslog": true}`, cli.Terminate, true},
+		{`{"leave_on_terminate": true, "enable_syslog": true}`, cli.Interrupt, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			disk := hosttest.NewDisk()
@@ -80,13 +80,13 @@ func TestAnAgentRunsUntilASignalAndLeavesIfItIsToldTo(t *testing.T) {
 			}
 			for _, want := range []string{
 				"==> Starting Tribune agent...\n", "Node ID: '" + strings.TrimSpace(string(id)) + "'\n", "Node name: 's1'\n", "Datacenter: 'dc1'\n",
-				"Server: true (Bootstrap: true)\n", "log_file has no effect", "Client Addr: 127.0.0.1 (HTTP: 8500, DNS: 8600)\n", "Cluster Addr: 10.0.0.1 (Server: 8300, LAN: 8301)\n",
+				"Server: true (Bootstrap: true)\n", "enable_syslog has no effect", "Client Addr: 127.0.0.1 (HTTP: 8500, DNS: 8600)\n", "Cluster Addr: 10.0.0.1 (Server: 8300, LAN: 8301)\n",
 			} {
 				if !strings.Contains(out, want) {
 					t.Errorf("%s\nwithout %s", out, want)
 				}
 			}
-			if strings.Index(out, "log_file") < strings.Index(out, "==> Log data") {
+			if strings.Index(out, "enable_syslog") < strings.Index(out, "==> Log data") {
 				t.Errorf("%s\nthe log begins before it is announced", out)
 			}
 			if !strings.HasSuffix(out, "==> Stopped.\n") || strings.Contains(out, "==> Gracefully leaving the cluster...\n") != c.leaves {

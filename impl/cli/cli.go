@@ -169,25 +169,45 @@ func (c *command) prepare() (*flag.FlagSet, *call, func([]string) error) {
 	f.SetOutput(io.Discard)
 	k := &call{Env: c.env}
 	if !c.verb.local {
-		var address, token, datacenter string
-		f.StringVar(&address, "http-addr", "", "`ADDRESS` of the agent's HTTP API; default: CONSUL_HTTP_ADDR, or 127.0.0.1:8500")
-		f.StringVar(&token, "token", "", "ACL `TOKEN`; default: CONSUL_HTTP_TOKEN")
-		f.StringVar(&datacenter, "datacenter", "", "`NAME` of the datacenter to ask; default: the agent's")
 		f.BoolVar(&k.stale, "stale", false, "let any server answer, with what it has")
+		given := clientFlags(f)
 		k.config = func() *capi.Config {
-			config := capi.DefaultConfig()
+			config := capi.DefaultConfig() // what the environment says
 			config.Transport.DialContext = c.env.Host.Network().Dial
-			if address != "" {
-				config.Address = address
+			for name, to := range targets(config) {
+				if text := *given[name]; text != "" {
+					*to = text
+				}
 			}
-			if token != "" {
-				config.Token = token
-			}
-			config.Datacenter = datacenter
 			return config
 		}
 	}
 	return f, k, c.verb.flags(f, k)
+}
+
+// clientFlags defines the flags that say how to reach an agent, and returns what they
+// are set to.
+func clientFlags(f *flag.FlagSet) map[string]*string {
+	return map[string]*string{
+		"http-addr":       f.String("http-addr", "", "`ADDRESS` of the agent's HTTP API, with http://, https:// or unix:// in front of it if need be; default: CONSUL_HTTP_ADDR, or 127.0.0.1:8500"),
+		"token":           f.String("token", "", "ACL `TOKEN`; default: CONSUL_HTTP_TOKEN"),
+		"token-file":      f.String("token-file", "", "`FILE` with the ACL token, which goes before -token; default: CONSUL_HTTP_TOKEN_FILE"),
+		"datacenter":      f.String("datacenter", "", "`NAME` of the datacenter to ask; default: the agent's"),
+		"ca-file":         f.String("ca-file", "", "`FILE` with certificates of authorities that may vouch for the agent; default: CONSUL_CACERT"),
+		"ca-path":         f.String("ca-path", "", "`DIR` with such files; default: CONSUL_CAPATH"),
+		"client-cert":     f.String("client-cert", "", "`FILE` with the certificate to show to the agent; default: CONSUL_CLIENT_CERT"),
+		"client-key":      f.String("client-key", "", "`FILE` with the key to -client-cert; default: CONSUL_CLIENT_KEY"),
+		"tls-server-name": f.String("tls-server-name", "", "`NAME` that the agent's certificate must be for; default: CONSUL_TLS_SERVER_NAME"),
+	}
+}
+
+// targets are what these flags set.
+func targets(c *capi.Config) map[string]*string {
+	return map[string]*string{
+		"http-addr": &c.Address, "token": &c.Token, "token-file": &c.TokenFile, "datacenter": &c.Datacenter,
+		"ca-file": &c.TLSConfig.CAFile, "ca-path": &c.TLSConfig.CAPath, "client-cert": &c.TLSConfig.CertFile,
+		"client-key": &c.TLSConfig.KeyFile, "tls-server-name": &c.TLSConfig.Address,
+	}
 }
 
 // Run implements cli.Command.

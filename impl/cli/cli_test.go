@@ -3,9 +3,14 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -133,6 +138,8 @@ func TestEveryVerbTakesTheFlagsOfTheClient(t *testing.T) {
 		{line: "members -token mine", asked: []string{"GET /v1/agent/members?segment=_all as mine"}, answers: []string{"200 []"}, status: 2},
 		{line: "kv get -http-addr 127.0.0.1:1 a", status: 1, stderr: "Error! Querying agent: "},
 		{line: "kv get -http-addr SERVER a", answers: one, asked: []string{"GET /v1/kv/a as from-the-environment"}, stdout: "1\n"},
+		{line: "kv get -token-file testdata/token -token mine a", answers: one, asked: []string{"GET /v1/kv/a as from-a-file"}, stdout: "1\n"},
+		{line: "kv get -token-file testdata/none a", status: 1, stderr: "Error loading token file testdata/none"},
 		{line: "kv get -nonsense a", status: 1, stderr: "flag provided but not defined: -nonsense\n\nRun 'tribune kv get -h' for its options."},
 	})
 }
@@ -161,5 +168,80 @@ func TestHelpIsNoError(t *testing.T) {
 				t.Errorf("tribune %s printed\n%s\nwithout %s", c.line, out.String(), want)
 			}
 		}
+	}
+}
+
+// tlsFiles writes the certificate of a server for tests, which is its own authority, and
+// its key.
+func tlsFiles(t *testing.T, server *httptest.Server) (cert, key string) {
+	t.Helper()
+	pair := server.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+// TestAnAgentIsReachedOverTLSAsTheFlagsOrTheEnvironmentSay has a server that wants its
+// clients' certificate, too.
+func TestAnAgentIsReachedOverTLSAsTheFlagsOrTheEnvironmentSay(t *testing.T) {
+	server := httptest.NewUnstartedServer(&fake{})
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.StartTLS()
+	defer server.Close()
+	defer server.CloseClientConnections()
+	cert, key := tlsFiles(t, server)
+	for _, c := range []struct {
+		name, flags, env string
+		status           int
+	}{
+		{"all as flags", "-ca-file CERT -client-cert CERT -client-key KEY -tls-server-name example.com", "", 0},
+		{"a directory", "-ca-path DIR -client-cert CERT -client-key KEY", "", 0},
+		{"all in the environment", "", "CONSUL_CACERT=CERT CONSUL_CLIENT_CERT=CERT CONSUL_CLIENT_KEY=KEY CONSUL_TLS_SERVER_NAME=example.com", 0},
+		{"flags go before the environment", "-ca-file CERT -client-cert CERT -client-key KEY", "CONSUL_CACERT=/none", 0},
+		{"another name", "-ca-file CERT -client-cert CERT -client-key KEY -tls-server-name other.org", "", 1},
+		{"an unknown authority", "-client-cert CERT -client-key KEY", "", 1},
+		{"no certificate", "-ca-file CERT", "", 1},
+		{"no file", "-ca-file /none", "", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fill := strings.NewReplacer("CERT", cert, "KEY", key, "DIR", filepath.Dir(cert)).Replace
+			for _, pair := range strings.Fields(c.env) {
+				name, value, _ := strings.Cut(pair, "=")
+				t.Setenv(name, fill(value))
+			}
+			args := append([]string{"reload", "-http-addr", server.URL}, strings.Fields(fill(c.flags))...)
+			var stdout, stderr bytes.Buffer
+			status := cli.Run(cli.Env{Host: host.Real(), Stdout: &stdout, Stderr: &stderr, Signals: noSignal}, args)
+			if status != c.status {
+				t.Errorf("status %d\n%s%s", status, stdout.String(), stderr.String())
+			}
+		})
+	}
+}
+
+func TestAnAgentIsReachedAtASocketOfItsMachine(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "http.sock")
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := &fake{answers: []string{`200 [{"Key":"a","Value":"MQ=="}]`}}
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: agent}}
+	server.Start()
+	defer server.Close()
+	defer server.CloseClientConnections()
+	var stdout, stderr bytes.Buffer
+	status := cli.Run(cli.Env{Host: host.Real(), Stdout: &stdout, Stderr: &stderr, Signals: noSignal}, []string{"kv", "get", "-http-addr", "unix://" + name, "a"})
+	if status != 0 || stdout.String() != "1\n" {
+		t.Errorf("status %d, %s%s", status, stdout.String(), stderr.String())
 	}
 }

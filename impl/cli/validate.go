@@ -35,6 +35,9 @@ func (c *call) validate(names []string, format string, quiet bool) error {
 	}
 	settings, err := config.Load(c.Host.FS(), args)
 	if err == nil {
+		err = settings.Expand(c.Host.Network())
+	}
+	if err == nil {
 		err = agent.Validate(settings)
 	}
 	if err != nil {

@@ -19,24 +19,27 @@ const holdTimeout = 7 * time.Second
 // which the read asks it to wait: it waits for a leader, and for the leader.
 const readPatience = holdTimeout + 8*time.Second
 
-// textNoServers is Consul's text.
-const textNoServers = "No known Consul servers"
+// Consul's texts.
+const (
+	textNoServers = "No known Consul servers"
+	textTooMany   = "RPC rate limit exceeded"
+)
 
 // write brings a request that changes something to a server. It is sent to
 // another one only if the first surely did not get it.
 func write[Answer any](ctx context.Context, k *Client, method string, request any) (Answer, error) {
-	return try[Answer](ctx, k, method, request, 0, func(kind fault.Kind) bool { return kind == fault.Unavailable })
+	return try[Answer](ctx, k, method, request, k.config.RPC.Timeout, func(kind fault.Kind) bool { return kind == fault.Unavailable })
 }
 
 // read brings a request that changes nothing to a server, and to another one if
 // no answer comes.
 func read[Answer any](ctx context.Context, k *Client, method string, o api.QueryOptions, request any) (Answer, error) {
 	patience := readPatience
+	if t := k.config.RPC.Timeout; t > 0 {
+		patience = min(patience, t)
+	}
 	if o.MinQueryIndex > 0 {
-		wait := min(o.MaxQueryTime, api.MaxWait)
-		if wait <= 0 {
-			wait = api.DefaultWait
-		}
+		wait := k.config.Query.Wait(o.MaxQueryTime)
 		patience += wait + wait/16
 	}
 	return try[Answer](ctx, k, method, request, patience, func(kind fault.Kind) bool {
@@ -47,6 +50,11 @@ func read[Answer any](ctx context.Context, k *Client, method string, o api.Query
 // try asks one server after the other. The time to find one that answers begins
 // with the first failure, since a blocking query may have waited long before.
 func try[Answer any](ctx context.Context, k *Client, method string, request any, patience time.Duration, again func(fault.Kind) bool) (Answer, error) {
+	if !k.rate.Allow() {
+		k.exceeded.Inc()
+		var none Answer
+		return none, fault.New(fault.Busy, textTooMany)
+	}
 	var hold time.Time
 	for {
 		a, err := ask[Answer](ctx, k, method, request, patience)

@@ -17,6 +17,9 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"tribune/impl/api"
 	"tribune/impl/gossip"
@@ -39,19 +42,32 @@ type Config struct {
 	LANBind      string         // "IP:PORT" of the gossip port
 	LANAdvertise netip.AddrPort // where others reach it
 
+	Query  api.QueryTimes
+	RPC    RPCConfig
+	Gossip gossip.Settings
+
 	Events  chan<- api.RawEvent // gets the events of the LAN pool; nil: nobody does
 	Metrics *metrics.Registry   // gets the client's figures; nil: nobody does
 }
 
+// RPCConfig are the limits of requests to servers.
+type RPCConfig struct {
+	Rate    float64       // a second; 0 or less: any number
+	Burst   int           // that may come at once
+	Timeout time.Duration // for an answer for which nothing is waited; 0: writes have none, reads readPatience
+}
+
 // Client is a running client agent.
 type Client struct {
-	config  Config
-	log     *slog.Logger
-	pool    *gossip.Pool
-	rpc     *rpc.Client
-	servers servers
-	asked   metrics.Counter
-	failed  metrics.Counter
+	config   Config
+	log      *slog.Logger
+	pool     *gossip.Pool
+	rpc      *rpc.Client
+	servers  servers
+	rate     *rate.Limiter
+	asked    metrics.Counter
+	failed   metrics.Counter
+	exceeded metrics.Counter
 
 	ctx  context.Context // ends when the client closes
 	stop context.CancelFunc
@@ -68,9 +84,10 @@ func New(ctx context.Context, c Config) (*Client, error) {
 		c.Metrics = metrics.New()
 	}
 	k := &Client{
-		config: c, log: c.Logger, rpc: rpc.NewClient(c.Host.Network()),
-		asked:  c.Metrics.Counter("client.rpc", "requests that this client agent sent to servers", nil),
-		failed: c.Metrics.Counter("client.rpc.failed", "requests that this client agent sent to servers and that failed", nil),
+		config: c, log: c.Logger, rpc: rpc.NewClient(c.Host.Network()), rate: rate.NewLimiter(c.RPC.limit(), c.RPC.Burst),
+		exceeded: c.Metrics.Counter("client.rpc.exceeded", "requests that this client agent did not send to servers: they were over limits.rpc_rate", nil),
+		asked:    c.Metrics.Counter("client.rpc", "requests that this client agent sent to servers", nil),
+		failed:   c.Metrics.Counter("client.rpc.failed", "requests that this client agent sent to servers and that failed", nil),
 	}
 	k.ctx, k.stop = context.WithCancel(context.Background())
 	dir := path.Join(c.DataDir, "serf")
@@ -80,7 +97,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 			Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise,
 			Tags:  gossip.Tags(c.Datacenter, c.NodeID, c.Build, ""),
 			Admit: gossip.Only(c.Datacenter), Network: c.Host.Network(), FS: c.Host.FS(),
-			PeersFile: path.Join(dir, "lan-peers.json"), Logger: c.Logger, Events: c.Events, Metrics: c.Metrics,
+			PeersFile: path.Join(dir, "lan-peers.json"), Logger: c.Logger, Events: c.Events, Metrics: c.Metrics, Settings: c.Gossip,
 		})
 	}
 	if err != nil {
@@ -90,10 +107,23 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	return k, nil
 }
 
+func (c RPCConfig) limit() rate.Limit {
+	if c.Rate <= 0 {
+		return rate.Inf
+	}
+	return rate.Limit(c.Rate)
+}
+
+// Limit changes how many requests go to servers.
+func (k *Client) Limit(c RPCConfig) {
+	k.rate.SetLimit(c.limit())
+	k.rate.SetBurst(c.Burst)
+}
+
 // watchMembers keeps the list of servers as gossip sees them.
 func (k *Client) watchMembers() {
 	for {
-		k.look()
+		look(k)
 		select {
 		case <-k.ctx.Done():
 			return
@@ -103,7 +133,7 @@ func (k *Client) watchMembers() {
 }
 
 // look sees who the servers are now.
-func (k *Client) look() {
+func look(k *Client) {
 	var usable, known []string
 	for _, m := range k.pool.Members() {
 		address, ok := gossip.ServerAddress(m, k.config.Datacenter)

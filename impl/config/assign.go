@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,11 @@ func assign(target any, text string) (err error) {
 			return fmt.Errorf("%q is not a whole number of seconds", text)
 		}
 		*t = uint32(n)
+	case *float64:
+		*t, err = strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(*t) {
+			return fmt.Errorf("%q is not a number", text)
+		}
 	case *time.Duration:
 		*t, err = time.ParseDuration(text)
 		if err != nil {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -8,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"tribune/impl/api"
 	"tribune/impl/config"
 	"tribune/impl/host"
+	"tribune/impl/host/hosttest"
 )
 
 func load(t *testing.T, args ...string) (*config.Config, error) {
@@ -163,7 +166,14 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"a client that bootstraps", []string{"-data-dir", "/d", "-bootstrap-expect", "3"}, "give -server"},
 		{"all addresses as one's own", []string{"-server", "-data-dir", "/d", "-advertise", "[::]"}, `advertise_addr: "[::]" is no address`},
 		{"a socket for an address", []string{"-server", "-data-dir", "/d", "-hcl", `addresses { http = "unix:///x" }`}, `addresses.http: "unix:///x" is not an IP address`},
-		{"a template", []string{"-server", "-data-dir", "/d", "-bind", `{{ GetPrivateIP }}`}, "bind_addr"},
+		{"two addresses where one belongs", []string{"-server", "-data-dir", "/d", "-bind", "10.0.0.1 10.0.0.2"}, `bind_addr: "10.0.0.1 10.0.0.2" is not an IP address`},
+		{"a name among addresses", []string{"-server", "-data-dir", "/d", "-client", "10.0.0.1 here"}, `client_addr: "here" is not an IP address`},
+		{"too little patience with who failed", []string{"-data-dir", "/d", "-hcl", `reconnect_timeout = "7h"`}, "reconnect_timeout: 7h0m0s is less than 8h0m0s"},
+		{"a rate of no number", []string{"-data-dir", "/d", "-hcl", `limits { rpc_rate = "NaN" }`}, `limits.rpc_rate: "NaN" is not a number`},
+		{"a rate without a burst", []string{"-data-dir", "/d", "-hcl", `limits { rpc_rate = 5 rpc_max_burst = 0 }`}, "limits.rpc_max_burst: with 0"},
+		{"no time to wait", []string{"-data-dir", "/d", "-default-query-time", "0s"}, "default_query_time: 0s is less than 1ms"},
+		{"a least TTL beyond the greatest", []string{"-data-dir", "/d", "-hcl", `session_ttl_min = "25h"`}, "session_ttl_min: 25h0m0s is more than 24h"},
+		{"fewer files of the log than none", []string{"-data-dir", "/d", "-log-rotate-max-files", "-2"}, "log_rotate_max_files: -2 is not between -1 and"},
 		{"a name with a blank", []string{"-server", "-data-dir", "/d", "-node", "a b"}, `node_name: "a b"`},
 		{"another primary datacenter", []string{"-server", "-data-dir", "/d", "-hcl", `primary_datacenter = "dc2"`}, `primary_datacenter: "dc2" is another`},
 		{"no time between attempts", []string{"-server", "-data-dir", "/d", "-retry-interval", "0s"}, "retry_interval: 0s is no time to wait"},
@@ -236,5 +246,60 @@ func TestDefaultsAreThoseOfConsul(t *testing.T) {
 		config.Leave{SkipOnInterrupt: true}, config.Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240}, 524288}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestWaitsLimitsAndTheFileOfTheLogAreTaken(t *testing.T) {
+	c, err := load(t, "-data-dir", "/d", "-rejoin", "-default-query-time", "30s", "-max-query-time", "2m", "-log-file", "/var/log/", "-log-rotate-bytes", "1000", "-auto-reload-config", "-hcl",
+		`reconnect_timeout = "9h" session_ttl_min = "20s" log_rotate_duration = "1h" log_rotate_max_files = 3
+		limits { rpc_rate = 2.5 rpc_max_burst = 7 rpc_client_timeout = "9s" txn_max_req_len = 600000 } autopilot { cleanup_dead_servers = false }`)
+	if err != nil || c.Warnings != nil {
+		t.Fatal(err, c.Warnings)
+	}
+	got := []any{c.Join.Again, c.Query, c.LogFile, c.AutoReload, c.ReconnectTimeout, c.SessionTTLMin, c.RPC, c.HTTP.MaxTxnLen, c.CleanDeadServers}
+	want := []any{true, api.QueryTimes{Default: 30 * time.Second, Max: 2 * time.Minute}, config.LogFile{Name: "/var/log/", Bytes: 1000, Age: time.Hour, Others: 3}, true,
+		9 * time.Hour, 20 * time.Second, config.RPC{Rate: 2.5, Burst: 7, Timeout: 9 * time.Second}, 600000, false}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestTemplatesBecomeTheAddressesOfTheMachine(t *testing.T) {
+	network := hosttest.NewNetwork().Host("m", netip.MustParseAddr("10.0.0.7"), hosttest.NewDisk()).Network()
+	c, err := load(t, "-data-dir", "/d", "-bind", "{{ GetPrivateIP }}", "-client", "127.0.0.1 {{ GetPrivateIP }}", "-retry-join", "{{ GetPrivateIP }}:8301", "-hcl", `addresses { dns = "::1 127.0.0.1" }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := c.Join.Retry
+	own := *c
+	if err := own.Expand(network); err != nil {
+		t.Fatal(err)
+	}
+	if own.BindAddr != "10.0.0.7" || own.ClientAddr != "127.0.0.1 10.0.0.7" || own.Join.Retry[0] != "10.0.0.7:8301" || own.Addresses.DNS != "::1 127.0.0.1" {
+		t.Errorf("%+v", own)
+	}
+	if given[0] != "{{ GetPrivateIP }}:8301" {
+		t.Errorf("the configuration that it was made from says %q", given[0])
+	}
+	c.BindAddr = "{{ GetPublicIP }}"
+	if err := c.Expand(network); err == nil || !strings.Contains(err.Error(), `bind_addr: the template "{{ GetPublicIP }}": `) {
+		t.Error(err)
+	}
+}
+
+func TestThatFilesHaveChangedIsSeen(t *testing.T) {
+	name := file(t, "a.hcl", `node_name = "a"`)
+	c, err := load(t, "-data-dir", "/d", "-config-file", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loaded, now, err := c.Files(); err != nil || loaded != now || now == "" {
+		t.Errorf("%q, %q, %v", loaded, now, err)
+	}
+	if err := os.WriteFile(name, []byte(`node_name = "b"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if loaded, now, err := c.Files(); err != nil || loaded == now {
+		t.Errorf("%q, %q, %v", loaded, now, err)
 	}
 }

@@ -24,22 +24,22 @@ const (
 var stances = map[string]stance{
 	"acl": refused, "addresses": harmless, "advertise_addr_ipv4": refused, "advertise_addr_ipv6": refused, "advertise_addr_wan": harmless,
 	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "audit": refused,
-	"auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused, "ca_file": refused, "ca_path": refused,
-	"cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless, "default_query_time": refused,
+	"auto_config": refused, "auto_encrypt": refused, "autopilot": refused, "ca_file": refused, "ca_path": refused,
+	"cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless,
 	"disable_anonymous_signature": harmless, "disable_coordinates": harmless, "disable_host_node_id": harmless,
 	"disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
 	"disable_update_check": harmless, "discovery_max_stale": harmless, "enable_agent_tls_for_checks": refused,
 	"enable_central_service_config": harmless, "enable_debug": harmless, "enable_syslog": harmless, "encrypt": refused,
 	"encrypt_verify_incoming": refused, "encrypt_verify_outgoing": refused, "experiments": refused, "gossip_lan": refused, "gossip_wan": harmless,
-	"http_config": refused, "key_file": refused, "license_path": refused, "locality": harmless, "log_file": harmless, "log_rotate_bytes": harmless,
-	"log_rotate_duration": harmless, "log_rotate_max_files": harmless, "max_query_time": refused, "non_voting_server": refused, "partition": refused,
+	"http_config": refused, "key_file": refused, "license_path": refused, "locality": harmless,
+	"non_voting_server": refused, "partition": refused,
 	"peering": harmless, "performance.leave_drain_time": harmless, "performance.rpc_hold_timeout": refused,
 	"primary_gateways": refused, "primary_gateways_interval": harmless, "protocol": refused, "raft_boltdb": harmless, "raft_logstore": harmless,
-	"raft_prevote_disabled": refused, "raft_protocol": refused, "read_replica": refused, "reconnect_timeout": refused,
-	"reconnect_timeout_wan": harmless, "rejoin_after_leave": refused, "reporting": harmless, "request_limits": refused, "retry_interval_wan": harmless,
+	"raft_prevote_disabled": refused, "raft_protocol": refused, "read_replica": refused,
+	"reconnect_timeout_wan": harmless, "reporting": harmless, "request_limits": refused, "retry_interval_wan": harmless,
 	"retry_join_wan": refused, "retry_max_wan": harmless, "rpc": harmless, "segment": refused, "segments": refused, "serf_lan": refused,
 	"serf_lan_allowed_cidrs": refused, "serf_wan": harmless, "serf_wan_allowed_cidrs": harmless, "server_name": refused,
-	"server_rejoin_age_max": refused, "session_ttl_min": harmless, "snapshot_agent": refused, "start_join_wan": refused, "syslog_facility": harmless,
+	"server_rejoin_age_max": refused, "snapshot_agent": refused, "start_join_wan": refused, "syslog_facility": harmless,
 	"tagged_addresses": harmless, "telemetry": harmless, "tls": refused, "tls_cipher_suites": refused, "tls_min_version": refused,
 	"translate_wan_addrs": harmless, "ui": harmless, "ui_config": harmless, "ui_content_path": harmless, "ui_dir": harmless, "unix_sockets": refused,
 	"use_streaming_backend": harmless, "verify_incoming": refused, "verify_incoming_https": refused, "verify_incoming_rpc": refused,
@@ -48,8 +48,8 @@ var stances = map[string]stance{
 	"dns_config.cache_max_age": harmless, "dns_config.prefer_namespace": harmless, "dns_config.use_cache": harmless,
 
 	"limits.https_handshake_timeout": harmless, "limits.request_limits": refused,
-	"limits.rpc_client_timeout": refused, "limits.rpc_handshake_timeout": refused, "limits.rpc_max_burst": refused,
-	"limits.rpc_max_conns_per_client": refused, "limits.rpc_rate": refused, "limits.txn_max_req_len": harmless,
+	"limits.rpc_handshake_timeout":    refused,
+	"limits.rpc_max_conns_per_client": refused,
 
 	"ports.expose_max_port": harmless, "ports.expose_min_port": harmless, "ports.grpc": harmless,
 	"ports.grpc_tls": harmless, "ports.https": harmless, "ports.proxy_max_port": harmless, "ports.proxy_min_port": harmless,
@@ -58,19 +58,19 @@ var stances = map[string]stance{
 
 // constants lists values of such keys that say what Tribune does anyway.
 var constants = map[string]string{
-	"acl.default_policy": "allow", "autopilot.cleanup_dead_servers": "true", "performance.rpc_hold_timeout": "7s",
+	"acl.default_policy": "allow", "performance.rpc_hold_timeout": "7s",
 	"protocol": "2", "raft_logstore.backend": "wal", "raft_protocol": "3",
 }
 
 // foreignFlags lists Consul's flags that Tribune does not have, by the keys that
 // they set. Those that end in "=" take a value.
 var foreignFlags = map[string]string{
-	"advertise-wan=": "advertise_addr_wan", "allow-write-http-from=": "http_config", "auto-reload-config": "auto_reload_config",
-	"default-query-time=": "default_query_time", "disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "encrypt=": "encrypt",
+	"advertise-wan=": "advertise_addr_wan", "allow-write-http-from=": "http_config",
+	"disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "encrypt=": "encrypt",
 	"grpc-port=": "ports.grpc", "grpc-tls-port=": "ports.grpc_tls", "https-port=": "ports.https", "join-wan=": "start_join_wan",
-	"log-file=": "log_file", "log-rotate-bytes=": "log_rotate_bytes", "log-rotate-duration=": "log_rotate_duration",
-	"log-rotate-max-files=": "log_rotate_max_files", "max-query-time=": "max_query_time", "non-voting-server": "non_voting_server", "primary-gateway=": "primary_gateways", "protocol=": "protocol",
-	"raft-protocol=": "raft_protocol", "read-replica": "read_replica", "rejoin": "rejoin_after_leave",
+
+	"non-voting-server": "non_voting_server", "primary-gateway=": "primary_gateways", "protocol=": "protocol",
+	"raft-protocol=": "raft_protocol", "read-replica": "read_replica",
 	"retry-interval-wan=": "retry_interval_wan", "retry-join-wan=": "retry_join_wan", "retry-max-wan=": "retry_max_wan", "segment=": "segment",
 	"serf-lan-allowed-cidrs=": "serf_lan_allowed_cidrs", "serf-lan-bind=": "serf_lan", "serf-wan-allowed-cidrs=": "serf_wan_allowed_cidrs",
 	"serf-wan-bind=": "serf_wan", "serf-wan-port=": "ports.serf_wan", "syslog": "enable_syslog", "ui": "ui", "ui-content-path=": "ui_content_path",

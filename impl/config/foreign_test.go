@@ -42,11 +42,14 @@ func TestWhatConsulHasAndTribuneHasNotIsRefusedOrWarnedAbout(t *testing.T) {
 		{`encrypt = ""`, none, ""},
 		{`tls { defaults { verify_incoming = true } }`, refused, "tls.defaults.verify_incoming"},
 		{`verify_incoming = false`, none, ""},
-		{`limits { rpc_rate = 5 }`, refused, "limits.rpc_rate"},
+		{`limits { rpc_handshake_timeout = "9s" }`, refused, "limits.rpc_handshake_timeout"},
+		{`autopilot { last_contact_threshold = "1s" }`, refused, "autopilot.last_contact_threshold"},
+		{`autopilot { max_trailing_logs = 5 }`, refused, "autopilot.max_trailing_logs"},
+		{`autopilot { server_stabilization_time = "1s" }`, refused, "autopilot.server_stabilization_time"},
 		{`limits { rpc_rate = -1 }`, none, ""},
 		{`retry_join_wan = ["x"]`, refused, "retry_join_wan"},
 		{`retry_join_wan = []`, none, ""},
-		{`rejoin_after_leave = true`, refused, "rejoin_after_leave"},
+		{`advertise_addr_ipv4 = "10.0.0.1"`, refused, "advertise_addr_ipv4"},
 		{`disable_http_unprintable_char_filter = true`, refused, "disable_http_unprintable_char_filter"},
 		{`disable_update_check = true`, none, ""},
 		{`disable_update_check = false`, none, ""},
@@ -98,7 +101,7 @@ func TestFlagsThatTribuneHasNotAreRefusedOrWarnedAbout(t *testing.T) {
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("%q, want %q", c.Warnings, want)
 	}
-	for _, args := range [][]string{{"-encrypt", "x"}, {"-rejoin"}, {"-retry-join-wan", "x"}, {"-default-query-time", "1s"}} {
+	for _, args := range [][]string{{"-encrypt", "x"}, {"-segment", "x"}, {"-retry-join-wan", "x"}, {"-serf-lan-bind", "x"}} {
 		if _, err := Load(host.Real().FS(), append(server, args...)); err == nil || !strings.Contains(err.Error(), args[0][1:]) || !strings.Contains(err.Error(), "does not support Consul's") {
 			t.Errorf("%s: %v", args, err)
 		}

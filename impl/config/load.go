@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -99,6 +101,14 @@ func Load(fsys host.FS, args []string) (*Config, error) {
 	}
 	c := Default()
 	c.again = func() (*Config, error) { return Load(fsys, args) }
+	c.now = func() (string, error) {
+		sum := sha256.New()
+		err := l.read(fsys, func(name string, text []byte) error {
+			writeSum(sum, name, text)
+			return nil
+		})
+		return hex.EncodeToString(sum.Sum(nil)), err
+	}
 	c.Warnings = l.warnings
 	if err := l.apply(c, fsys); err != nil {
 		return nil, err
@@ -139,9 +149,19 @@ func (c *Config) Again() (*Config, error) {
 	return c.again()
 }
 
+// Files is a digest of what the files held from which the configuration was loaded,
+// and of what they hold now.
+func (c *Config) Files() (loaded, now string, err error) {
+	if c.now == nil {
+		return "", "", nil
+	}
+	now, err = c.now()
+	return c.sum, now, err
+}
+
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback"}
+var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback", "limits.rpc_rate", "limits.rpc_max_burst"}
 
 // Fixed lists the keys of the settings that are otherwise in another
 // configuration and that a running agent does not take up.
@@ -167,17 +187,15 @@ func (l *line) apply(c *Config, fsys host.FS) error {
 			return err
 		}
 	}
-	for _, name := range l.files {
-		files, err := l.expand(fsys, name)
-		if err != nil {
-			return err
-		}
-		for _, file := range files {
-			if err := l.loadFile(c, fsys, file); err != nil {
-				return err
-			}
-		}
+	sum := sha256.New()
+	err := l.read(fsys, func(name string, text []byte) error {
+		writeSum(sum, name, text)
+		return l.loadFile(c, name, text)
+	})
+	if err != nil {
+		return err
 	}
+	c.sum = hex.EncodeToString(sum.Sum(nil))
 	for _, f := range l.flags {
 		if err := f(c); err != nil {
 			return err
@@ -258,7 +276,31 @@ func (l *line) expand(fsys host.FS, name string) ([]string, error) {
 	return files, nil
 }
 
-func (l *line) loadFile(c *Config, fsys host.FS, name string) error {
+// read calls each for every file of the line.
+func (l *line) read(fsys host.FS, each func(name string, text []byte) error) error {
+	for _, name := range l.files {
+		files, err := l.expand(fsys, name)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			text, err := host.ReadFile(fsys, file)
+			if err != nil {
+				return err
+			}
+			if err := each(file, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func writeSum(to io.Writer, name string, text []byte) {
+	_, _ = fmt.Fprintf(to, "%q %d\n%s", name, len(text), text) // a hash takes all
+}
+
+func (l *line) loadFile(c *Config, name string, text []byte) error {
 	format := l.format
 	if format == "" {
 		format = strings.TrimPrefix(path.Ext(name), ".")
@@ -266,11 +308,7 @@ func (l *line) loadFile(c *Config, fsys host.FS, name string) error {
 	if format != "json" && format != "hcl" {
 		return fmt.Errorf("%s: the name ends neither in .json nor in .hcl: give -config-format", name)
 	}
-	b, err := host.ReadFile(fsys, name)
-	if err != nil {
-		return err
-	}
-	return c.merge(name, b, format == "json")
+	return c.merge(name, text, format == "json")
 }
 
 // merge is Merge for a text of a name, which stands in front of all complaints.

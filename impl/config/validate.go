@@ -6,11 +6,13 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"tribune/impl/definition"
+	"tribune/impl/host"
 )
 
 // Validate reports the first setting that makes no sense, by its key. Names of
@@ -51,29 +53,73 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateAddresses() error {
-	for _, a := range []struct {
-		key    string
-		target *string
-	}{
-		{"bind_addr", &c.BindAddr}, {"advertise_addr", &c.AdvertiseAddr}, {"client_addr", &c.ClientAddr},
-		{"addresses.http", &c.Addresses.HTTP}, {"addresses.dns", &c.Addresses.DNS},
-	} {
+	for _, a := range c.addresses() {
 		if *a.target == "" && a.target != &c.BindAddr && a.target != &c.ClientAddr {
 			continue // another address stands for it, or one is found
 		}
 		if strings.Contains(*a.target, "{{") {
-			return fmt.Errorf("%s: %q is a template; this version takes IP addresses only", a.key, *a.target)
+			continue // Expand looks at it
 		}
-		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(*a.target, "["), "]"))
-		if err != nil {
+		words := strings.Fields(*a.target)
+		if len(words) != 1 && !a.several || len(words) == 0 {
 			return fmt.Errorf("%s: %q is not an IP address", a.key, *a.target)
 		}
-		if a.key == "advertise_addr" && ip.IsUnspecified() {
-			return fmt.Errorf("advertise_addr: %q is no address that others can reach", *a.target)
+		for i, w := range words {
+			ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(w, "["), "]"))
+			if err != nil {
+				return fmt.Errorf("%s: %q is not an IP address", a.key, w)
+			}
+			if a.key == "advertise_addr" && ip.IsUnspecified() {
+				return fmt.Errorf("advertise_addr: %q is no address that others can reach", w)
+			}
+			words[i] = ip.String()
 		}
-		*a.target = ip.String()
+		*a.target = strings.Join(words, " ")
 	}
 	return nil
+}
+
+// address is a setting that is an IP address, or one that may be several.
+type address struct {
+	key     string
+	target  *string
+	several bool
+}
+
+func (c *Config) addresses() []address {
+	return []address{
+		{"bind_addr", &c.BindAddr, false}, {"advertise_addr", &c.AdvertiseAddr, false}, {"client_addr", &c.ClientAddr, true},
+		{"addresses.http", &c.Addresses.HTTP, true}, {"addresses.dns", &c.Addresses.DNS, true},
+	}
+}
+
+// Expand puts addresses for templates, as they are on a machine now, and looks at what
+// came out.
+func (c *Config) Expand(n host.Network) error {
+	all := c.addresses()
+	for _, list := range []struct {
+		key   string
+		items *[]string
+	}{{"start_join", &c.Join.Start}, {"retry_join", &c.Join.Retry}} {
+		*list.items = slices.Clone(*list.items) // another configuration may have the same
+		for i := range *list.items {
+			all = append(all, address{list.key, &(*list.items)[i], true})
+		}
+	}
+	for _, a := range all {
+		if !strings.Contains(*a.target, "{{") {
+			continue
+		}
+		text, err := n.Expand(*a.target)
+		if err != nil {
+			return fmt.Errorf("%s: the template %q: %w", a.key, *a.target, err)
+		}
+		if strings.TrimSpace(text) == "" {
+			return fmt.Errorf("%s: this host has no address for the template %q", a.key, *a.target)
+		}
+		*a.target = strings.TrimSpace(text)
+	}
+	return c.validateAddresses()
 }
 
 func (c *Config) validateNumbers() error {
@@ -92,6 +138,10 @@ func (c *Config) validateNumbers() error {
 		{"raft_snapshot_threshold", c.Raft.SnapshotThreshold, 0, math.MaxInt},
 		{"raft_trailing_logs", c.Raft.TrailingLogs, 0, math.MaxInt},
 		{"limits.kv_max_value_size", c.KVMaxValueSize, 1, 32 << 20},
+		{"limits.txn_max_req_len", c.HTTP.MaxTxnLen, 0, 32 << 20},
+		{"limits.rpc_max_burst", c.RPC.Burst, 0, math.MaxInt},
+		{"log_rotate_bytes", c.LogFile.Bytes, 0, math.MaxInt},
+		{"log_rotate_max_files", c.LogFile.Others, -1, 1 << 20},
 	} {
 		switch {
 		case n.value < n.min && n.max == math.MaxInt:
@@ -106,11 +156,36 @@ func (c *Config) validateNumbers() error {
 	if c.Ports.Server == c.Ports.SerfLAN && c.Ports.Server != 0 {
 		return fmt.Errorf("ports.server and ports.serf_lan are both %d", c.Ports.Server)
 	}
+	if c.RPC.Rate > 0 && c.RPC.Burst == 0 {
+		return fmt.Errorf("limits.rpc_max_burst: with 0 and a limits.rpc_rate no request could be sent")
+	}
+	return c.validateTimes()
+}
+
+func (c *Config) validateTimes() error {
 	if c.Join.Interval <= 0 {
 		return fmt.Errorf("retry_interval: %v is no time to wait", c.Join.Interval)
 	}
 	if d := c.Raft.SnapshotInterval; d != 0 && d < minSnapshotInterval {
 		return fmt.Errorf("raft_snapshot_interval: %v is less than %v", d, minSnapshotInterval)
+	}
+	for _, t := range []struct {
+		key        string
+		value, min time.Duration
+	}{
+		{"reconnect_timeout", c.ReconnectTimeout, 8 * time.Hour},
+		{"default_query_time", c.Query.Default, time.Millisecond},
+		{"max_query_time", c.Query.Max, time.Millisecond},
+		{"limits.rpc_client_timeout", c.RPC.Timeout, time.Millisecond},
+		{"session_ttl_min", c.SessionTTLMin, time.Millisecond},
+		{"log_rotate_duration", c.LogFile.Age, 0},
+	} {
+		if t.value < t.min {
+			return fmt.Errorf("%s: %v is less than %v", t.key, t.value, t.min)
+		}
+	}
+	if c.SessionTTLMin > 24*time.Hour {
+		return fmt.Errorf("session_ttl_min: %v is more than 24h, the most that a session may have", c.SessionTTLMin)
 	}
 	return nil
 }

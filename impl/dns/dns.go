@@ -61,7 +61,7 @@ type Execute func(ctx context.Context, name string, client netip.Addr, o api.Que
 // Config is what the server stands on.
 type Config struct {
 	Network    host.Network
-	Bind       string // IP:PORT, for UDP and TCP; port 0 picks a free one
+	Bind       []string // each IP:PORT, for UDP and TCP; port 0 picks a free one
 	Logger     *slog.Logger
 	Datacenter string
 	Domain     string // default: "consul."

@@ -37,12 +37,17 @@ type Server struct {
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
-	tcp     net.Listener
-	udp     net.PacketConn
+	sockets []socket
 	servers []*dns.Server
 
 	close    sync.Once
 	closeErr error
+}
+
+// socket is an address at which the server listens.
+type socket struct {
+	tcp net.Listener
+	udp net.PacketConn // nil: it could not be had
 }
 
 // figures are what the server tells about its work.
@@ -85,29 +90,39 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context) error {
-	var err error
-	if s.tcp, err = s.config.Network.Listen(ctx, "tcp", s.config.Bind); err != nil {
-		return err
-	}
-	if s.udp, err = s.config.Network.ListenPacket(ctx, "udp", s.tcp.Addr().String()); err != nil {
-		return err
+	for _, at := range s.config.Bind {
+		if err := s.bind(ctx, at); err != nil {
+			return err
+		}
 	}
 	if err := s.Apply(s.config.Settings); err != nil {
 		return err
 	}
-	for _, d := range []*dns.Server{
-		{PacketConn: s.udp, Handler: face{s, false}, UDPSize: queryMaxSize},
-		{Listener: listener{s.tcp, s.ctx}, Handler: face{s, true}},
-	} {
-		d.ReadTimeout = firstQuery
-		d.IdleTimeout = func() time.Duration { return nextQuery }
-		d.MsgAcceptFunc = accept
-		if err := s.serve(d); err != nil {
-			return err
+	for _, at := range s.sockets {
+		for _, d := range []*dns.Server{
+			{PacketConn: at.udp, Handler: face{s, false}, UDPSize: queryMaxSize},
+			{Listener: listener{at.tcp, s.ctx}, Handler: face{s, true}},
+		} {
+			d.ReadTimeout = firstQuery
+			d.IdleTimeout = func() time.Duration { return nextQuery }
+			d.MsgAcceptFunc = accept
+			if err := s.serve(d); err != nil {
+				return err
+			}
+			s.servers = append(s.servers, d)
 		}
-		s.servers = append(s.servers, d)
 	}
 	return nil
+}
+
+func (s *Server) bind(ctx context.Context, address string) error {
+	tcp, err := s.config.Network.Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	s.sockets = append(s.sockets, socket{tcp: tcp})
+	s.sockets[len(s.sockets)-1].udp, err = s.config.Network.ListenPacket(ctx, "udp", tcp.Addr().String())
+	return err
 }
 
 // serve returns when d has begun to answer.
@@ -143,7 +158,16 @@ func (s *Server) Apply(settings Settings) error {
 
 // isOwn reports whether this server listens at an address.
 func (s *Server) isOwn(at netip.AddrPort) (bool, error) {
-	bound := s.Addr()
+	for _, b := range s.sockets {
+		if own, err := s.reaches(at, addrPort(b.tcp.Addr())); own || err != nil {
+			return own, err
+		}
+	}
+	return false, nil
+}
+
+// reaches reports whether what is sent to an address comes to a socket that is bound.
+func (s *Server) reaches(at, bound netip.AddrPort) (bool, error) {
 	if at.Port() != bound.Port() {
 		return false, nil
 	}
@@ -168,8 +192,8 @@ func (s *Server) isOwn(at netip.AddrPort) (bool, error) {
 	return false, nil
 }
 
-// Addr is where the server listens.
-func (s *Server) Addr() netip.AddrPort { return addrPort(s.tcp.Addr()) }
+// Addr is where the server listens; of several addresses, the first.
+func (s *Server) Addr() netip.AddrPort { return addrPort(s.sockets[0].tcp.Addr()) }
 
 func addrPort(a net.Addr) netip.AddrPort {
 	at, err := netip.ParseAddrPort(a.String())
@@ -189,11 +213,11 @@ func (s *Server) Close() error {
 			errs = append(errs, d.Shutdown())
 		}
 		// Those that no server has come to own.
-		if s.tcp != nil {
-			errs = append(errs, closed(s.tcp.Close()))
-		}
-		if s.udp != nil {
-			errs = append(errs, closed(s.udp.Close()))
+		for _, at := range s.sockets {
+			errs = append(errs, closed(at.tcp.Close()))
+			if at.udp != nil {
+				errs = append(errs, closed(at.udp.Close()))
+			}
 		}
 		s.wait.Wait()
 		s.closeErr = errors.Join(errs...)

@@ -187,7 +187,7 @@ func TestAServerThatCannotAcceptTriesAgainNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &exhausted{Network: hosttest.NewNetwork().Host("server", serverIP, nil).Network()}
 		s, err := dns.Start(t.Context(), dns.Config{
-			Network: n, Bind: serverAddr.String(), Logger: slog.New(slog.DiscardHandler), Datacenter: "dc1", Catalog: town(), Settings: dns.DefaultSettings(),
+			Network: n, Bind: []string{serverAddr.String()}, Logger: slog.New(slog.DiscardHandler), Datacenter: "dc1", Catalog: town(), Settings: dns.DefaultSettings(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -298,7 +298,7 @@ func TestAServerStartsWhollyOrNotAtAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		config := func() dns.Config {
-			return dns.Config{Network: h, Bind: serverAddr.String(), Logger: slog.New(slog.DiscardHandler), Datacenter: "dc1", Catalog: town(), Settings: dns.DefaultSettings()}
+			return dns.Config{Network: h, Bind: []string{serverAddr.String()}, Logger: slog.New(slog.DiscardHandler), Datacenter: "dc1", Catalog: town(), Settings: dns.DefaultSettings()}
 		}
 		if _, err := dns.Start(t.Context(), config()); err == nil {
 			t.Error("started without UDP")
@@ -319,7 +319,7 @@ func TestAServerStartsWhollyOrNotAtAll(t *testing.T) {
 			}
 		}
 		c := config()
-		c.Bind = netip.AddrPortFrom(serverIP, 0).String()
+		c.Bind = []string{netip.AddrPortFrom(serverIP, 0).String()}
 		s, err := dns.Start(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)

@@ -139,7 +139,7 @@ func inWorld(t *testing.T, catalog *fake, set func(*dns.Config), f func(*world))
 		n := hosttest.NewNetwork()
 		w := &world{T: t, net: n, client: n.Host("client", clientIP, nil).Network(), catalog: catalog}
 		c := dns.Config{
-			Network: datagrams{n.Host("server", serverIP, nil).Network()}, Bind: serverAddr.String(), Logger: slog.New(slog.DiscardHandler),
+			Network: datagrams{n.Host("server", serverIP, nil).Network()}, Bind: []string{serverAddr.String()}, Logger: slog.New(slog.DiscardHandler),
 			Datacenter: "dc1", Catalog: catalog, Settings: dns.DefaultSettings(),
 		}
 		if set != nil {

@@ -65,6 +65,7 @@ type Config struct {
 	// Internal has handlers of events that the agent itself acts on and does not
 	// list, by name. They are called by Run and must not wait.
 	Internal map[string]func(api.UserEvent)
+	Query    api.QueryTimes // of blocking reads
 	Logger   *slog.Logger
 }
 

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-uuid"
 
@@ -17,13 +16,6 @@ import (
 
 // kept is how many events are listed, as in Consul.
 const kept = 256
-
-// A blocking read waits defaultWait unless it says how long, at most maxWait, and
-// up to a sixteenth longer (Consul API: Blocking Queries).
-const (
-	defaultWait = 5 * time.Minute
-	maxWait     = 10 * time.Minute
-)
 
 // list is the last events, in the order in which they came, those too that the
 // agent acts on itself and does not show: their IDs must be known.
@@ -81,10 +73,7 @@ func (e *Events) EventList(ctx context.Context, r api.EventListRequest) (a api.L
 		return a, err
 	}
 	if r.MinQueryIndex > 0 {
-		wait := defaultWait
-		if r.MaxQueryTime > 0 {
-			wait = min(r.MaxQueryTime, maxWait)
-		}
+		wait := e.config.Query.Wait(r.MaxQueryTime)
 		limited, cancel := context.WithTimeout(ctx, wait+rand.N(wait/16+1))
 		defer cancel()
 		ctx = limited

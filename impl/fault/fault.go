@@ -23,6 +23,7 @@ const (
 	TooLarge    Kind = 6
 	Unavailable Kind = 7 // the server could not be reached; nothing was done
 	Unknown     Kind = 8 // no answer came: what was asked may have been done or not
+	Busy        Kind = 9 // more was asked for than may be; nothing was done
 )
 
 // Texts that clients match on.
@@ -66,7 +67,7 @@ func Of(err error) Kind {
 
 // names are the kinds' names for people, in the order of their numbers.
 var names = [...]string{
-	"internal", "no leader", "not the leader", "invalid", "not found", "denied", "too large", "unavailable", "unknown outcome",
+	"internal", "no leader", "not the leader", "invalid", "not found", "denied", "too large", "unavailable", "unknown outcome", "busy",
 }
 
 // Valid reports whether a number that came over the wire is a kind.

@@ -50,13 +50,13 @@ func TestWrappingKeepsTheCauseAndNil(t *testing.T) {
 
 func TestEveryKindHasANameAndNoOtherNumberIsAKind(t *testing.T) {
 	seen := map[string]bool{}
-	for k := fault.Internal; k <= fault.Unknown; k++ {
+	for k := fault.Internal; k <= fault.Busy; k++ {
 		if !k.Valid() || k.String() == "" || seen[k.String()] {
 			t.Errorf("kind %d: valid %v, name %q", uint8(k), k.Valid(), k)
 		}
 		seen[k.String()] = true
 	}
-	if beyond := fault.Unknown + 1; beyond.Valid() {
+	if beyond := fault.Busy + 1; beyond.Valid() {
 		t.Errorf("%v is taken for a kind", beyond)
 	}
 }

@@ -51,9 +51,21 @@ type Config struct {
 	// too. Gossip waits for nobody: one that finds no room is lost.
 	Events chan<- api.RawEvent
 	Logger *slog.Logger
+	Settings
 	// Metrics gets the pool's figures; nil: nobody does.
 	Metrics *metrics.Registry
 }
+
+// Settings are what a person can set.
+type Settings struct {
+	// Reconnect is how long members that failed, or that were known when the agent
+	// last ran, are looked for; then they are forgotten. 0: DefaultReconnect.
+	Reconnect time.Duration
+	Rejoin    bool // also those known when the agent left
+}
+
+// DefaultReconnect is Consul's default.
+const DefaultReconnect = 72 * time.Hour
 
 // Member statuses as api.Member has them (serf.MemberStatus).
 const (
@@ -64,7 +76,6 @@ const (
 )
 
 const (
-	reconnectTimeout = 72 * time.Hour // Consul's default
 	leavePropagation = 3 * time.Second
 	reclaimAfter     = 30 * time.Second // when a failed name may come back with another address
 	eventBuffer      = 256
@@ -72,20 +83,21 @@ const (
 
 // Pool is the agent's part in a gossip pool.
 type Pool struct {
-	serf    *serf.Serf
-	network host.Network
-	self    string
-	log     *slog.Logger
-	peers   peers
-	events  chan serf.Event
-	fired   chan<- api.RawEvent
-	count   map[serf.EventType]metrics.Counter // of events
-	changed chan struct{}                      // for the pool's user
-	look    chan struct{}                      // for tend
-	stop    context.CancelFunc
-	tending sync.WaitGroup
-	wait    sync.WaitGroup
-	ending  sync.Mutex // Leave and Close come one after the other
+	serf      *serf.Serf
+	network   host.Network
+	reconnect time.Duration // see Settings
+	self      string
+	log       *slog.Logger
+	peers     peers
+	events    chan serf.Event
+	fired     chan<- api.RawEvent
+	count     map[serf.EventType]metrics.Counter // of events
+	changed   chan struct{}                      // for the pool's user
+	look      chan struct{}                      // for tend
+	stop      context.CancelFunc
+	tending   sync.WaitGroup
+	wait      sync.WaitGroup
+	ending    sync.Mutex // Leave and Close come one after the other
 }
 
 // Start opens the gossip port and begins to answer; the pool has one member
@@ -97,10 +109,10 @@ func Start(ctx context.Context, c Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		network: c.Network, self: c.Advertise.String(), log: c.Logger, peers: peers{fs: c.FS, file: c.PeersFile},
+		network: c.Network, reconnect: cmp.Or(c.Reconnect, DefaultReconnect), self: c.Advertise.String(), log: c.Logger, peers: peers{fs: c.FS, file: c.PeersFile},
 		events: make(chan serf.Event, eventBuffer), fired: c.Events, count: counters(c), changed: make(chan struct{}, 1), look: make(chan struct{}, 1),
 	}
-	lost, err := p.peers.load()
+	lost, err := p.peers.load(c.Rejoin)
 	if err != nil {
 		p.log.Warn("the members known from before could not be read; others must be joined by hand", "error", err)
 	}
@@ -121,7 +133,7 @@ func (p *Pool) settings(c Config, t memberlist.Transport) *serf.Config {
 	sc.Logger = logging.Std(c.Logger)
 	sc.LogOutput = nil
 	sc.EnableNameConflictResolution = false
-	sc.ReconnectTimeout = reconnectTimeout
+	sc.ReconnectTimeout = p.reconnect
 	sc.LeavePropagateDelay = leavePropagation
 	sc.MinQueueDepth = 4096
 	if c.Admit != nil {

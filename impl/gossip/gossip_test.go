@@ -1,6 +1,7 @@
 package gossip_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,11 +58,16 @@ func name(i int) string { return fmt.Sprintf("node%02d", i) }
 
 func (w *world) start(i int) *gossip.Pool {
 	w.Helper()
+	return w.startWith(i, gossip.Settings{})
+}
+
+func (w *world) startWith(i int, s gossip.Settings) *gossip.Pool {
+	w.Helper()
 	at := netip.AddrPortFrom(addr(i), 8301)
 	h := w.net.Host(name(i), addr(i), host.Real().FS())
 	p, err := gossip.Start(w.Context(), gossip.Config{
 		Name: name(i), Bind: at.String(), Advertise: at, Tags: map[string]string{"dc": "dc1", "id": fmt.Sprint(i)},
-		Network: h.Network(), FS: h.FS(), PeersFile: w.file(i), Logger: slog.New(slog.DiscardHandler), Admit: w.admit, Events: w.events,
+		Network: h.Network(), FS: h.FS(), PeersFile: w.file(i), Logger: slog.New(slog.DiscardHandler), Admit: w.admit, Events: w.events, Settings: s,
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -199,6 +205,40 @@ func TestAnAgentThatLeavesIsLeftAndDoesNotComeBackByItself(t *testing.T) {
 			w.sees(i, alive(1, 2, 3))
 		}
 	})
+}
+
+func TestAnAgentThatLeftFindsTheOthersAgainIfItIsToldTo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(1)
+		w.start(2)
+		w.join(2, 1)
+		time.Sleep(5 * time.Second)
+		if err := w.pools[2].Leave(); err != nil {
+			w.Error(err)
+		}
+		w.close(2)
+		w.startWith(2, gossip.Settings{Rejoin: true})
+		time.Sleep(10 * time.Second)
+		w.sees(2, alive(1, 2))
+		w.sees(1, alive(1, 2))
+	})
+}
+
+func TestAMemberThatFailedIsForgottenAfterTheTimeThatIsSet(t *testing.T) {
+	for _, patience := range []time.Duration{0, 8 * time.Hour} {
+		inWorld(t, func(w *world) {
+			w.startWith(1, gossip.Settings{Reconnect: patience})
+			w.start(2)
+			w.join(2, 1)
+			time.Sleep(5 * time.Second)
+			w.close(2)
+			want := cmp.Or(patience, 72*time.Hour)
+			time.Sleep(want - time.Minute)
+			w.sees(1, alive(1)+" node02:failed")
+			time.Sleep(2 * time.Minute)
+			w.sees(1, alive(1))
+		})
+	}
 }
 
 func TestAFailedAgentComesBackUnderAnotherAddress(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 	"tribune/impl/host"
 )
 
-// peers is the file with the addresses of the other members, as a JSON list. It
-// needs one caller at a time.
+// peers is the file with the addresses of the other members, as a JSON list, and
+// beside it one with those from before the agent left, which nobody looks for unless
+// a person wants that. It needs one caller at a time.
 type peers struct {
 	fs   host.FS
 	file string // "": nothing is kept
@@ -34,11 +35,23 @@ func (p *peers) save(addresses []string) error {
 	return nil
 }
 
-func (p *peers) load() ([]string, error) {
+// beforeLeaving is appended to the file's name.
+const beforeLeaving = ".left"
+
+// load returns the addresses; with rejoin, if there are none, those from before the
+// agent left.
+func (p *peers) load(rejoin bool) (addresses []string, err error) {
 	if p.file == "" {
 		return nil, nil
 	}
-	b, err := host.ReadFile(p.fs, p.file)
+	if p.last, err = p.read(p.file); err != nil || len(p.last) > 0 || !rejoin {
+		return p.last, err
+	}
+	return p.read(p.file + beforeLeaving)
+}
+
+func (p *peers) read(file string) ([]string, error) {
+	b, err := host.ReadFile(p.fs, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -47,9 +60,8 @@ func (p *peers) load() ([]string, error) {
 	}
 	addresses, err := parsePeers(b)
 	if err != nil {
-		return nil, fmt.Errorf("%s is corrupt: %w", p.file, err)
+		return nil, fmt.Errorf("%s is corrupt: %w", file, err)
 	}
-	p.last = addresses
 	return addresses, nil
 }
 
@@ -66,5 +78,16 @@ func parsePeers(b []byte) ([]string, error) {
 	return addresses, nil
 }
 
-// forget empties the file.
-func (p *peers) forget() error { return p.save([]string{}) }
+// forget empties the file; what was there is kept beside it.
+func (p *peers) forget() error {
+	if p.file != "" && len(p.last) > 0 {
+		b, err := json.Marshal(p.last)
+		if err != nil {
+			return err
+		}
+		if err := host.ReplaceFile(p.fs, p.file+beforeLeaving, b); err != nil {
+			return err
+		}
+	}
+	return p.save([]string{})
+}

@@ -10,13 +10,12 @@ import (
 )
 
 // An agent that was away looks for the members it knew, at once and then ever
-// more seldom, until it has met each of them or forgetAfter has passed. That it
+// more seldom, until it has met each of them or they would have been forgotten. That it
 // has met one of them is not enough: after an outage of all, two halves that
 // were started apart would each be content.
 const (
-	firstPause  = time.Second
-	longPause   = 30 * time.Second // serf's own interval for members it saw fail
-	forgetAfter = reconnectTimeout
+	firstPause = time.Second
+	longPause  = 30 * time.Second // serf's own interval for members it saw fail
 )
 
 // An agent that left and came back says a few times more that it is here, ever more
@@ -52,7 +51,7 @@ func (p *Pool) tend(ctx context.Context, lost []string) {
 				word.Reset(age)
 			}
 		}
-		if time.Since(start) > forgetAfter {
+		if time.Since(start) > p.reconnect {
 			lost = nil
 		}
 		known := p.known()

@@ -82,6 +82,10 @@ type Network interface {
 	// Addrs lists the machine's unicast addresses, loopback excluded, private
 	// IPv4 first: the first is the one to advertise when none was chosen.
 	Addrs() ([]netip.Addr, error)
+	// Expand replaces what is between {{ and }} in text by what that says about the
+	// machine's interfaces, such as {{ GetInterfaceIP "eth0" }}, in the language of
+	// github.com/hashicorp/go-sockaddr/template. Nothing stands for what is not there.
+	Expand(text string) (string, error)
 }
 
 // FS is a file system. Paths are slash separated, as package path joins them.

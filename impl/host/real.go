@@ -13,6 +13,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/hashicorp/go-sockaddr/template"
 )
 
 // Real is the machine that this process runs on.
@@ -125,6 +127,8 @@ func (realNetwork) Addrs() ([]netip.Addr, error) {
 	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return rank(a) - rank(b) })
 	return addrs, nil
 }
+
+func (realNetwork) Expand(text string) (string, error) { return template.Parse(text) }
 
 type realFS struct{}
 

@@ -373,3 +373,16 @@ func TestTheRealHostKnowsItsNamesAndAddresses(t *testing.T) {
 		t.Errorf("a private address is not the first of %v", addrs)
 	}
 }
+
+func TestATemplateSpeaksOfTheInterfacesOfThisMachine(t *testing.T) {
+	n := host.Real().Network()
+	if got, err := n.Expand(`{{ GetAllInterfaces | include "name" "^lo$" | include "type" "IPv4" | limit 1 | attr "address" }}`); err != nil || got != "127.0.0.1" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := n.Expand(`{{ GetInterfaceIP "no-such-interface" }}`); err != nil || got != "" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := n.Expand("{{ GetNothing }}"); err == nil {
+		t.Error("an unknown function is taken")
+	}
+}

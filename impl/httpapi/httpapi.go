@@ -61,6 +61,8 @@ type Config struct {
 	Logger       *slog.Logger
 	Metrics      *metrics.Registry // shown, and gets the handlers' own figures; nil: there are none
 	MaxValueSize int               // most bytes of a KV value
+	MaxTxnLen    int               // most bytes of a transaction, if that is more
+	QueryTimes   api.QueryTimes    // of blocking reads that the agent itself answers
 	CheckKeys    bool              // refuse keys that some take for a path out of a folder
 }
 
@@ -102,8 +104,8 @@ func New(c Config) http.Handler {
 func (s *server) endpoints() []endpoint {
 	c := s.Config
 	return slices.Concat(
-		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize}.endpoints(),
-		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local}.endpoints(), agentFace{c.Agent}.endpoints(),
+		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize, max(c.MaxTxnLen, c.MaxValueSize)}.endpoints(),
+		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local, c.QueryTimes}.endpoints(), agentFace{c.Agent}.endpoints(),
 		eventFace{c.Events}.endpoints(), metricsFace{c.Metrics}.endpoints(),
 		[]endpoint{
 			{"/v1/status/leader", []string{"GET"}, s.statusLeader},
@@ -240,6 +242,8 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		code = http.StatusNotFound
 	case fault.Denied:
 		code = http.StatusForbidden
+	case fault.Busy:
+		code = http.StatusTooManyRequests
 	case fault.TooLarge:
 		code = http.StatusRequestEntityTooLarge
 		drain(w, r)

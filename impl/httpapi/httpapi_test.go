@@ -184,6 +184,7 @@ func TestTheAgentGivesTheAnswersOfConsul(t *testing.T) {
 		{"force-leave of a stranger", "PUT", "/v1/agent/force-leave/x", "", fake{err: errors.New("agent: No node found with name 'x'")}, 500, "agent: No node found with name 'x'"},
 		{"a GET that would leave", "GET", "/v1/agent/leave", "", fake{}, 405, "method GET not allowed"},
 		{"a GET that would join", "GET", "/v1/agent/join/10.0.0.9", "", fake{}, 405, "method GET not allowed"},
+		{"a GET that would touch a check", "GET", "/v1/agent/check/pass/a", "", fake{}, 405, "method GET not allowed"},
 		{"a HEAD", "HEAD", "/v1/kv/a", "", fake{}, 405, "method HEAD not allowed"},
 		{"a path that is not known", "GET", "/v1/nothing", "", fake{}, 404, "Invalid URL path: not a recognized HTTP API endpoint\n"},
 		{"a path without a version", "GET", "/kv/a", "", fake{}, 404, "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"},

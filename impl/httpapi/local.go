@@ -30,7 +30,10 @@ type Local interface {
 }
 
 // localFace answers for the agent's own services and checks.
-type localFace struct{ Local }
+type localFace struct {
+	Local
+	query api.QueryTimes
+}
 
 // endpoints is its part of the table.
 func (s localFace) endpoints() []endpoint {
@@ -239,11 +242,7 @@ func (s localFace) service(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	wait := min(o.MaxQueryTime, api.MaxWait)
-	if wait <= 0 {
-		wait = api.DefaultWait
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	ctx, cancel := context.WithTimeout(r.Context(), s.query.Wait(o.MaxQueryTime))
 	defer cancel()
 	hash := r.URL.Query().Get("hash")
 	for {
@@ -279,9 +278,16 @@ func (s localFace) healthByID(w http.ResponseWriter, r *http.Request) (any, erro
 	}
 	found := s.Health(func(n api.AgentService) bool { return n.ID == id })
 	if len(found) == 0 {
-		return s.health(w, r, nil, api.AgentServiceHealth{AggregatedStatus: api.HealthCritical})
+		return s.health(w, r, nil, unknownService{AggregatedStatus: api.HealthCritical})
 	}
 	return s.health(w, r, found, found[0])
+}
+
+// unknownService is the health of a service that is not there, with null for it.
+type unknownService struct {
+	AggregatedStatus string
+	Service          *api.AgentService
+	Checks           []api.HealthCheck
 }
 
 func (s localFace) healthByName(w http.ResponseWriter, r *http.Request) (any, error) {

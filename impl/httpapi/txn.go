@@ -20,6 +20,7 @@ type Txn interface {
 type txnFace struct {
 	Txn          Txn
 	MaxValueSize int
+	MaxLen       int // bytes
 }
 
 // maxTxnOps is the most operations of a transaction.
@@ -74,12 +75,11 @@ func reads(ops []api.TxnOp) bool {
 // operations reads the body of a transaction.
 func (s txnFace) operations(r *http.Request) ([]api.TxnOp, error) {
 	var ops []api.TxnOp
-	most := max(maxBody, 2*int64(s.MaxValueSize)) // a value is longer in base64
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, most)).Decode(&ops)
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, int64(s.MaxLen))).Decode(&ops)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, fault.New(fault.TooLarge, "Request body too large, max size: %d bytes. See %s.", most, "https://www.consul.io/docs/agent/config/config-files#txn_max_req_len")
+		return nil, fault.New(fault.TooLarge, "Request body too large, max size: %d bytes. See %s.", s.MaxLen, "https://www.consul.io/docs/agent/config/config-files#txn_max_req_len")
 	case err != nil:
 		return nil, fault.New(fault.Invalid, "Failed to parse body: %w", err)
 	case len(ops) > maxTxnOps:

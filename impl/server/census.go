@@ -12,9 +12,10 @@ import (
 // catalog means that it has forgotten it, if it ever named it; a server that has
 // just started knows nobody yet, and may lead already.
 type census struct {
-	mu     sync.Mutex
-	met    map[string]bool      // named since this server started
-	sought map[string]time.Time // never named: since when it is looked for
+	mu       sync.Mutex
+	patience time.Duration        // with a node that does not turn up
+	met      map[string]bool      // named since this server started
+	sought   map[string]time.Time // never named: since when it is looked for
 }
 
 // fate is what becomes of a node that gossip does not name.
@@ -27,12 +28,9 @@ const (
 )
 
 // A node that does not turn up counts as dead after silentAfter, which is more than
-// gossip takes to tell a server that starts who is there; and as gone after
-// forgottenAfter, as one that failed before the eyes of all does.
-const (
-	silentAfter    = time.Minute
-	forgottenAfter = 72 * time.Hour
-)
+// gossip takes to tell a server that starts who is there; and as gone when
+// gossip forgets one that failed before the eyes of all.
+const silentAfter = time.Minute
 
 // meet notes who is named.
 func (c *census) meet(members []api.Member) {
@@ -60,7 +58,7 @@ func (c *census) fate(name string, now time.Time) fate {
 		return unsettled
 	}
 	switch away := now.Sub(since); {
-	case away >= forgottenAfter:
+	case away >= c.patience:
 		return forgotten
 	case away >= silentAfter:
 		return silent

@@ -62,7 +62,8 @@ type step struct {
 // alive is in the group under its present address; one that left, or that
 // gossip has forgotten, is not. One that failed stays, for it may come back, and
 // fewer members make a smaller majority: it goes only when the group has grown
-// beyond the number it was made for, that is, when another took its place.
+// beyond the number it was made for, that is, when another took its place; if that
+// number is 0, never.
 //
 // No step takes out so many that the rest has no living majority; raft could
 // not carry it out, and the leader would lose its leadership over it.
@@ -166,7 +167,11 @@ func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
 	if err != nil {
 		return false // leadership is lost
 	}
-	plan := r.steps(group, s.peers(), s.config.NodeID, s.config.BootstrapExpect)
+	made := s.config.BootstrapExpect
+	if s.config.Raft.KeepDead {
+		made = 0
+	}
+	plan := r.steps(group, s.peers(), s.config.NodeID, made)
 	for _, t := range plan {
 		if ctx.Err() != nil {
 			return false

@@ -31,7 +31,8 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts api.Qu
 	}
 	e := errand{method: method, request: request, patience: readPatience, again: unanswered}
 	if opts.MinQueryIndex > 0 {
-		e.patience += waitLimit(opts) + waitLimit(opts)/16
+		wait := s.config.Times.Query.Wait(opts.MaxQueryTime)
+		e.patience += wait + wait/16
 	}
 	return forward(ctx, s, e, func(ended <-chan struct{}) (Answer, error) {
 		return local(opts, ended)
@@ -54,7 +55,8 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 	if blocks {
 		s.figures.blocking.Add(1)
 		defer s.figures.blocking.Add(-1)
-		limited, cancel := context.WithTimeout(ctx, waitLimit(opts)+rand.N(waitLimit(opts)/16+1))
+		most := s.config.Times.Query.Wait(opts.MaxQueryTime)
+		limited, cancel := context.WithTimeout(ctx, most+rand.N(most/16+1))
 		defer cancel()
 		stop := context.AfterFunc(s.ctx, cancel)
 		defer stop()
@@ -105,13 +107,6 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-func waitLimit(opts api.QueryOptions) time.Duration {
-	if opts.MaxQueryTime <= 0 {
-		return api.DefaultWait
-	}
-	return min(opts.MaxQueryTime, api.MaxWait)
 }
 
 func (s *Server) describe(opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta) {

@@ -16,6 +16,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -53,7 +54,8 @@ type Config struct {
 	Bootstrap       bool // lead a group of one, without asking anybody
 	BootstrapExpect int  // make the first group once so many servers are there; 0: join one that exists
 
-	MaxValueSize int  // most bytes of a KV value; 0: DefaultMaxValueSize
+	MaxValueSize int // most bytes of a KV value; 0: DefaultMaxValueSize
+
 	ReapServices bool // deregister services whose checks are critical for too long, see care.go
 
 	Events chan<- api.RawEvent // see gossip.Config; nil: they are lost
@@ -61,6 +63,15 @@ type Config struct {
 	Metrics *metrics.Registry // gets the server's figures; nil: nobody does
 
 	Raft RaftConfig
+
+	Times  Times
+	Gossip gossip.Settings
+}
+
+// Times are bounds of what clients ask for.
+type Times struct {
+	Query         api.QueryTimes
+	SessionTTLMin time.Duration // the least TTL of a session; 0: api.MinSessionTTL
 }
 
 // RaftConfig are raft's settings; zero means the default of consensus.Config.
@@ -70,6 +81,7 @@ type RaftConfig struct {
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
+	KeepDead          bool // servers stay in the group that failed, also when another has come
 }
 
 // timers are the times that run for sessions.
@@ -117,13 +129,13 @@ type closing struct {
 // New starts a server: everything, or nothing with an error that says what
 // could not be had.
 func New(ctx context.Context, c Config) (*Server, error) {
-	if c.MaxValueSize == 0 {
-		c.MaxValueSize = DefaultMaxValueSize
-	}
+	c.MaxValueSize = cmp.Or(c.MaxValueSize, DefaultMaxValueSize)
+	c.Times.SessionTTLMin = cmp.Or(c.Times.SessionTTLMin, api.MinSessionTTL)
 	s := &Server{config: c, log: c.Logger, members: make(chan struct{}, 1), quorum: quorum{kick: make(chan struct{}, 1)}}
 	if c.Metrics == nil {
 		s.config.Metrics = metrics.New()
 	}
+	s.census.patience = cmp.Or(c.Gossip.Reconnect, gossip.DefaultReconnect)
 	s.figures = newFigures(s.config.Metrics)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
@@ -163,7 +175,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.pool, err = gossip.Start(ctx, gossip.Config{
 		Name: c.NodeName, Bind: c.LANBind, Advertise: c.LANAdvertise, Tags: s.tags(), Admit: gossip.Only(c.Datacenter),
 		Network: c.Host.Network(), FS: c.Host.FS(), PeersFile: path.Join(c.DataDir, "serf", "lan-peers.json"), Events: c.Events, Logger: s.log,
-		Metrics: s.config.Metrics,
+		Metrics: s.config.Metrics, Settings: c.Gossip,
 	})
 	return err
 }

@@ -25,7 +25,7 @@ const (
 // fault.Internal, for which Consul's status is 500.
 func (s *Server) SessionApply(ctx context.Context, r api.SessionApplyRequest) (api.SessionApplyResponse, error) {
 	if r.Op == api.SessionCreate {
-		if err := checkSession(&r.Session); err != nil {
+		if err := checkSession(&r.Session, s.config.Times.SessionTTLMin); err != nil {
 			return api.SessionApplyResponse{}, err
 		}
 	}
@@ -34,7 +34,7 @@ func (s *Server) SessionApply(ctx context.Context, r api.SessionApplyRequest) (a
 }
 
 // checkSession completes a session that is to be created.
-func checkSession(n *api.Session) error {
+func checkSession(n *api.Session, minTTL time.Duration) error {
 	if n.Node == "" {
 		return fault.New(fault.Internal, "Must provide Node")
 	}
@@ -48,8 +48,8 @@ func checkSession(n *api.Session) error {
 		if err != nil {
 			return fault.New(fault.Internal, "Session TTL '%s' invalid: %w", n.TTL, err)
 		}
-		if ttl != 0 && (ttl < api.MinSessionTTL || ttl > maxTTL) {
-			return fault.New(fault.Internal, "Invalid Session TTL '%d', must be between [%v=%v]", ttl, api.MinSessionTTL, maxTTL)
+		if ttl != 0 && (ttl < minTTL || ttl > maxTTL) {
+			return fault.New(fault.Internal, "Invalid Session TTL '%d', must be between [%v=%v]", ttl, minTTL, maxTTL)
 		}
 	}
 	n.LockDelay = min(max(n.LockDelay, 0), maxLockDelay)

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"tribune/impl/host"
@@ -245,6 +247,15 @@ func (s *Stack) LookupHost(_ context.Context, name string) ([]string, error) {
 
 // Addrs implements host.Network.
 func (s *Stack) Addrs() ([]netip.Addr, error) { return slices.Clone(s.addrs), nil }
+
+// Expand implements host.Network. A simulated machine has addresses and no interfaces
+// that a template could speak of.
+func (s *Stack) Expand(text string) (string, error) {
+	if strings.Contains(text, "{{") {
+		return "", fmt.Errorf("%q: a simulated machine has no interfaces", text)
+	}
+	return text, nil
+}
 
 // record writes an event about a stream into the trace.
 func (s *Stack) record(kind trace.Kind, peer, text string) {

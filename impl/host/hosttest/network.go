@@ -9,10 +9,12 @@ package hosttest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -202,6 +204,15 @@ func (s stack) LookupHost(_ context.Context, name string) ([]string, error) {
 }
 
 func (s stack) Addrs() ([]netip.Addr, error) { return []netip.Addr{s.addr}, nil }
+
+// Expand knows one function.
+func (s stack) Expand(text string) (string, error) {
+	text = strings.ReplaceAll(text, "{{ GetPrivateIP }}", s.addr.String())
+	if strings.Contains(text, "{{") {
+		return "", fmt.Errorf("unknown template %q", text)
+	}
+	return text, nil
+}
 
 type listener struct {
 	net     *Network
