@@ -67,7 +67,7 @@ var neighbours = map[string]string{
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
 	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
 	"examples/register": "impl/host",
-	"bench":             "scenarios sim sim/launch",
+	"bench":             "scenarios scenarios/look sim sim/launch",
 	"bench/agent":       "impl/agent impl/config impl/host",
 
 	"interop": "", // it knows the built program and nothing else

@@ -67,9 +67,9 @@ func (r *run) kind(name string, nodes []string) levels.Kind {
 
 // look holds what the servers say against what they said, and against each other.
 func (w *watcher) look() {
-	var seen []raftsafety.Observation
-	var nodes []*consensus.Node
-	for _, name := range w.run.plan.names() {
+	names := w.run.plan.names()
+	seen, nodes := make([]raftsafety.Observation, 0, len(names)), make([]*consensus.Node, 0, len(names))
+	for _, name := range names {
 		a := w.run.agents[name]
 		if a == nil || w.run.world.Node(name).Paused() {
 			continue
@@ -118,14 +118,24 @@ func observe(name string, life int, address string, n *consensus.Node) raftsafet
 			return raftsafety.Entry{Term: e.Term, Command: e.Command, Data: e.Data}, err == nil
 		},
 	}
-	if group, _, err := n.Servers(); err == nil && s.Leader {
-		for _, g := range group {
-			if g.Voter {
-				o.Voters = append(o.Voters, g.ID)
-			}
-		}
+	if s.Leader {
+		o.Voters = voters(n)
 	}
 	return o
+}
+
+// voters are the IDs of the raft group as a server knows it.
+func voters(n *consensus.Node) (ids []string) {
+	group, _, err := n.Servers()
+	if err != nil {
+		return nil
+	}
+	for _, g := range group {
+		if g.Voter {
+			ids = append(ids, g.ID)
+		}
+	}
+	return ids
 }
 
 // hostOf is the host of an address with a port, empty for what is none.
@@ -388,5 +398,5 @@ func toJoin(r *run, name string) []string {
 	if r.plan.Scenario.Agent.JoinOnce && r.world.Node(name).Starts() > 1 {
 		return nil
 	}
-	return r.plan.names()
+	return slices.Clone(r.plan.names())
 }

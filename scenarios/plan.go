@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tribune/sim"
@@ -19,6 +20,8 @@ type Plan struct {
 	Seed     uint64
 	Servers  []ServerPlan
 	Strikes  []Strike // in the order of their time
+
+	serverNames, agentNames, memberNames []string
 }
 
 // ServerPlan is what the seed decided for a server.
@@ -46,8 +49,9 @@ func NewPlan(s Scenario, seed uint64) Plan {
 	if s.Storm {
 		s = storm(s, seed)
 	}
-	p := Plan{Scenario: s, Seed: seed}
-	for _, name := range serverNames(s.Topology.Servers) {
+	p := Plan{Scenario: s, Seed: seed, serverNames: serverNames(s.Topology.Servers), agentNames: agentNames(s.Topology.Agents)}
+	p.memberNames = slices.Concat(p.serverNames, p.agentNames)
+	for _, name := range p.serverNames {
 		r := stream(seed, "clock "+name)
 		sp := ServerPlan{Name: name, Rate: 1}
 		if skew := s.Clocks.Skew.Duration; skew > 0 {
@@ -62,12 +66,13 @@ func NewPlan(s Scenario, seed uint64) Plan {
 	return p
 }
 
-// names are those of the servers, agents those of the client agents.
-func (p Plan) names() []string  { return serverNames(p.Scenario.Topology.Servers) }
-func (p Plan) agents() []string { return agentNames(p.Scenario.Topology.Agents) }
+// names are those of the servers, agents those of the client agents. They are asked
+// for all the time, and nobody may change them.
+func (p *Plan) names() []string  { return p.serverNames }
+func (p *Plan) agents() []string { return p.agentNames }
 
 // served are those whom clients talk to.
-func (p Plan) served() []string {
+func (p *Plan) served() []string {
 	if p.Scenario.Workload.Via == "agents" {
 		return p.agents()
 	}
@@ -75,9 +80,9 @@ func (p Plan) served() []string {
 }
 
 // members are all who gossip.
-func (p Plan) members() []string { return append(p.names(), p.agents()...) }
+func (p *Plan) members() []string { return p.memberNames }
 
-func (p Plan) cast() nemesis.Cast { return p.Scenario.Cast() }
+func (p *Plan) cast() nemesis.Cast { return p.Scenario.Cast() }
 
 // Cast says who can be struck.
 func (s Scenario) Cast() nemesis.Cast {
