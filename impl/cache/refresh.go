@@ -46,21 +46,20 @@ func follow[Answer any](ctx context.Context, c *Cache, kind string, r api.Catalo
 		c.wait.Go(func() { keepFresh(c, id, e, r, f) })
 	}
 	e.used = time.Now()
-	c.mu.Unlock()
 	answer, meta, err := c.await(ctx, e, r.QueryOptions)
+	c.mu.Unlock()
 	a, _ := answer.(Answer)
 	return a, meta, err
 }
 
 // await returns a result when there is one. As on a server, a read with
 // MinQueryIndex waits until the result's index is greater, or the time is up, or
-// until the index went back.
+// until the index went back. The caller holds the mutex, so that what it found is what
+// is waited for; it is free while the read waits.
 func (c *Cache) await(ctx context.Context, e *followed, o api.QueryOptions) (any, api.QueryMeta, error) {
 	wait := c.query.Wait(o.MaxQueryTime)
 	limited, cancel := context.WithTimeout(ctx, wait+rand.N(wait/16+1))
 	defer cancel()
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	known, from := e.answer != nil, e.meta.Index
 	for e.over == nil && (e.answer == nil || e.meta.Index <= o.MinQueryIndex && e.meta.Index >= from) {
 		until := limited
