@@ -1,0 +1,211 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"tribune/impl/host"
+)
+
+// reality are real agents, each a process in a network namespace of its own.
+type reality struct {
+	Program string // the agent
+	Dir     string // of the agents' data and logs
+	Prefix  string // of the namespaces' names
+	Plan    Plan
+
+	running map[string]*exec.Cmd
+}
+
+var _ machines = (*reality)(nil)
+
+// prefix is that of all namespaces that this program ever makes; the number of the
+// process follows.
+const prefix = "tribune-calibrate-"
+
+// namespaces is where `ip netns` keeps them.
+const namespaces = "/run/netns"
+
+// unable says why this machine cannot show reality, empty if it can.
+func unable() string {
+	if os.Getuid() != 0 {
+		return "network namespaces need root"
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		return "the program ip is missing (apt-get install iproute2)"
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		return "the kernel has no TUN devices: " + err.Error()
+	}
+	name := prefix + strconv.Itoa(os.Getpid()) + "-try"
+	if err := ip("netns", "add", name); err != nil {
+		return "network namespaces cannot be made here: " + err.Error()
+	}
+	if err := ip("netns", "del", name); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// ip runs the program of that name.
+func ip(args ...string) error {
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// experience takes the measurements of a plan in reality.
+func experience(ctx context.Context, r reality) (s Samples, late summary, err error) {
+	link := newRouter(r.Plan.Link.model())
+	defer link.close()
+	defer func() { err = errors.Join(err, r.removeNamespaces()) }()
+	for _, n := range append(nodes(), node{name: prober, address: proberAddress}) {
+		if err := r.connect(n, link); err != nil {
+			return nil, late, err
+		}
+	}
+	stop, routed := make(chan struct{}), make(chan error, 1)
+	go func() { routed <- urgently(func() error { return link.run(stop) }) }()
+	s, err = r.probeFromInside(ctx)
+	close(stop)
+	return s, summarize(link.late), errors.Join(err, <-routed)
+}
+
+// connect makes a node's namespace, with the router as the way to all others.
+func (r *reality) connect(n node, link *router) error {
+	ns := r.Prefix + n.name
+	if err := ip("netns", "add", ns); err != nil {
+		return err
+	}
+	if err := link.attach(filepath.Join(namespaces, ns), netip.MustParseAddr(n.address)); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"link", "set", "lo", "up"},
+		{"addr", "add", n.address + "/24", "dev", tunName},
+		{"link", "set", tunName, "up"},
+	} {
+		if err := ip(append([]string{"-n", ns}, args...)...); err != nil {
+			return err
+		}
+	}
+	// Whatever this machine prefers. It makes no difference to so few bytes, but
+	// that others pace them. A namespace may have reno without being asked twice.
+	return inside(filepath.Join(namespaces, ns), func() error {
+		return os.WriteFile("/proc/sys/net/ipv4/tcp_congestion_control", []byte("reno"), 0o644)
+	})
+}
+
+// removeNamespaces removes those of this process, and those that an earlier one
+// left behind that is no more.
+func (r *reality) removeNamespaces() error {
+	entries, err := os.ReadDir(namespaces)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		number, _, ours := strings.Cut(strings.TrimPrefix(e.Name(), prefix), "-")
+		if !ours || !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		pid, err := strconv.Atoi(number)
+		if err != nil || pid != os.Getpid() && syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		errs = append(errs, ip("netns", "del", e.Name()))
+	}
+	return errors.Join(errs...)
+}
+
+// probeFromInside runs the probe in its namespace, in a process of its own which
+// is also the parent of all agents: they end with it.
+func (r *reality) probeFromInside(ctx context.Context) (Samples, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	in, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "nice", "-n", strconv.Itoa(urgency), "ip", "netns", "exec", r.Prefix+prober, self, probeArgument)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("the probe, whose agents' logs are in %s: %w", r.Dir, err)
+	}
+	var s Samples
+	return s, json.Unmarshal(out, &s)
+}
+
+// probeArgument is the command line of the process that probeFromInside starts.
+const probeArgument = "-probe"
+
+// probeMain is the main function of that process.
+func probeMain() error {
+	r := reality{running: map[string]*exec.Cmd{}}
+	if err := json.NewDecoder(os.Stdin).Decode(&r); err != nil {
+		return err
+	}
+	say := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "  "+format+"\n", args...)
+	}
+	s, err := measure(context.Background(), r.Plan, host.Real().Network(), &r, say)
+	for name := range r.running {
+		err = errors.Join(err, r.Kill(name))
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(s)
+}
+
+// Start implements machines.
+func (r *reality) Start(name string) error {
+	for _, n := range nodes() {
+		if n.name != name {
+			continue
+		}
+		log, err := os.OpenFile(filepath.Join(r.Dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = log.Close() }() // the agent has it open
+		args := append([]string{"netns", "exec", r.Prefix + name, r.Program, "agent"}, n.arguments(filepath.Join(r.Dir, name))...)
+		cmd := exec.Command("ip", args...)
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		r.running[name] = cmd
+		return nil
+	}
+	return fmt.Errorf("there is no node %q", name)
+}
+
+// Kill implements machines.
+func (r *reality) Kill(name string) error {
+	cmd := r.running[name]
+	delete(r.running, name)
+	if err := cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("%s ended by itself: %w", name, err)
+	}
+	_ = cmd.Wait() // that it was killed
+	return nil
+}
