@@ -12,6 +12,7 @@ type ack struct {
 	at     time.Duration // when it arrives
 	next   uint64        // all bytes before this one have arrived
 	window uint64        // and so many more may come
+	ahead  bool          // bytes beyond a gap have arrived (SACK, RFC 2018)
 	stamp  uint64        // its place among all acknowledgements of that end
 }
 
@@ -40,7 +41,7 @@ func (c *conn) acknowledge() {
 	again := i.nxt == i.acked
 	i.acked, i.offered = i.nxt, uint64(bufferSize-min(i.size, bufferSize))
 	i.stamp++
-	a := ack{next: i.nxt, window: i.offered, stamp: i.stamp}
+	a := ack{next: i.nxt, window: i.offered, ahead: len(i.ahead) > 0, stamp: i.stamp}
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
 	f, arrives := n.decide(c.stack, c.peer, &p, 0, &c.out.flow)
 	if !arrives {
@@ -48,9 +49,9 @@ func (c *conn) acknowledge() {
 	}
 	a.at = n.sched.Now() + f.after
 	at := c.far
-	// What repeats the last one hints at a loss, or opens the window, and must
-	// be seen in time.
-	if again || at == nil || at.state != established || c.peer.down || at.hurried() {
+	// What repeats the last one or tells of a gap hints at a loss, or opens the
+	// window, and must be seen in time.
+	if again || a.ahead || at == nil || at.state != established || c.peer.down || at.hurried() {
 		n.sched.After(f.after, func() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -142,50 +143,63 @@ func (c *conn) acknowledged(a ack) {
 		c.measure(a.at - o.timedAt)
 		o.timed = 0
 	}
-	opened := a.window > o.window
 	o.window = a.window
-	switch {
-	case a.next > o.una:
-		c.progress(a.next)
-	case o.nxt > o.una && !opened:
-		// The other end repeats itself: something is missing there (RFC 5681,
-		// section 3.2).
-		if o.dups++; o.dups == 3 && o.una >= o.recover {
-			o.recover = o.nxt
-			c.resend(segmentSize)
-		}
+	if a.next > o.una {
+		c.progress(a.next, a.at)
+	}
+	if a.ahead {
+		c.suspectLoss()
 	}
 	c.transmit()
 	c.linger()
 }
 
-// progress takes what has arrived out of the buffer.
-func (c *conn) progress(next uint64) {
+// suspectLoss is for when later bytes have arrived and the first have not: it sends
+// the first again. Linux does so without counting three acknowledgements, but for
+// bytes that were sent less than a quarter of a round trip before the later ones, to
+// which it gives that time (RACK, RFC 8985, section 6.2).
+func (c *conn) suspectLoss() {
+	o := &c.out
+	if o.una >= o.recover && o.nxt > o.una {
+		o.recover = o.nxt
+		c.resend(segmentSize)
+	}
+}
+
+// progress takes what has arrived out of the buffer; at is when that was
+// acknowledged.
+func (c *conn) progress(next uint64, at time.Duration) {
 	o := &c.out
 	o.data = o.data[min(next-o.una, uint64(len(o.data))):]
 	if len(o.data) == 0 {
 		o.data = nil
 	}
-	o.una, o.dups = next, 0
-	if o.rtt > 0 {
-		o.rto = max(leastRTO, 3*o.rtt)
-	} else {
-		o.rto = firstRTO
-	}
+	o.una, o.moved = next, max(o.moved, at)
+	o.rto = c.timeout()
 	if o.una < o.recover {
 		c.resend(segmentSize) // the next gap of the same loss (RFC 6582, section 3.2)
 	}
 	c.writable.broadcast()
 }
 
-// measure smooths the round trip (RFC 6298, without the variance, for which the
-// factor in the time-out makes up).
+// measure smooths the round trip and its deviation (RFC 6298, section 2).
 func (c *conn) measure(rtt time.Duration) {
-	if c.out.rtt == 0 {
-		c.out.rtt = max(rtt, 1)
+	o := &c.out
+	if o.rtt == 0 {
+		o.rtt, o.spread = max(rtt, 1), rtt/2
 		return
 	}
-	c.out.rtt += (rtt - c.out.rtt) / 8
+	o.spread += ((rtt - o.rtt).Abs() - o.spread) / 4
+	o.rtt += (rtt - o.rtt) / 8
+}
+
+// timeout is the time after which bytes are sent again that nothing was heard of. As
+// in Linux, the least of it comes on top of the round trip.
+func (c *conn) timeout() time.Duration {
+	if c.out.rtt == 0 {
+		return firstRTO
+	}
+	return c.out.rtt + max(leastRTO, 4*c.out.spread)
 }
 
 // offerWindow tells the other end that there is room again, when it was told

@@ -330,7 +330,7 @@ func (c *conn) stand() {
 	c.in.heard = now
 	if c.out.tries == 0 {
 		c.measure(now - c.out.timedAt)
-		c.out.rto = max(leastRTO, 3*c.out.rtt)
+		c.out.rto = c.timeout()
 	}
 	c.out.tries = 0
 	c.keep()

@@ -59,11 +59,12 @@ type sender struct {
 	waits   bool   // closed, and the other end has not: see linger
 	flow    time.Duration
 	timer   *event.Event
+	moved   time.Duration // since when the timer runs, in truth: see arm
 	rto     time.Duration
 	tries   int           // retransmissions without an answer
-	dups    int           // acknowledgements of the same byte in a row
 	recover uint64        // what had been sent when the last loss was noticed
 	rtt     time.Duration // smoothed round trip
+	spread  time.Duration // its smoothed deviation
 	timed   uint64        // sequence number whose acknowledgement is timed; 0: none
 	timedAt time.Duration
 	acks    inbox
