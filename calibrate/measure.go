@@ -42,6 +42,14 @@ const (
 	between  = 10 * time.Millisecond // two looks at the same thing
 )
 
+// A large value, and after how long TCP does not rely any more on how much the links
+// could take before (RFC 5681, section 4.1).
+const (
+	bulkKey  = "calibrate/bulk"
+	bulkSize = 100 << 10
+	silence  = 300 * time.Millisecond
+)
+
 // measure starts all nodes of a cluster and takes the measurements of a plan. It
 // leaves the cluster running.
 func measure(ctx context.Context, plan Plan, network host.Network, m machines, say func(string, ...any)) (Samples, error) {
@@ -80,6 +88,12 @@ func (p *probe) take(ctx context.Context, what Measurement, s Samples) error {
 	if err != nil {
 		return err
 	}
+	if what == Bulk {
+		pair := &api.KVPair{Key: bulkKey, Value: make([]byte, bulkSize)}
+		if _, err := p.clients[leader].KV().Put(pair, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+			return err
+		}
+	}
 	for len(s[what]) < count {
 		took, err := p.once(ctx, what, len(s[what]), &leader)
 		if err != nil {
@@ -112,6 +126,9 @@ func (p *probe) once(ctx context.Context, what Measurement, number int, leader *
 	// The pause is drawn, so that the measurements do not fall in step with what
 	// else happens at intervals.
 	p.pause(0, 2*time.Millisecond)
+	if what == Bulk {
+		p.pause(silence, 2*silence)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	client, begun := p.clients[*leader], time.Now()
@@ -123,6 +140,8 @@ func (p *probe) once(ctx context.Context, what Measurement, number int, leader *
 		p.writes++
 		pair := &api.KVPair{Key: fmt.Sprintf("calibrate/%d", p.writes%100), Value: fmt.Appendf(nil, "%0100d", p.writes)}
 		_, err = client.KV().Put(pair, (&api.WriteOptions{}).WithContext(ctx))
+	case Bulk:
+		_, _, err = client.KV().Get(bulkKey, (&api.QueryOptions{}).WithContext(ctx))
 	case Get:
 		key := fmt.Sprintf("calibrate/%d", p.draws.IntN(100))
 		_, _, err = client.KV().Get(key, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))

@@ -48,6 +48,8 @@ const (
 	Put Measurement = "put"
 	// Get is a consistent read, asked of the leader.
 	Get Measurement = "get"
+	// Bulk is a read of a large value, asked of the leader after some silence.
+	Bulk Measurement = "bulk"
 	// Election is the time from the end of a leader's process until another server
 	// says that it leads.
 	Election Measurement = "election"
@@ -57,7 +59,9 @@ const (
 )
 
 // measurements lists them in the order in which they are taken.
-func measurements() []Measurement { return []Measurement{Ask, Put, Get, Election, Detection} }
+func measurements() []Measurement {
+	return []Measurement{Ask, Put, Get, Bulk, Election, Detection}
+}
 
 // Samples are the times that were measured, in the order of their measurement.
 type Samples map[Measurement][]time.Duration
@@ -71,8 +75,8 @@ func plans(scale float64) []Plan {
 	lossy.Loss = 0.02
 	return []Plan{
 		{"direct", Link{}, map[Measurement]int{Ask: times(1000), Put: times(1000), Get: times(1000)}},
-		{"delay", link, map[Measurement]int{Ask: times(500), Put: times(2000), Get: times(2000), Election: times(30), Detection: times(30)}},
-		{"loss", lossy, map[Measurement]int{Ask: times(500), Put: times(2000), Get: times(2000)}},
+		{"delay", link, map[Measurement]int{Ask: times(500), Put: times(2000), Get: times(2000), Bulk: times(100), Election: times(30), Detection: times(30)}},
+		{"loss", lossy, map[Measurement]int{Ask: times(500), Put: times(2000), Get: times(2000), Bulk: times(100)}},
 	}
 }
 

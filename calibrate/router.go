@@ -212,11 +212,14 @@ func (r *router) deliver() {
 		if late < 0 {
 			return
 		}
-		p := heap.Pop(&r.waiting).(packet)
+		p := r.next()
 		r.late = append(r.late, late)
 		_, _ = unix.Write(int(r.devices[p.device].Fd), p.data) // a machine whose queue is full loses it, as any would
 	}
 }
+
+// next takes out the packet that is due first.
+func (r *router) next() packet { return heap.Pop(&r.waiting).(packet) }
 
 // The parts of an IPv4 header that matter (RFC 791, section 3.1).
 const (
