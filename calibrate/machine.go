@@ -3,24 +3,104 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"math/rand/v2"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tribune/netmodel"
 )
 
 // Machine is what the simulator is told of the machine on which the real agents
-// run: times that were measured there, from which it draws.
+// run: times that were measured between the measurements, from which it draws.
 type Machine struct {
 	// Sync is how long the fsync of a small write took.
 	Sync []time.Duration
-	// Message is what a message cost, one way, beyond the link's delay: two kernels,
-	// the router, and the programs at either end waking up and handling it.
+	// Message is what a message cost, one way, beyond the link: two kernels, the
+	// router, and the programs at either end waking up and handling it. It is half
+	// of a request that the link did not delay.
 	Message []time.Duration
+}
+
+// model is a link of a plan with what a message costs on this machine.
+func (m Machine) model(l Link) netmodel.Model {
+	link := l.model()
+	if len(m.Message) > 0 {
+		link.Latency = netmodel.Sum(link.Latency, netmodel.Empirical(m.Message))
+	}
+	return netmodel.Uniform{Called: "calibration", Each: link}
+}
+
+// sync is how long an fsync takes; nil: no time.
+func (m Machine) sync() netmodel.Dist {
+	if len(m.Sync) == 0 {
+		return nil
+	}
+	return netmodel.Empirical(m.Sync)
+}
+
+// scales measure what a machine costs.
+type scales struct {
+	file   *os.File // to sync
+	at     int64    // where it is written next
+	client http.Client
+	found  Machine
+}
+
+// logSize is the length of the file that is synced. As the agent's log, it has its
+// length before it is written.
+const logSize = 4 << 20
+
+func newScales(dir string) (*scales, error) {
+	f, err := os.Create(filepath.Join(dir, "fsync"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(make([]byte, logSize)); err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(directAddress)}}
+	s := &scales{file: f, client: http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}}
+	return s, f.Sync()
+}
+
+// weigh measures a request to an agent and an fsync, once.
+func (s *scales) weigh(ctx context.Context, address string) error {
+	begun := time.Now()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(address, "8500")+"/v1/status/leader", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := s.client.Do(request)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	if cerr := answer.Body.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	s.found.Message = append(s.found.Message, time.Since(begun)/2)
+	const entry = 512 // about what a write to the log has
+	if _, err := s.file.WriteAt(make([]byte, entry), s.at); err != nil {
+		return err
+	}
+	s.at = (s.at + entry) % logSize
+	begun = time.Now()
+	if err := s.file.Sync(); err != nil {
+		return fmt.Errorf("measuring fsync: %w", err)
+	}
+	s.found.Sync = append(s.found.Sync, time.Since(begun))
+	return nil
 }
 
 // urgency is how nice the real agents, the probe and the router are to whatever else
@@ -39,49 +119,4 @@ func urgently(f func() error) error {
 		done <- err
 	}()
 	return <-done
-}
-
-const syncs = 500
-
-// measureSyncs measures the fsync of a write as the log makes them: some hundred
-// bytes into a file whose length does not change.
-func measureSyncs(dir string) (all []time.Duration, err error) {
-	f, err := os.Create(filepath.Join(dir, "fsync"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-	}()
-	const size, entry = 4 << 20, 512
-	if _, err := f.Write(make([]byte, size)); err != nil {
-		return nil, err
-	}
-	if err := f.Sync(); err != nil {
-		return nil, err
-	}
-	draws, text := rand.New(rand.NewPCG(1, 2)), make([]byte, entry)
-	for i := range int64(syncs) {
-		if _, err := f.WriteAt(text, i*entry); err != nil {
-			return nil, err
-		}
-		begun := time.Now()
-		if err := f.Sync(); err != nil {
-			return nil, fmt.Errorf("measuring fsync: %w", err)
-		}
-		all = append(all, time.Since(begun))
-		time.Sleep(time.Duration(draws.Int64N(int64(20 * time.Millisecond))))
-	}
-	return all, nil
-}
-
-// messageCosts makes costs of one message out of the times of requests over links
-// without a delay, each of which took two.
-func messageCosts(asks []time.Duration) []time.Duration {
-	costs := make([]time.Duration, len(asks))
-	for i, d := range asks {
-		costs[i] = d / 2
-	}
-	return costs
 }

@@ -5,12 +5,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -75,98 +77,83 @@ func main() {
 
 // calibrate measures in both worlds and compares.
 func calibrate(ctx context.Context, o options) (rows []comparison, err error) {
-	known, err := observe(ctx, o)
+	all, err := observe(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("an fsync takes %s in the median, %s in the 90th percentile\n",
-		text(summarize(known.Machine.Sync).quantile(0.5)), text(summarize(known.Machine.Sync).quantile(0.9)))
-	if o.bare {
-		known.Machine = Machine{}
-	}
-	for _, plan := range known.Plans {
-		real, simulated := known.Samples[plan.Name], Samples{}
+	for _, real := range all {
+		fmt.Printf("%s: a message costs %s, an fsync %s\n", real.Plan.Link, spread(real.Machine.Message), spread(real.Machine.Sync))
+		if o.bare {
+			real.Machine = Machine{}
+		}
+		simulated := Samples{}
 		begun, virtual := time.Now(), time.Duration(0)
 		for seed := range o.seeds {
-			found, err := simulate(ctx, order{plan, seed + 1, known.Machine})
+			found, err := simulate(ctx, order{real.Plan, seed + 1, real.Machine})
 			if err != nil {
 				return nil, err
 			}
 			virtual += found.Virtual
-			for what, all := range found.Samples {
-				simulated[what] = append(simulated[what], all...)
+			for what, more := range found.Samples {
+				simulated[what] = append(simulated[what], more...)
 			}
 		}
-		fmt.Printf("%s: simulated %v in %v\n", plan.Link, virtual.Round(time.Second), time.Since(begun).Round(time.Second))
-		for _, what := range measurements() {
-			if len(real[what]) > 0 {
-				rows = append(rows, compare(plan, what, real[what], simulated[what]))
+		fmt.Printf("%s: simulated %v in %v\n", real.Plan.Link, virtual.Round(time.Second), time.Since(begun).Round(time.Second))
+		for _, what := range slices.Concat(phases()...) {
+			if len(real.Samples[what]) > 0 {
+				rows = append(rows, compare(real.Plan, what, real.Samples[what], simulated[what]))
 			}
 		}
 	}
 	return rows, nil
 }
 
-// known is all that was measured in reality.
-type known struct {
-	Machine Machine
-	Plans   []Plan
-	Samples map[string]Samples // by the name of their plan
-}
-
 // observe measures reality, or reads what was measured.
-func observe(ctx context.Context, o options) (k known, err error) {
+func observe(ctx context.Context, o options) (all []lived, err error) {
 	if o.known != "" {
 		text, err := os.ReadFile(o.known)
 		if err == nil {
-			err = json.Unmarshal(text, &k)
+			err = json.Unmarshal(text, &all)
 		}
-		return k, err
+		return all, err
 	}
 	dir, err := os.MkdirTemp(o.dir, prefix)
 	if err != nil {
-		return k, err
+		return nil, err
 	}
 	program := filepath.Join(dir, "tribune")
 	defer func() {
-		if err == nil {
-			err = os.RemoveAll(dir)
+		if err == nil || errors.Is(err, errInterrupted) {
+			err = errors.Join(err, os.RemoveAll(dir))
 			return
 		}
 		_ = os.Remove(program) // the logs beside it may tell why
 	}()
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "tribune/cmd/tribune").CombinedOutput(); err != nil {
-		return k, fmt.Errorf("go build: %w\n%s", err, out)
+		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	err = urgently(func() (err error) {
-		k.Machine.Sync, err = measureSyncs(dir)
-		return err
-	})
-	if err != nil {
-		return k, err
-	}
-	k.Plans, k.Samples = plans(o.scale), map[string]Samples{}
-	for _, plan := range k.Plans {
-		if k.Samples[plan.Name], err = live(ctx, plan, program, dir); err != nil {
-			return k, err
+	for _, plan := range plans(o.scale) {
+		real, err := live(ctx, plan, program, dir)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, real)
 	}
-	k.Machine.Message = messageCosts(k.Samples[k.Plans[0].Name][Ask])
-	if o.keep != "" {
-		text, err := json.Marshal(k)
-		if err == nil {
-			err = os.WriteFile(o.keep, text, 0o644)
-		}
-		return k, err
+	if o.keep == "" {
+		return all, nil
 	}
-	return k, nil
+	text, err := json.Marshal(all)
+	if err == nil {
+		err = os.WriteFile(o.keep, text, 0o644)
+	}
+	return all, err
 }
 
 // live takes a plan's measurements in reality and tells of it.
-func live(ctx context.Context, plan Plan, program, dir string) (Samples, error) {
+func live(ctx context.Context, plan Plan, program, dir string) (real lived, err error) {
 	data := filepath.Join(dir, plan.Name)
 	if err := os.Mkdir(data, 0o700); err != nil {
-		return nil, err
+		return real, err
 	}
 	fmt.Printf("%s: real agents\n", plan.Link)
 	begun := time.Now()
@@ -174,7 +161,7 @@ func live(ctx context.Context, plan Plan, program, dir string) (Samples, error) 
 		Program: program, Dir: data, Prefix: prefix + strconv.Itoa(os.Getpid()) + "-", Plan: plan,
 	})
 	if err != nil {
-		return nil, err
+		return real, err
 	}
 	fmt.Printf("%s: real agents took %v; the router was late by %s in the median, %s in the 99th percentile\n",
 		plan.Link, time.Since(begun).Round(time.Second), text(late.quantile(0.5)), text(late.quantile(0.99)))

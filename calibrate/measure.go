@@ -22,6 +22,9 @@ type machines interface {
 	Start(node string) error
 	// Kill ends a node's agent as kill -9 does, and returns when it is no more.
 	Kill(node string) error
+	// Weigh notes what the machine costs at this moment: a message to a node, and
+	// an fsync.
+	Weigh(ctx context.Context, node string) error
 }
 
 // probe takes the measurements of a plan. It is the program of a node, in both
@@ -70,46 +73,47 @@ func measure(ctx context.Context, plan Plan, network host.Network, m machines, s
 		}
 	}
 	s := Samples{}
-	for _, what := range measurements() {
-		if err := p.take(ctx, what, s); err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+	for _, phase := range phases() {
+		leader, err := p.settled(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for took := true; took; {
+			took = false
+			for _, what := range phase {
+				if len(s[what]) < plan.Counts[what] {
+					took = true
+					if err := p.take(ctx, what, s, &leader); err != nil {
+						return nil, fmt.Errorf("%s: %w", what, err)
+					}
+				}
+			}
 		}
 	}
 	return s, nil
 }
 
-// take repeats one measurement as often as the plan says.
-func (p *probe) take(ctx context.Context, what Measurement, s Samples) error {
-	count := p.plan.Counts[what]
-	if count == 0 {
-		return nil
-	}
-	leader, err := p.settled(ctx)
-	if err != nil {
-		return err
-	}
-	if what == Bulk {
+// take takes one measurement. One that fails is not counted, if few do.
+func (p *probe) take(ctx context.Context, what Measurement, s Samples, leader *string) error {
+	if what == Bulk && len(s[what]) == 0 {
 		pair := &api.KVPair{Key: bulkKey, Value: make([]byte, bulkSize)}
-		if _, err := p.clients[leader].KV().Put(pair, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+		if _, err := p.clients[*leader].KV().Put(pair, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
 			return err
 		}
 	}
-	for len(s[what]) < count {
-		took, err := p.once(ctx, what, len(s[what]), &leader)
-		if err != nil {
-			if p.failed++; p.failed > count/20+3 || ctx.Err() != nil {
-				return fmt.Errorf("too much fails: %w", err)
-			}
-			p.say("%s: not counted: %v", what, err)
-			if leader, err = p.settled(ctx); err != nil {
-				return err
-			}
-			continue
+	count := p.plan.Counts[what]
+	took, err := p.once(ctx, what, len(s[what]), leader)
+	if err != nil {
+		if p.failed++; p.failed > count/20+3 || ctx.Err() != nil {
+			return fmt.Errorf("too much fails: %w", err)
 		}
-		s[what] = append(s[what], took)
-		if done := len(s[what]); done%max(count/5, 1) == 0 {
-			p.say("%s: %d of %d", what, done, count)
-		}
+		p.say("%s: not counted: %v", what, err)
+		*leader, err = p.settled(ctx)
+		return err
+	}
+	s[what] = append(s[what], took)
+	if done := len(s[what]); done%max(count/5, 1) == 0 {
+		p.say("%s: %d of %d", what, done, count)
 	}
 	return nil
 }
@@ -123,9 +127,13 @@ func (p *probe) once(ctx context.Context, what Measurement, number int, leader *
 	case Detection:
 		return p.detection(ctx, *leader, []string{"c1", "c2"}[number%2])
 	}
-	// The pause is drawn, so that the measurements do not fall in step with what
+	// The pauses are drawn, so that the measurements do not fall in step with what
 	// else happens at intervals.
-	p.pause(0, 2*time.Millisecond)
+	p.pause(0, 2*between)
+	if err := p.machines.Weigh(ctx, *leader); err != nil {
+		return 0, err
+	}
+	p.pause(0, 2*between)
 	if what == Bulk {
 		p.pause(silence, 2*silence)
 	}

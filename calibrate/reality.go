@@ -27,6 +27,14 @@ type reality struct {
 	Plan    Plan
 
 	running map[string]*exec.Cmd
+	scales  *scales
+}
+
+// lived is what was measured in reality, under one plan.
+type lived struct {
+	Plan    Plan
+	Samples Samples
+	Machine Machine
 }
 
 var _ machines = (*reality)(nil)
@@ -68,20 +76,20 @@ func ip(args ...string) error {
 }
 
 // experience takes the measurements of a plan in reality.
-func experience(ctx context.Context, r reality) (s Samples, late summary, err error) {
+func experience(ctx context.Context, r reality) (found lived, late summary, err error) {
 	link := newRouter(r.Plan.Link.model())
 	defer link.close()
 	defer func() { err = errors.Join(err, r.removeNamespaces()) }()
 	for _, n := range append(nodes(), node{name: prober, address: proberAddress}) {
 		if err := r.connect(n, link); err != nil {
-			return nil, late, err
+			return found, late, err
 		}
 	}
 	stop, routed := make(chan struct{}), make(chan error, 1)
 	go func() { routed <- urgently(func() error { return link.run(stop) }) }()
-	s, err = r.probeFromInside(ctx)
+	found, err = r.probeFromInside(ctx)
 	close(stop)
-	return s, summarize(link.late), errors.Join(err, <-routed)
+	return found, summarize(link.late), errors.Join(err, <-routed)
 }
 
 // connect makes a node's namespace, with the router as the way to all others.
@@ -90,14 +98,20 @@ func (r *reality) connect(n node, link *router) error {
 	if err := ip("netns", "add", ns); err != nil {
 		return err
 	}
-	if err := link.attach(filepath.Join(namespaces, ns), netip.MustParseAddr(n.address)); err != nil {
+	addresses := []string{n.address}
+	if n.name == prober {
+		addresses = append(addresses, directAddress)
+	}
+	commands := [][]string{{"link", "set", "lo", "up"}}
+	var routed []netip.Addr
+	for _, a := range addresses {
+		commands = append(commands, []string{"addr", "add", a + "/24", "dev", tunName})
+		routed = append(routed, netip.MustParseAddr(a))
+	}
+	if err := link.attach(filepath.Join(namespaces, ns), routed...); err != nil {
 		return err
 	}
-	for _, args := range [][]string{
-		{"link", "set", "lo", "up"},
-		{"addr", "add", n.address + "/24", "dev", tunName},
-		{"link", "set", tunName, "up"},
-	} {
+	for _, args := range append(commands, []string{"link", "set", tunName, "up"}) {
 		if err := ip(append([]string{"-n", ns}, args...)...); err != nil {
 			return err
 		}
@@ -133,25 +147,29 @@ func (r *reality) removeNamespaces() error {
 
 // probeFromInside runs the probe in its namespace, in a process of its own which
 // is also the parent of all agents: they end with it.
-func (r *reality) probeFromInside(ctx context.Context) (Samples, error) {
+func (r *reality) probeFromInside(ctx context.Context) (found lived, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	in, err := json.Marshal(r)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	cmd := exec.CommandContext(ctx, "nice", "-n", strconv.Itoa(urgency), "ip", "netns", "exec", r.Prefix+prober, self, probeArgument)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("the probe, whose agents' logs are in %s: %w", r.Dir, err)
+	switch {
+	case ctx.Err() != nil:
+		return found, errInterrupted
+	case err != nil:
+		return found, fmt.Errorf("the probe, whose agents' logs are in %s: %w", r.Dir, err)
 	}
-	var s Samples
-	return s, json.Unmarshal(out, &s)
+	return found, json.Unmarshal(out, &found)
 }
+
+var errInterrupted = errors.New("interrupted")
 
 // probeArgument is the command line of the process that probeFromInside starts.
 const probeArgument = "-probe"
@@ -160,6 +178,10 @@ const probeArgument = "-probe"
 func probeMain() error {
 	r := reality{running: map[string]*exec.Cmd{}}
 	if err := json.NewDecoder(os.Stdin).Decode(&r); err != nil {
+		return err
+	}
+	var err error
+	if r.scales, err = newScales(r.Dir); err != nil {
 		return err
 	}
 	say := func(format string, args ...any) {
@@ -172,7 +194,7 @@ func probeMain() error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(s)
+	return json.NewEncoder(os.Stdout).Encode(lived{r.Plan, s, r.scales.found})
 }
 
 // Start implements machines.
@@ -208,4 +230,14 @@ func (r *reality) Kill(name string) error {
 	}
 	_ = cmd.Wait() // that it was killed
 	return nil
+}
+
+// Weigh implements machines.
+func (r *reality) Weigh(ctx context.Context, name string) error {
+	for _, n := range nodes() {
+		if n.name == name {
+			return r.scales.weigh(ctx, n.address)
+		}
+	}
+	return fmt.Errorf("there is no node %q", name)
 }

@@ -23,9 +23,10 @@ import (
 // the device of the namespace that has their address. As in the simulated network,
 // packets of one TCP stream do not overtake each other.
 type router struct {
-	link    netmodel.Link
+	link    netmodel.Link // between all machines
 	devices []unix.PollFd
 	at      map[netip.Addr]int // index of the device that leads there
+	direct  netip.Addr         // from and to which nothing is delayed or lost
 	wires   map[[2]netip.Addr]*wire
 	streams map[stream]time.Time // when the last packet of each arrives
 	waiting queue
@@ -73,7 +74,8 @@ func (q *queue) Pop() any {
 
 func newRouter(link netmodel.Link) *router {
 	return &router{
-		link: link, at: map[netip.Addr]int{}, wires: map[[2]netip.Addr]*wire{}, streams: map[stream]time.Time{},
+		link: link, at: map[netip.Addr]int{}, direct: netip.MustParseAddr(directAddress),
+		wires: map[[2]netip.Addr]*wire{}, streams: map[stream]time.Time{},
 		buffer: make([]byte, 1<<16),
 	}
 }
@@ -82,8 +84,8 @@ func newRouter(link netmodel.Link) *router {
 const tunName = "tun0"
 
 // attach creates a TUN device in a namespace, of which the file is given, and
-// connects it. The device vanishes with the router.
-func (r *router) attach(namespace string, address netip.Addr) error {
+// routes addresses to it. The device vanishes with the router.
+func (r *router) attach(namespace string, addresses ...netip.Addr) error {
 	fd := -1
 	err := inside(namespace, func() (err error) {
 		if fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
@@ -97,7 +99,9 @@ func (r *router) attach(namespace string, address netip.Addr) error {
 		return unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	})
 	if fd >= 0 {
-		r.at[address] = len(r.devices)
+		for _, a := range addresses {
+			r.at[a] = len(r.devices)
+		}
 		r.devices = append(r.devices, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	}
 	return err
@@ -180,10 +184,13 @@ func (r *router) take(data []byte, now time.Time) {
 	if !ok || !known {
 		return // IPv6 or multicast, which the agents do not use
 	}
-	w := r.wire(from, to)
-	due := now.Add(r.link.Latency.Draw(w.draws))
-	if w.loss.Lost(w.draws) {
-		return
+	due := now
+	if from != r.direct && to != r.direct {
+		w := r.wire(from, to)
+		due = now.Add(r.link.Latency.Draw(w.draws))
+		if w.loss.Lost(w.draws) {
+			return
+		}
 	}
 	if s != (stream{}) {
 		if last := r.streams[s]; last.After(due) {

@@ -17,7 +17,6 @@ import (
 	"tribune/impl/agent"
 	"tribune/impl/config"
 	"tribune/impl/host"
-	"tribune/netmodel"
 	"tribune/sim"
 	"tribune/sim/launch"
 	"tribune/sim/simdisk"
@@ -138,6 +137,9 @@ func (m *simulated) Kill(name string) error {
 	return m.do(func() { m.world.Node(name).Kill() })
 }
 
+// Weigh implements machines: a simulated machine costs what it was told.
+func (m *simulated) Weigh(context.Context, string) error { return nil }
+
 // program is the agent of a node, as cmd/tribune runs it.
 func program(name string) sim.Program {
 	return func(ctx context.Context, h host.Host, log *slog.Logger) error {
@@ -157,21 +159,4 @@ func program(name string) sim.Program {
 		}
 		return fmt.Errorf("there is no node %q", name)
 	}
-}
-
-// model is a link of a plan with what a message costs on this machine.
-func (m Machine) model(l Link) netmodel.Model {
-	link := l.model()
-	if len(m.Message) > 0 {
-		link.Latency = netmodel.Sum(link.Latency, netmodel.Empirical(m.Message))
-	}
-	return netmodel.Uniform{Called: "calibration", Each: link}
-}
-
-// sync is how long an fsync takes; nil: no time.
-func (m Machine) sync() netmodel.Dist {
-	if len(m.Sync) == 0 {
-		return nil
-	}
-	return netmodel.Empirical(m.Sync)
 }

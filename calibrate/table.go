@@ -45,7 +45,7 @@ const (
 	// same: the distance is one that two samples of one distribution have, but for
 	// one pair in a hundred.
 	same verdict = "same"
-	// close: more than that, but median and 90th percentile are within the bound.
+	// near: more than that, but median and 90th percentile are within the bound.
 	near verdict = "close"
 	// differs: neither.
 	differs verdict = "DIFFERS"
@@ -55,8 +55,8 @@ const (
 // person who reads a simulated time may rely on.
 const bound = 0.15
 
-// resolution is what no bound asks for: schedulers and timers are not better.
-const resolution = 0.0005 // seconds
+// resolution is what no bound asks for: computing takes no time in the simulator.
+const resolution = 0.001 // seconds
 
 // compare makes a row.
 func compare(plan Plan, what Measurement, real, simulated []time.Duration) comparison {
@@ -96,6 +96,12 @@ func write(out io.Writer, rows []comparison) error {
 	return t.Flush()
 }
 
+// spread is a sample in two figures.
+func spread(all []time.Duration) string {
+	s := summarize(all)
+	return fmt.Sprintf("%s in the median and %s in the 90th percentile", text(s.quantile(0.5)), text(s.quantile(0.9)))
+}
+
 // text is a time in a unit in which it is easily read.
 func text(seconds float64) string {
 	if seconds >= 0.995 {
@@ -108,7 +114,7 @@ func text(seconds float64) string {
 const legend = `
 KS is the Kolmogorov-Smirnov distance. "same": two samples of one distribution are as
 far apart in more than one pair of a hundred. "close": they are not, but median and 90th
-percentile are within 15 % (or half a millisecond) of reality. Each message of the simulator
-is delayed, beyond the link, by half of a request that was measured without delay,
-and each fsync by one that was measured here.
+percentile are within 15 % (or a millisecond) of reality. Each message of the simulator
+is delayed, beyond the link, by half of a request that went past the links' delay, and
+each fsync by one that was measured here, both between the real measurements.
 `
