@@ -10,10 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"tribune/netmodel"
 )
@@ -101,22 +98,4 @@ func (s *scales) weigh(ctx context.Context, address string) error {
 	}
 	s.found.Sync = append(s.found.Sync, time.Since(begun))
 	return nil
-}
-
-// urgency is how nice the real agents, the probe and the router are to whatever else
-// runs on the machine, since that is not to be measured. They need little.
-const urgency = -15
-
-// urgently runs f on a thread that is as urgent, and ends with it.
-func urgently(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()                                 // never unlocked: Go ends the thread with the goroutine
-		err := unix.Setpriority(unix.PRIO_PROCESS, 0, urgency) // which is the thread's alone
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
-	return <-done
 }

@@ -38,8 +38,8 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == probeArgument {
-		if err := probeMain(); err != nil {
+	if len(os.Args) == 2 && roles()[os.Args[1]] != nil {
+		if err := play(roles()[os.Args[1]]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(exitDiffers)
 		}
@@ -137,16 +137,18 @@ func observe(ctx context.Context, o options) (all []lived, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, real)
+		if all = append(all, real); o.keep == "" {
+			continue
+		}
+		text, err := json.Marshal(all)
+		if err == nil {
+			err = os.WriteFile(o.keep, text, 0o644)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if o.keep == "" {
-		return all, nil
-	}
-	text, err := json.Marshal(all)
-	if err == nil {
-		err = os.WriteFile(o.keep, text, 0o644)
-	}
-	return all, err
+	return all, nil
 }
 
 // live takes a plan's measurements in reality and tells of it.
@@ -157,12 +159,14 @@ func live(ctx context.Context, plan Plan, program, dir string) (real lived, err 
 	}
 	fmt.Printf("%s: real agents\n", plan.Link)
 	begun := time.Now()
-	real, late, err := experience(ctx, reality{
+	real, err = reality{
 		Program: program, Dir: data, Prefix: prefix + strconv.Itoa(os.Getpid()) + "-", Plan: plan,
-	})
+	}.delegate(ctx, "-experience", "nice", "-n", strconv.Itoa(urgency))
 	if err != nil {
 		return real, err
 	}
+	late := summarize(real.Late)
+	real.Late = nil // it has been told
 	fmt.Printf("%s: real agents took %v; the router was late by %s in the median, %s in the 99th percentile\n",
 		plan.Link, time.Since(begun).Round(time.Second), text(late.quantile(0.5)), text(late.quantile(0.99)))
 	return real, nil

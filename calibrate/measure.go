@@ -129,11 +129,11 @@ func (p *probe) once(ctx context.Context, what Measurement, number int, leader *
 	}
 	// The pauses are drawn, so that the measurements do not fall in step with what
 	// else happens at intervals.
-	p.pause(0, 2*between)
+	p.pause(0, between)
 	if err := p.machines.Weigh(ctx, *leader); err != nil {
 		return 0, err
 	}
-	p.pause(0, 2*between)
+	p.pause(0, between)
 	if what == Bulk {
 		p.pause(silence, 2*silence)
 	}

@@ -74,9 +74,9 @@ func plans(scale float64) []Plan {
 	lossy := link
 	lossy.Loss = 0.02
 	return []Plan{
-		{"direct", Link{}, map[Measurement]int{Ask: times(1000), Put: times(1000), Get: times(1000)}},
-		{"delay", link, map[Measurement]int{Ask: times(1000), Put: times(1000), Get: times(1000), Bulk: times(100), Election: times(30), Detection: times(30)}},
-		{"loss", lossy, map[Measurement]int{Ask: times(1000), Put: times(1000), Get: times(1000), Bulk: times(100)}},
+		{"direct", Link{}, map[Measurement]int{Ask: times(500), Put: times(1000), Get: times(1000)}},
+		{"delay", link, map[Measurement]int{Ask: times(500), Put: times(1000), Get: times(1000), Bulk: times(60), Election: times(30), Detection: times(30)}},
+		{"loss", lossy, map[Measurement]int{Ask: times(500), Put: times(1000), Get: times(1000), Bulk: times(60)}},
 	}
 }
 

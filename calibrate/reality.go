@@ -11,10 +11,12 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"tribune/impl/host"
 )
@@ -35,7 +37,62 @@ type lived struct {
 	Plan    Plan
 	Samples Samples
 	Machine Machine
+	Late    []time.Duration // packets, because of the router
 }
+
+// roles are the command lines of the processes in which reality takes place. The
+// first one has the router and starts the second, in the probe's namespace, which
+// starts the agents.
+func roles() map[string]func(context.Context, reality) (lived, error) {
+	return map[string]func(context.Context, reality) (lived, error){"-experience": experience, "-probe": probeMain}
+}
+
+// play is the main function of a role.
+func play(role func(context.Context, reality) (lived, error)) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var r reality
+	if err := json.NewDecoder(os.Stdin).Decode(&r); err != nil {
+		return err
+	}
+	found, err := role(ctx, r)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(found)
+}
+
+// urgency is how nice the real agents, the probe and the router are to whatever else
+// runs on the machine, since that is not to be measured. They need little.
+const urgency = -15
+
+// delegate has another process play a role. That one ends with this one.
+func (r reality) delegate(ctx context.Context, role string, through ...string) (found lived, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return found, err
+	}
+	in, err := json.Marshal(r)
+	if err != nil {
+		return found, err
+	}
+	command := append(through, self, role)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	out, err := cmd.Output()
+	switch {
+	case ctx.Err() != nil:
+		return found, errInterrupted
+	case err != nil:
+		return found, fmt.Errorf("%s, with the agents' logs in %s: %w", role, r.Dir, err)
+	}
+	return found, json.Unmarshal(out, &found)
+}
+
+var errInterrupted = errors.New("interrupted")
 
 var _ machines = (*reality)(nil)
 
@@ -76,20 +133,22 @@ func ip(args ...string) error {
 }
 
 // experience takes the measurements of a plan in reality.
-func experience(ctx context.Context, r reality) (found lived, late summary, err error) {
+func experience(ctx context.Context, r reality) (found lived, err error) {
 	link := newRouter(r.Plan.Link.model())
 	defer link.close()
 	defer func() { err = errors.Join(err, r.removeNamespaces()) }()
 	for _, n := range append(nodes(), node{name: prober, address: proberAddress}) {
 		if err := r.connect(n, link); err != nil {
-			return found, late, err
+			return found, err
 		}
 	}
 	stop, routed := make(chan struct{}), make(chan error, 1)
-	go func() { routed <- urgently(func() error { return link.run(stop) }) }()
-	found, err = r.probeFromInside(ctx)
+	go func() { routed <- link.run(stop) }()
+	found, err = r.delegate(ctx, "-probe", "ip", "netns", "exec", r.Prefix+prober)
 	close(stop)
-	return found, summarize(link.late), errors.Join(err, <-routed)
+	err = errors.Join(err, <-routed)
+	found.Late = link.late
+	return found, err
 }
 
 // connect makes a node's namespace, with the router as the way to all others.
@@ -123,8 +182,8 @@ func (r *reality) connect(n node, link *router) error {
 	})
 }
 
-// removeNamespaces removes those of this process, and those that an earlier one
-// left behind that is no more.
+// removeNamespaces removes those of this run, and those that an earlier one
+// left behind whose process is no more.
 func (r *reality) removeNamespaces() error {
 	entries, err := os.ReadDir(namespaces)
 	if err != nil {
@@ -137,7 +196,7 @@ func (r *reality) removeNamespaces() error {
 			continue
 		}
 		pid, err := strconv.Atoi(number)
-		if err != nil || pid != os.Getpid() && syscall.Kill(pid, 0) == nil {
+		if err != nil || !strings.HasPrefix(e.Name(), r.Prefix) && syscall.Kill(pid, 0) == nil {
 			continue
 		}
 		errs = append(errs, ip("netns", "del", e.Name()))
@@ -145,56 +204,21 @@ func (r *reality) removeNamespaces() error {
 	return errors.Join(errs...)
 }
 
-// probeFromInside runs the probe in its namespace, in a process of its own which
-// is also the parent of all agents: they end with it.
-func (r *reality) probeFromInside(ctx context.Context) (found lived, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return found, err
-	}
-	in, err := json.Marshal(r)
-	if err != nil {
-		return found, err
-	}
-	cmd := exec.CommandContext(ctx, "nice", "-n", strconv.Itoa(urgency), "ip", "netns", "exec", r.Prefix+prober, self, probeArgument)
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.Output()
-	switch {
-	case ctx.Err() != nil:
-		return found, errInterrupted
-	case err != nil:
-		return found, fmt.Errorf("the probe, whose agents' logs are in %s: %w", r.Dir, err)
-	}
-	return found, json.Unmarshal(out, &found)
-}
-
-var errInterrupted = errors.New("interrupted")
-
-// probeArgument is the command line of the process that probeFromInside starts.
-const probeArgument = "-probe"
-
-// probeMain is the main function of that process.
-func probeMain() error {
-	r := reality{running: map[string]*exec.Cmd{}}
-	if err := json.NewDecoder(os.Stdin).Decode(&r); err != nil {
-		return err
-	}
-	var err error
+// probeMain takes the measurements. The agents are children of its process, and end
+// with it.
+func probeMain(ctx context.Context, r reality) (found lived, err error) {
+	r.running = map[string]*exec.Cmd{}
 	if r.scales, err = newScales(r.Dir); err != nil {
-		return err
+		return found, err
 	}
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "  "+format+"\n", args...)
 	}
-	s, err := measure(context.Background(), r.Plan, host.Real().Network(), &r, say)
+	s, err := measure(ctx, r.Plan, host.Real().Network(), &r, say)
 	for name := range r.running {
 		err = errors.Join(err, r.Kill(name))
 	}
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(lived{r.Plan, s, r.scales.found})
+	return lived{Plan: r.Plan, Samples: s, Machine: r.scales.found}, err
 }
 
 // Start implements machines.

@@ -137,9 +137,11 @@ func (r *router) close() {
 // end.
 const nap = 50 * time.Millisecond
 
-// run routes packets until stop is closed. It waits in system calls on the thread
-// that it was called on, which is its alone: the timers of the Go runtime may be a millisecond late.
+// run routes packets until stop is closed. It waits in system calls on a thread of its
+// own: the timers of the Go runtime may be a millisecond late.
 func (r *router) run(stop <-chan struct{}) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("exact timers: %w", err)
 	}

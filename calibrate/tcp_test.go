@@ -87,7 +87,7 @@ func sendAgain(loss netmodel.Loss, pause time.Duration) (took time.Duration, err
 		}
 	}
 	stop, routed := make(chan struct{}), make(chan error, 1)
-	go func() { routed <- urgently(func() error { return link.run(stop) }) }()
+	go func() { routed <- link.run(stop) }()
 	defer func() {
 		close(stop)
 		err = errors.Join(err, <-routed)

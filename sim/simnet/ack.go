@@ -12,7 +12,7 @@ type ack struct {
 	at     time.Duration // when it arrives
 	next   uint64        // all bytes before this one have arrived
 	window uint64        // and so many more may come
-	ahead  bool          // bytes beyond a gap have arrived (SACK, RFC 2018)
+	ahead  uint64        // first byte beyond a gap that has arrived, 0: there is no gap (SACK, RFC 2018)
 	stamp  uint64        // its place among all acknowledgements of that end
 }
 
@@ -41,7 +41,10 @@ func (c *conn) acknowledge() {
 	again := i.nxt == i.acked
 	i.acked, i.offered = i.nxt, uint64(bufferSize-min(i.size, bufferSize))
 	i.stamp++
-	a := ack{next: i.nxt, window: i.offered, ahead: len(i.ahead) > 0, stamp: i.stamp}
+	a := ack{next: i.nxt, window: i.offered, stamp: i.stamp}
+	if len(i.ahead) > 0 {
+		a.ahead = i.ahead[0].seq
+	}
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
 	f, arrives := n.decide(c.stack, c.peer, &p, 0, &c.out.flow)
 	if !arrives {
@@ -51,7 +54,7 @@ func (c *conn) acknowledge() {
 	at := c.far
 	// What repeats the last one or tells of a gap hints at a loss, or opens the
 	// window, and must be seen in time.
-	if again || a.ahead || at == nil || at.state != established || c.peer.down || at.hurried() {
+	if again || a.ahead != 0 || at == nil || at.state != established || c.peer.down || at.hurried() {
 		n.sched.After(f.after, func() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -145,39 +148,37 @@ func (c *conn) acknowledged(a ack) {
 	}
 	o.window = a.window
 	if a.next > o.una {
-		c.progress(a.next, a.at)
+		c.progress(a)
 	}
-	if a.ahead {
-		c.suspectLoss()
+	if a.ahead > o.una && o.una >= o.recover && o.nxt > o.una {
+		// Linux does not count three acknowledgements: it sends again what is
+		// missing, but for bytes that were sent less than a quarter of a round trip
+		// before the later ones, to which it gives that time (RACK, RFC 8985,
+		// section 6.2).
+		c.congested()
+		c.resend(min(c.most, a.ahead-o.una))
 	}
 	c.transmit()
 	c.linger()
 }
 
-// suspectLoss is for when later bytes have arrived and the first have not: it sends
-// the first again. Linux does so without counting three acknowledgements, but for
-// bytes that were sent less than a quarter of a round trip before the later ones, to
-// which it gives that time (RACK, RFC 8985, section 6.2).
-func (c *conn) suspectLoss() {
+// progress takes what has arrived out of the buffer.
+func (c *conn) progress(a ack) {
 	o := &c.out
-	if o.una >= o.recover && o.nxt > o.una {
-		o.recover = o.nxt
-		c.resend(segmentSize)
-	}
-}
-
-// progress takes what has arrived out of the buffer; at is when that was
-// acknowledged.
-func (c *conn) progress(next uint64, at time.Duration) {
-	o := &c.out
-	o.data = o.data[min(next-o.una, uint64(len(o.data))):]
+	c.grow(a.next - o.una)
+	o.data = o.data[min(a.next-o.una, uint64(len(o.data))):]
 	if len(o.data) == 0 {
 		o.data = nil
 	}
-	o.una, o.moved = next, max(o.moved, at)
+	o.una, o.moved = a.next, max(o.moved, a.at)
 	o.rto = c.timeout()
 	if o.una < o.recover {
-		c.resend(segmentSize) // the next gap of the same loss (RFC 6582, section 3.2)
+		// The next gap of the same loss (RFC 6582, section 3.2).
+		gap := c.most
+		if a.ahead > o.una {
+			gap = min(gap, a.ahead-o.una)
+		}
+		c.resend(gap)
 	}
 	c.writable.broadcast()
 }

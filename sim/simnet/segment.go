@@ -50,13 +50,14 @@ func (c *conn) transmit() {
 	if c.state != established {
 		return
 	}
-	for {
+	c.restart()
+	for window := min(o.window, o.flight); ; {
 		sent := o.nxt - o.una
 		left := uint64(len(o.data)) - min(sent, uint64(len(o.data)))
-		if left == 0 || sent >= o.window {
+		if left == 0 || sent >= window {
 			break
 		}
-		c.sendNext(o.data[sent : sent+min(left, o.window-sent, segmentSize)])
+		c.sendNext(o.data[sent : sent+min(left, window-sent, c.most)])
 	}
 	if o.fin && o.nxt == o.finAt {
 		c.sendNext(nil)
@@ -176,8 +177,9 @@ func (c *conn) again() {
 		c.packet(0, 0, func(at *conn) { at.acknowledge() })
 		return
 	}
-	o.recover = o.nxt
-	c.resend(uint64(max(segmentSize>>(o.tries-1), leastSegment)))
+	c.congested()
+	o.flight = leastSegment
+	c.resend(max(c.most>>(o.tries-1), leastSegment))
 }
 
 // receive takes in a segment.
