@@ -1,7 +1,7 @@
 # Everything here is also plain `go build`, `go run` and `go test`; this file
 # only gives the common lines a name.
 
-.PHONY: all test check interop calibrate bench bench-agent canaries mutants prove
+.PHONY: all test check interop browser calibrate bench bench-agent canaries mutants prove
 all: bin/tribune bin/simctl
 
 bin/tribune: FORCE
@@ -35,6 +35,15 @@ calibrate:
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends iproute2; fi
 	go test -tags calibrate -count 1 -run Linux -v ./calibrate
 	go run ./calibrate
+
+# Reports in a real browser (docs/report.md). As root on Debian it installs Chromium;
+# elsewhere that is left to you, and without one the tests are skipped and say so.
+browser:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; \
+	else echo 'make browser: there is no Chromium, and only root can install Debian'"'"'s: the tests will be skipped'; fi
+	go test -tags browser -count 1 -timeout 10m -v ./scenarios/report
 
 # Leaves each patch of the runtime out in turn and sees that something differs.
 canaries:

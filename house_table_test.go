@@ -40,6 +40,12 @@ var neighbours = map[string]string{
 	"netmodel":        "",
 	"linearizability": "",
 
+	"linearizability/spread":     "",
+	"linearizability/raftsafety": "",
+	"linearizability/versions":   "linearizability linearizability/spread",
+	"scenarios/outage":           "linearizability/spread",
+	"scenarios/levels":           "sim",
+
 	"sim/event":    "",
 	"sim/trace":    "",
 	"sim/detrt":    "sim/overlay",
@@ -54,7 +60,10 @@ var neighbours = map[string]string{
 	"sim/shrink":   "",
 	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/host linearizability netmodel sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/fsm impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/look scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios/report":  "linearizability scenarios sim/trace",
+	"scenarios/look":    "impl/agent impl/api impl/consensus impl/fsm impl/server sim sim/simdisk sim/simnet",
+	"scenarios/debug":   "impl/api scenarios scenarios/look scenarios/report sim/launch sim/trace",
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
 	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
 	"examples/register": "impl/host",
@@ -66,28 +75,30 @@ var neighbours = map[string]string{
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "scenarios scenarios/debug scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.
 var testNeighbours = map[string]string{
 	"examples/register": "harness linearizability sim sim/nemesis",
 
-	"impl/consensus": "impl/host/hosttest",
-	"impl/gossip":    "impl/host/hosttest",
-	"impl/rpc":       "impl/host/hosttest",
-	"impl/server":    "impl/host/hosttest",
-	"impl/check":     "impl/host/hosttest",
-	"impl/connlimit": "impl/host impl/host/hosttest",
-	"impl/rexec":     "impl/host/hosttest",
-	"impl/watch":     "impl/host/hosttest",
-	"impl/agent":     "impl/host/hosttest",
-	"impl/cli":       "impl/host/hosttest",
-	"impl/config":    "impl/host/hosttest",
-	"impl/local":     "impl/catalog impl/host/hosttest impl/store",
-	"impl/dns":       "impl/host/hosttest",
-	"sim":            "sim/launch",
-	"sim/mutants":    "sim/launch",
-	"sim/nemesis":    "impl/host sim/launch",
-	"sim/simdisk":    "impl/consensus",
+	"impl/consensus":   "impl/host/hosttest",
+	"impl/gossip":      "impl/host/hosttest",
+	"impl/rpc":         "impl/host/hosttest",
+	"impl/server":      "impl/host/hosttest",
+	"impl/check":       "impl/host/hosttest",
+	"impl/connlimit":   "impl/host impl/host/hosttest",
+	"impl/rexec":       "impl/host/hosttest",
+	"impl/watch":       "impl/host/hosttest",
+	"impl/agent":       "impl/host/hosttest",
+	"impl/cli":         "impl/host/hosttest",
+	"impl/config":      "impl/host/hosttest",
+	"impl/local":       "impl/catalog impl/host/hosttest impl/store",
+	"impl/dns":         "impl/host/hosttest",
+	"scenarios/report": "sim",
+	"sim":              "sim/launch",
+	"sim/mutants":      "sim/launch",
+	"sim/nemesis":      "impl/host sim/launch",
+	"sim/simdisk":      "impl/consensus",
+	"scenarios/debug":  "impl/consensus sim sim/nemesis sim/simdisk sim/simnet",
 }

@@ -61,6 +61,46 @@ func BenchmarkAnHourUnderLoad(b *testing.B) {
 	benchmark(b, "topology: {clients: 5}\nworkload: {rate: 50}\nduration: 1h\n")
 }
 
+// BenchmarkSchedules compares the schedules: speed, and how many different pairs
+// and sequences of four turns four runs show together.
+func BenchmarkSchedules(b *testing.B) {
+	const seeds = 4
+	for _, schedule := range []string{"shuffle", "walk", "pct:3"} {
+		b.Run(schedule, func(b *testing.B) {
+			s, err := scenarios.Parse("bench.yaml", []byte("topology: {clients: 5}\nworkload: {rate: 50}\nduration: 10s\n"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if s.Schedule, err = scenarios.ParseSchedule(schedule); err != nil {
+				b.Fatal(err)
+			}
+			var pairs, fours scenarios.Features
+			var virtual time.Duration
+			var turns uint64
+			last := 0
+			for b.Loop() {
+				pairs, fours, virtual, turns = nil, nil, 0, 0
+				for seed := range uint64(seeds) {
+					r, err := scenarios.Run(b.Context(), "", scenarios.Order{Scenario: *s, Seed: seed, Unjudged: true}, launch.Perturb{}, scenarios.Listener{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					pairs, _ = pairs.Join(r.Figures.Turns.Pairs)
+					fours, last = fours.Join(r.Figures.Turns.Windows)
+					virtual += r.Virtual
+					turns += r.Figures.Turns.Count
+				}
+			}
+			b.ReportMetric(float64(b.N)*virtual.Seconds()/b.Elapsed().Seconds(), "virtual-s/s")
+			b.ReportMetric(float64(turns)/virtual.Seconds(), "turns/virtual-s")
+			b.ReportMetric(pairs.Estimate(), "pairs")
+			b.ReportMetric(fours.Estimate(), "fours")
+			b.ReportMetric(float64(last), "new-in-last-run")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
 // BenchmarkStart is the time a run's process takes to start, and to simulate one
 // millisecond.
 func BenchmarkStart(b *testing.B) {

@@ -179,6 +179,9 @@ func report(rows []comparison) error {
 		return err
 	}
 	fmt.Print(legend)
+	if why := explanations(rows); why != "" {
+		fmt.Printf("\nWhere it is not the same:\n\n%s", why)
+	}
 	for _, c := range rows {
 		if c.verdict == differs {
 			return fmt.Errorf("the simulator and reality differ by more than their bound")

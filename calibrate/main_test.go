@@ -123,8 +123,12 @@ func TestVerdicts(t *testing.T) {
 		{netmodel.Normal(10*s, s), netmodel.Normal(14*s, s), 30, 150, differs},
 		{netmodel.Normal(10*s, s), netmodel.Normal(10*s, 3*s), 2000, 10000, differs},
 	} {
-		if got := compare(Plan{}, Put, sample(c.n, c.real), sample(c.m, c.simulated)); got.verdict != c.want {
+		got := compare(Plan{}, Put, sample(c.n, c.real), sample(c.m, c.simulated))
+		if got.verdict != c.want {
 			t.Errorf("distance %.3f: %s, want %s", got.distance, got.verdict, c.want)
+		}
+		if explained := explanations([]comparison{got}) != ""; explained == (c.want == same) {
+			t.Errorf("%s: explained: %t", got.verdict, explained)
 		}
 	}
 }

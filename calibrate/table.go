@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -94,6 +95,34 @@ func write(out io.Writer, rows []comparison) error {
 		fmt.Fprintf(t, "\t| %.2f\t| %s\t|\n", c.distance, c.verdict)
 	}
 	return t.Flush()
+}
+
+// explanations says, for rows that are not the same, what is known of the difference.
+// docs/calibration.md says more.
+func explanations(rows []comparison) string {
+	var b strings.Builder
+	for _, c := range rows {
+		if why := c.why(); c.verdict != same {
+			fmt.Fprintf(&b, "%s, %s (%s): %s\n", c.plan.Link, c.what, c.verdict, why)
+		}
+	}
+	return b.String()
+}
+
+// why says what is known of a measurement's difference.
+func (c comparison) why() string {
+	switch {
+	case c.what == Election || c.what == Detection:
+		return "not known: raft's and gossip's timers decide this in both worlds; look at the load of this machine first"
+	case c.what == Bulk && c.plan.Link.Loss > 0:
+		return "Linux closes several gaps in one round trip and probes for a lost end, the simulated TCP closes one a round trip and waits for its time-out"
+	case c.what == Bulk:
+		return "how far TCP's congestion window has fallen in the silence; Linux also counts what the program did not use"
+	case c.plan.Link.Delay == 0:
+		return "computing takes no time in the simulator: of an agent's own work only what a small request costs is in its times"
+	default:
+		return "the router and the processes were late by more than the costs say that were measured between; look at the load of this machine first"
+	}
 }
 
 // spread is a sample in two figures.

@@ -19,12 +19,13 @@ import (
 
 // run is a run of a case, in its own process.
 type run struct {
-	system System
-	c      Case
-	world  *sim.World
-	down   map[string]int // how many faults want a node to be down
-	calm   bool           // clients do their last operations
-	result Result
+	system   System
+	c        Case
+	world    *sim.World
+	register *nemesis.Register
+	down     map[string]int // how many faults want a node to be down
+	calm     bool           // clients do their last operations
+	result   Result
 }
 
 var _ nemesis.Cluster = (*run)(nil)
@@ -40,7 +41,7 @@ func (r *run) main(w *sim.World) {
 	strikes := r.system.cast().Draw(r.c.Faults, r.c.Seed, r.c.Duration.Duration)
 	n := nemesis.New(w, r.system.cast(), r)
 	n.Aim(strikes)
-	chronicle := nemesis.NewChronicle(w, r.system.cast())
+	r.register.Attach(w)
 	for i, name := range r.system.Nodes {
 		w.AddNode(sim.NodeConfig{Name: name, Addrs: address(0, i+1)})
 	}
@@ -68,7 +69,7 @@ func (r *run) main(w *sim.World) {
 	}
 	r.result.Fingerprint, r.result.Virtual = w.Fingerprint(), w.Now()
 	r.result.Faults, r.result.Violations = n.Log(), w.Violations()
-	r.result.Reached = nemesis.Reached(chronicle.Passed(), r.result.Faults)
+	r.result.Reached = nemesis.Reached(r.register.Passages(), r.result.Faults)
 }
 
 // lookEvery is how often the system's Look is called.

@@ -29,6 +29,9 @@ func itself(t *testing.T, c cluster) {
 	if version, err := own.Version(); err != nil || version["HumanVersion"] != self["Config"]["Version"] {
 		t.Errorf("version: %v, %v", version, err)
 	}
+	if figures, err := own.Metrics(); err != nil || len(figures.Gauges) == 0 || len(figures.Counters) == 0 || len(figures.Samples) == 0 {
+		t.Errorf("metrics: %+v, %v", figures, err)
+	}
 	if leader, err := c.client.Status().Leader(); err != nil || leader == "" {
 		t.Errorf("leader: %q, %v", leader, err)
 	}

@@ -58,7 +58,12 @@ type Op struct {
 	Found    bool   `json:"found,omitempty"`     // of a get: there is an entry
 	Seen     string `json:"seen,omitempty"`      // its value
 	SeenAt   uint64 `json:"seen_at,omitempty"`   // its index; 0: the client did not see it
-	ServedBy string `json:"served_by,omitempty"` // for people
+	ServedBy string `json:"served_by,omitempty"` // who answered
+	Life     int    `json:"life,omitempty"`      // of a get: which process of it; 0: not known
+
+	// What the answer to a get says about its age.
+	Contact     time.Duration `json:"contact,omitempty"` // since the server heard from the leader
+	KnownLeader bool          `json:"known_leader,omitempty"`
 }
 
 // Verdict is the answer to whether a history is linearizable.
@@ -68,7 +73,7 @@ type Verdict string
 const (
 	Holds     Verdict = "holds"
 	Violated  Verdict = "violated"
-	Undecided Verdict = "undecided" // the search took too long
+	Undecided Verdict = "undecided" // the search was given up
 )
 
 // Result is a verdict with what is needed to look into it.
@@ -87,8 +92,8 @@ type checked struct {
 
 // Check judges a history. Each key is judged for itself, which is enough: an
 // object made of linearizable ones is linearizable. Reads that did not return
-// and writes that failed say nothing. The time limit is for each key.
-func Check(history []Op, limit time.Duration) Result {
+// and writes that failed say nothing. The budget is for each key.
+func Check(history []Op, budget Budget) Result {
 	r := Result{Verdict: Holds, checked: map[string]checked{}}
 	byKey := map[string][]Op{}
 	for _, o := range history {
@@ -101,11 +106,11 @@ func Check(history []Op, limit time.Duration) Result {
 	model := register()
 	for _, key := range sorted(byKey) {
 		history := prune(byKey[key])
-		result, info := porcupine.CheckOperationsVerbose(model, operations(history), limit)
+		result, info := budget.search(model, operations(history))
 		if result == porcupine.Unknown {
 			if relaxed := prune(withoutRefusals(history)); len(relaxed) < len(history) {
 				r.Relaxed = append(r.Relaxed, key)
-				result, info = porcupine.CheckOperationsVerbose(model, operations(relaxed), limit)
+				result, info = budget.search(model, operations(relaxed))
 			}
 		}
 		r.add(key, checked{model, info}, result)
@@ -114,8 +119,8 @@ func Check(history []Op, limit time.Duration) Result {
 }
 
 // judge searches for an order of the operations on one object.
-func (r *Result) judge(name string, model porcupine.Model, operations []porcupine.Operation, limit time.Duration) {
-	result, info := porcupine.CheckOperationsVerbose(model, operations, limit)
+func (r *Result) judge(name string, model porcupine.Model, operations []porcupine.Operation, budget Budget) {
+	result, info := budget.search(model, operations)
 	r.add(name, checked{model, info}, result)
 }
 
@@ -335,7 +340,7 @@ func describe(o Op) string {
 	var b strings.Builder
 	switch o.Kind {
 	case Get:
-		fmt.Fprintf(&b, "get %s", o.Mode)
+		b.WriteString(strings.TrimSpace("get " + o.Mode))
 	case CAS:
 		fmt.Fprintf(&b, "cas %s if at %d", o.Value, o.Index)
 	case DeleteCAS:

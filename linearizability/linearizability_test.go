@@ -51,7 +51,7 @@ func TestHistoriesGetTheVerdictThatIsDue(t *testing.T) {
 		{"twice", []op{cas(1, "a", 0, true, 0, 1), cas(2, "b", 0, true, 2, 3)}, linearizability.Violated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := linearizability.Check(c.history, time.Minute).Verdict; got != c.want {
+			if got := linearizability.Check(c.history, linearizability.DefaultBudget).Verdict; got != c.want {
 				t.Errorf("the verdict is %s, want %s", got, c.want)
 			}
 		})
@@ -111,7 +111,7 @@ func history(t *rapid.T) []op {
 func TestWhatARegisterDoesIsLinearizable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := history(t)
-		if r := linearizability.Check(h, time.Minute); r.Verdict != linearizability.Holds {
+		if r := linearizability.Check(h, linearizability.DefaultBudget); r.Verdict != linearizability.Holds {
 			t.Fatalf("keys %v: %s\n%+v", r.Keys, r.Verdict, h)
 		}
 	})
@@ -121,8 +121,35 @@ func TestAValueThatNobodyWroteIsFound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := history(t)
 		h = append(h, op{Client: 999, Key: "x", Kind: linearizability.Get, Found: true, Seen: "forged", Outcome: ok, Call: 1e6, Return: 1e6 + 1})
-		if r := linearizability.Check(h, time.Minute); r.Verdict != linearizability.Violated {
+		if r := linearizability.Check(h, linearizability.DefaultBudget); r.Verdict != linearizability.Violated {
 			t.Fatalf("the verdict is %s", r.Verdict)
 		}
 	})
+}
+
+// hard is a history that needs a long search: many writes at once of which nobody
+// knows the order, and at the end a read of what nobody wrote.
+func hard(writes int) []op {
+	var all []op
+	for i := range writes {
+		all = append(all, op{Client: i, Key: "x", Kind: linearizability.Put, Value: fmt.Sprint("v", i), Outcome: ok, Call: 0, Return: 100})
+	}
+	return append(all, op{Client: 999, Key: "x", Kind: linearizability.Get, Found: true, Seen: "forged", Outcome: ok, Call: 200, Return: 201})
+}
+
+func TestASearchThatIsTooLongIsGivenUpWhereverItRuns(t *testing.T) {
+	for range 2 {
+		if r := linearizability.Check(hard(30), 10_000); r.Verdict != linearizability.Undecided {
+			t.Errorf("the verdict is %s after 10,000 steps of a search that needs many more", r.Verdict)
+		}
+	}
+	if r := linearizability.Check(hard(6), 100_000); r.Verdict != linearizability.Violated {
+		t.Errorf("the verdict is %s: the budget is enough", r.Verdict)
+	}
+}
+
+func BenchmarkSearch(b *testing.B) {
+	for b.Loop() {
+		linearizability.Check(hard(30), 1_000_000)
+	}
 }

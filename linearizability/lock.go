@@ -46,8 +46,25 @@ type LockOp struct {
 // held is free. A free lock goes to a session that is alive and asks; it is refused
 // only while a lock-delay lasts, that is, if the last holder's session ended and
 // nobody had the lock since. Each acquisition has the token after the last one's.
-func CheckLock(history []LockOp, limit time.Duration) Result {
+func CheckLock(history []LockOp, budget Budget) Result {
 	r := Result{Verdict: Holds, checked: map[string]checked{}}
+	all, w := lockCalls(history)
+	r.Ops = len(all)
+	if r.judge("lock", lockModel(w), closed(all), budget); r.Verdict != Undecided {
+		return r
+	}
+	all = slices.DeleteFunc(all, func(c call) bool {
+		o := c.what.(LockOp)
+		return o.Kind == LockAcquire && o.Outcome == OK && !o.Done && !o.Gone
+	})
+	r = Result{Verdict: Holds, Ops: r.Ops, Relaxed: []string{"lock"}, checked: map[string]checked{}}
+	r.judge("lock", lockModel(w), closed(all), budget)
+	return r
+}
+
+// lockCalls chooses the operations that say something, and finds out about the
+// sessions in them.
+func lockCalls(history []LockOp) ([]call, wanters) {
 	w := wanters{number: map[string]int{}, owner: map[uint64]int{}}
 	var all []call
 	for _, o := range history {
@@ -62,27 +79,31 @@ func CheckLock(history []LockOp, limit time.Duration) Result {
 		if o.Holder != "" {
 			w.owner[o.Token] = w.number[o.Holder]
 		}
+		if o.Kind == LockRead {
+			w.reads = append(w.reads, o.Token)
+		}
 		all = append(all, call{o.Client, o.Call, o.Return, o.Outcome, o})
 	}
-	r.Ops = len(all)
-	if r.judge("lock", lockModel(w), closed(all), limit); r.Verdict != Undecided {
-		return r
-	}
-	all = slices.DeleteFunc(all, func(c call) bool {
-		o := c.what.(LockOp)
-		return o.Kind == LockAcquire && o.Outcome == OK && !o.Done && !o.Gone
-	})
-	r = Result{Verdict: Holds, Ops: r.Ops, Relaxed: []string{"lock"}, checked: map[string]checked{}}
-	r.judge("lock", lockModel(w), closed(all), limit)
-	return r
+	slices.Sort(w.reads)
+	return all, w
 }
 
 // wanters are the sessions of a history: their numbers, from 1, and which of them
-// was seen to have a token. Only that one can have got it, and to know so early
-// makes the search short.
+// was seen to have a token, and the tokens of all reads in order. Only the session that
+// was seen with a token can have got it, and a token can only be handed out when all that
+// read an earlier one have. To know so early makes the search short: otherwise each
+// acquisition of unknown outcome is tried before a read that comes too late then, and so
+// are all subsets of them (storm, seeds 14 and 18).
 type wanters struct {
 	number map[string]int
 	owner  map[uint64]int
+	reads  []uint64
+}
+
+// earlier counts the reads of tokens before one.
+func (w wanters) earlier(token uint64) int {
+	n, _ := slices.BinarySearch(w.reads, token)
+	return n
 }
 
 // lock is the state of a lock and of the sessions, by their numbers.
@@ -90,6 +111,7 @@ type lock struct {
 	holder  int // 0: it is free
 	token   uint64
 	delayed bool   // it may be refused although it is free
+	reads   int    // that came before
 	ended   string // a byte for each session, "x" for one that has ended
 	closed  bool
 }
@@ -155,7 +177,9 @@ func (l lock) carry(o LockOp, w wanters) (lock, bool) {
 		}
 		return l, l.holder != session
 	case LockRead:
-		return l, l.holder == w.number[o.Holder] && l.token == o.Token
+		fits := l.holder == w.number[o.Holder] && l.token == o.Token
+		l.reads++
+		return l, fits
 	case LockRenew:
 		if o.Done {
 			return l, alive
@@ -175,7 +199,7 @@ func (l lock) acquire(session int, alive bool, w wanters) (lock, bool) {
 	}
 	l.holder, l.token, l.delayed = session, l.token+1, false
 	owner := w.owner[l.token]
-	return l, owner == 0 || owner == session
+	return l, (owner == 0 || owner == session) && l.reads == w.earlier(l.token)
 }
 
 // end ends a session.

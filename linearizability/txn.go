@@ -54,13 +54,13 @@ type Txn struct {
 // CheckTxns judges a history of transactions over several keys. Keys that are used
 // together, directly or through others, are one object and judged together; so
 // there should be few of each such group. Result.Keys names groups by their keys,
-// joined by "+". The time limit is for each group.
-func CheckTxns(history []Txn, limit time.Duration) Result {
+// joined by "+". The budget is for each group.
+func CheckTxns(history []Txn, budget Budget) Result {
 	r := Result{Verdict: Holds, checked: map[string]checked{}}
 	groups := group(history)
 	for _, name := range sorted(groups) {
 		r.Ops += len(groups[name])
-		r.judge(name, ledgerModel(strings.Split(name, "+")), calls(groups[name]), limit)
+		r.judge(name, ledgerModel(strings.Split(name, "+")), calls(groups[name]), budget)
 	}
 	return r
 }

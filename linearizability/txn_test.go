@@ -68,7 +68,7 @@ func TestTransactionsGetTheVerdictThatIsDue(t *testing.T) {
 		{"an index that goes back", []txn{both, done(1, 2, 3, set("x", "x2", 4))}, linearizability.Violated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := linearizability.CheckTxns(c.history, time.Minute).Verdict; got != c.want {
+			if got := linearizability.CheckTxns(c.history, linearizability.DefaultBudget).Verdict; got != c.want {
 				t.Errorf("the verdict is %s, want %s", got, c.want)
 			}
 		})
@@ -164,7 +164,7 @@ func transactions(t *rapid.T) []txn {
 func TestWhatAStoreOfTransactionsDoesIsLinearizable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := transactions(t)
-		if r := linearizability.CheckTxns(h, time.Minute); r.Verdict != linearizability.Holds {
+		if r := linearizability.CheckTxns(h, linearizability.DefaultBudget); r.Verdict != linearizability.Holds {
 			t.Fatalf("groups %v: %s\n%+v", r.Keys, r.Verdict, h)
 		}
 	})

@@ -177,20 +177,29 @@ func (c *client) get(ctx context.Context, o *linearizability.Op) error {
 	if err != nil {
 		return err
 	}
+	o.Contact, o.KnownLeader = meta.LastContact, meta.KnownLeader
 	delete(c.seen, o.Key)
 	if pair != nil {
 		o.Found, o.Seen, o.SeenAt = true, string(pair.Value), pair.ModifyIndex
 		c.seen[o.Key] = pair.ModifyIndex
 	}
-	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "default" || o.Mode == "stale" && c.run.plan.Scenario.Workload.Via == "agents" {
+	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "stale" && c.run.plan.Scenario.Workload.Via == "agents" {
 		return nil // a client agent asks one server after the other
 	}
-	where := fmt.Sprintf("%s, process %d, key %s", o.ServedBy, life, o.Key)
-	if meta.LastIndex < c.indexes[where] {
-		c.run.world.Violate("monotonic index", "%s: X-Consul-Index went from %d to %d in a %s read", where, c.indexes[where], meta.LastIndex, o.Mode)
+	o.Life = life
+	if o.Mode != "default" {
+		c.forward(*o, meta.LastIndex)
 	}
-	c.indexes[where] = meta.LastIndex
 	return nil
+}
+
+// forward sees that the index of a key does not go back on one process of a server.
+func (c *client) forward(o linearizability.Op, index uint64) {
+	where := fmt.Sprintf("%s, process %d, key %s", o.ServedBy, o.Life, o.Key)
+	if index < c.indexes[where] {
+		c.run.world.Violate("monotonic index", "%s: X-Consul-Index went from %d to %d in a %s read", where, c.indexes[where], index, o.Mode)
+	}
+	c.indexes[where] = index
 }
 
 // untouched reports whether an operation surely did not take effect: the

@@ -9,12 +9,13 @@
 //   - client.go: the clients, which are Consul's official ones.
 //   - locks.go, health.go: those who want a lock, and what their sessions stand on.
 //   - bank.go: those who move money with transactions.
-//   - watches.go, prefixes.go: those who wait for keys to change.
+//   - watches.go, prefixes.go: those who wait for keys and for checks to change.
 //   - fleet.go, resolve.go, events.go: client agents with services, their DNS, and
 //     user events.
 //   - invariants.go: what is watched while a run goes on.
-//   - judge.go: the verdicts.
-//   - parent.go, report.go: starting runs, and what is written about them.
+//   - judge.go: the verdicts (docs/checks.md says what each asks, and why).
+//   - parent.go: starting runs. What is written about them is package report's.
+//   - nodes.go: what the nodes of a run are, and their names.
 //
 // A run has two phases. In the first the faults strike and safety must hold. Then
 // they stop, everything is healed, and liveness is demanded: a leader, a write,

@@ -49,13 +49,19 @@ func (p Plan) Explain() string {
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
 	b.WriteString(s.others())
+	if s.Schedule.Kind != "" && s.Schedule.Kind != "shuffle" {
+		fmt.Fprintf(&b, "Goroutines run in the order of the schedule %v.\n\n", s.Schedule)
+	}
 	b.WriteString(p.faults())
 	fmt.Fprintf(&b, "\nThen all is healed, and there must be a leader within %v, a write within %v, and equal state\nmachines within %v.\n",
 		s.Recovery.Leader, s.Recovery.Write, s.Recovery.Converge)
 	if s.Topology.Agents > 0 {
 		fmt.Fprintf(&b, "The catalog must agree with all agents, and they with the truth, within %v.\n", s.Recovery.Services)
 	}
-	fmt.Fprintf(&b, "Expected: linearizable %s, invariants %s, recovery %s.\n", s.Checks.Linearizable, s.Checks.Invariants, s.Checks.Recovery)
+	fmt.Fprintf(&b, "All must take all others for alive within %v.\n", s.Recovery.Members)
+	c := s.Checks
+	fmt.Fprintf(&b, "Expected: linearizable %s, sequential %s, staleness %s (with a lag of %v), durable %s,\ninvariants %s, recovery %s, leaks %s.\n",
+		c.Linearizable, c.Sequential, c.Staleness, c.Lag, c.Durable, c.Invariants, c.Recovery, c.Leaks)
 	if s.Workload.Contenders > 0 {
 		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", s.Checks.Exclusive)
 	}

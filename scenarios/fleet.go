@@ -15,10 +15,12 @@ import (
 	"time"
 
 	capi "github.com/hashicorp/consul/api"
+	"github.com/hashicorp/go-msgpack/v2/codec"
 
 	"tribune/impl/agent"
 	"tribune/impl/api"
 	"tribune/impl/config"
+	"tribune/impl/fsm"
 	"tribune/impl/host"
 	"tribune/sim"
 	"tribune/sim/trace"
@@ -53,6 +55,8 @@ type fleet struct {
 	calm  bool                  // no service changes any more
 	dns   map[string]resolution // by agent and service
 	free  time.Duration         // since when the lock is free; 0: it is not
+
+	nurses []*nurse
 }
 
 // site is what belongs to one agent.
@@ -88,7 +92,7 @@ func (r *run) startFleet() []*sim.Node {
 	for i, name := range r.plan.agents() {
 		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}
 		f.sites[name] = s
-		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Disk: r.disk(), Commands: s.script})
+		r.world.AddNode(sim.NodeConfig{Name: name, Addrs: address(5, i+1), Disk: r.plan.Scenario.Disk.build(), Commands: s.script})
 		s.machine = r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("web%d", i+1), Addrs: address(6, i+1)})
 		s.machine.Start(s.serve)
 		r.start(name)
@@ -167,7 +171,7 @@ func (s *site) up(service string) bool {
 func (f *fleet) settings(name string) *config.Config {
 	c := config.Default()
 	c.NodeName, c.DataDir, c.ClientAddr, c.LogLevel = name, "/data", "0.0.0.0", "trace"
-	c.Join.Retry, c.Join.Interval = f.run.plan.names(), 2*time.Second
+	c.Join.Retry, c.Join.Interval = toJoin(f.run, name), 2*time.Second
 	c.Probing.LocalScripts = true
 	c.Services = []api.ServiceDefinition{
 		{Name: webService, Port: 80, Tags: []string{name}, Check: &api.CheckDefinition{
@@ -248,10 +252,15 @@ func (f *fleet) checked() {
 		if err != nil {
 			continue
 		}
-		for _, i := range found.Items {
-			if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
-				f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
-			}
+		f.unchecked(found.Items)
+	}
+}
+
+// unchecked complains about instances without a check of their own.
+func (f *fleet) unchecked(found []api.CheckServiceNode) {
+	for _, i := range found {
+		if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
+			f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
 		}
 	}
 }
@@ -276,6 +285,7 @@ func (f *fleet) bounds() {
 		f.sessionsInTime(s, a, now)
 	}
 	f.handedOn(a, now)
+	f.nursedInTime(now)
 }
 
 // inTime complains about a check that is not yet what its service has been for
@@ -368,15 +378,49 @@ func (f *fleet) settled() (bool, string) {
 const restTime = 70 * time.Second
 
 // rest sees that a catalog that agrees with all agents stays as it is.
-func (f *fleet) rest() {
-	if !f.run.result.Recovery.Services.OK {
-		return
-	}
+func (f *fleet) rest(settled func() (bool, string)) {
+	defer f.idle(f.committed())
 	for end := f.run.world.Now() + restTime; f.run.world.Now() < end; time.Sleep(second / 4) {
-		if ok, why := f.settled(); !ok {
+		if ok, why := settled(); !ok {
 			f.run.world.Violate("anti-entropy comes to rest", "%s", why)
 			return
 		}
+	}
+}
+
+// committed is the index up to which the leader has committed entries.
+func (f *fleet) committed() uint64 {
+	if leader := f.run.agents[f.run.leader()]; leader != nil {
+		return leader.Server().Raft().Status().Committed
+	}
+	return math.MaxUint64 // nobody knows what comes after it
+}
+
+// idle complains about registrations of client agents in the raft log after an index,
+// at which the catalog agreed with all of them: nothing has changed since, so there is
+// nothing to write. Each would wake all who watch.
+func (f *fleet) idle(since uint64) {
+	leader := f.run.agents[f.run.leader()]
+	if leader == nil {
+		return
+	}
+	raft := leader.Server().Raft()
+	n, example := 0, ""
+	for i, end := since, raft.Status().Committed; i < end; {
+		i++
+		entry, err := raft.Entry(i)
+		command := entry.Data
+		if err != nil || len(command) == 0 || fsm.Type(command[0]) != fsm.RegisterType && fsm.Type(command[0]) != fsm.DeregisterType {
+			continue
+		}
+		var about struct{ Node string }
+		if err := codec.NewDecoderBytes(command[1:], &codec.MsgpackHandle{}).Decode(&about); err == nil && f.sites[about.Node] != nil {
+			n++
+			example = fmt.Sprintf("that of %s at %d", about.Node, i)
+		}
+	}
+	if n > 0 {
+		f.run.world.Violate("anti-entropy comes to rest", "%d registrations were written although nothing had changed, such as %s", n, example)
 	}
 }
 

@@ -50,7 +50,12 @@ func (f *fleet) sessionsInTime(s *site, leader *agent.Agent, now time.Duration) 
 	if err != nil || len(a.Items) == 0 {
 		return
 	}
-	id, down := a.Items[0].ID, s.changed[jobService]
+	f.sessionInTime(s, a.Items[0].ID, now)
+}
+
+// sessionInTime is sessionsInTime for one session on an agent and its job.
+func (f *fleet) sessionInTime(s *site, id string, now time.Duration) {
+	down := s.changed[jobService]
 	dead := suspicionBound(len(f.run.plan.names()) + len(f.sites))
 	switch {
 	case s.stopped > 0 && now-s.stopped > dead:
@@ -74,8 +79,14 @@ func (f *fleet) handedOn(leader *agent.Agent, now time.Duration) {
 	if err != nil {
 		return
 	}
+	f.handed(len(a.Entries) > 0 && a.Entries[0].Session != "", now)
+}
+
+// handed is handedOn for a lock that is held or not.
+func (f *fleet) handed(held bool, now time.Duration) {
+	w := f.run.plan.Scenario.Workload
 	switch {
-	case len(a.Entries) > 0 && a.Entries[0].Session != "":
+	case held:
 		f.free = 0
 	case f.free == 0:
 		f.free = now

@@ -1,121 +1,160 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
-	"hash/fnv"
+	"log/slog"
+	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"tribune/impl/agent"
 	"tribune/impl/consensus"
+	"tribune/impl/fsm"
+	"tribune/linearizability/raftsafety"
+	"tribune/linearizability/spread"
+	"tribune/scenarios/levels"
+	"tribune/scenarios/outage"
 )
 
 // watchEvery is how often the servers are looked at.
 const watchEvery = 50 * time.Millisecond
 
-// watcher looks at the servers from outside while a run goes on, and knows what
-// raft promises (Ongaro and Ousterhout 2014, figure 3).
+// watcher looks at the servers from outside while a run goes on.
 type watcher struct {
 	run     *run
-	leaders map[uint64]string // by term: election safety
-	entries map[uint64]entry  // committed, by index: state machine safety
-	highest uint64            // committed index anywhere
-	lives   map[string]*life  // by server
+	raft    *raftsafety.Watch
 	reigns  []Reign
-}
+	members *membership
+	levels  *levels.Watch
+	shrunk  bool // the raft group has, too far; that is told once
 
-type entry struct{ term, sum uint64 }
-
-// life is what was seen of one process of a server.
-type life struct {
-	agent     *agent.Agent
-	checked   uint64 // up to which index its committed entries were compared
-	committed uint64
-	applied   uint64
-	term      uint64
-	led       uint64 // the last term in which it was seen leading
+	leaderless []outage.Span
+	since      time.Duration // when the present time without a leader began
+	led        bool          // there is a leader
 }
 
 func newWatcher(r *run) *watcher {
-	return &watcher{run: r, leaders: map[uint64]string{}, entries: map[uint64]entry{}, lives: map[string]*life{}}
+	return &watcher{run: r, raft: raftsafety.New(r.world), members: newMembership(r)}
 }
 
-// look compares what the servers say with each other and with what they said.
+// watchLevels has the levels of servers and client agents watched, which are all there,
+// until stop closes.
+func (w *watcher) watchLevels(stop <-chan struct{}) {
+	servers, agents := w.run.plan.names(), w.run.plan.agents()
+	w.levels = levels.New(len(servers)-1, w.run.kind(levels.Server, servers), w.run.kind(levels.Agent, agents))
+	w.run.every(stop, time.Second, func() {
+		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
+	})
+}
+
+// back waits until the levels are what they were.
+func (w *watcher) back() (l levels.Levels) {
+	w.run.until(levels.Limit, func() (bool, string) { return w.levels.Back(&l) })
+	return l
+}
+
+// kind are the nodes of those names.
+func (r *run) kind(name string, nodes []string) levels.Kind {
+	k := levels.Kind{Name: name}
+	for _, n := range nodes {
+		k.Nodes = append(k.Nodes, r.world.Node(n))
+	}
+	return k
+}
+
+// look holds what the servers say against what they said, and against each other.
 func (w *watcher) look() {
+	var seen []raftsafety.Observation
+	var nodes []*consensus.Node
 	for _, name := range w.run.plan.names() {
 		a := w.run.agents[name]
 		if a == nil || w.run.world.Node(name).Paused() {
 			continue
 		}
-		l := w.lives[name]
-		if l == nil || l.agent != a {
-			l = &life{agent: a}
-			w.lives[name] = l
+		nodes = append(nodes, a.Server().Raft())
+		seen = append(seen, observe(name, w.run.world.Node(name).Starts(), a.Server().Advertise(), a.Server().Raft()))
+	}
+	// A leader has its votes before it leads, so votes are looked at after that.
+	for i, n := range nodes {
+		v := n.Vote()
+		seen[i].VoteTerm, seen[i].VotedFor = v.Term, hostOf(v.For)
+	}
+	for _, o := range w.raft.See(seen) {
+		reign := Reign{At: w.run.world.Now(), Term: o.Term, Server: o.Server}
+		w.deposed(reign)
+		w.reigns = append(w.reigns, reign)
+	}
+	led := false
+	for _, o := range seen {
+		led = led || o.Leader
+		w.stillLeads(o)
+		w.quorum(o)
+	}
+	w.leadership(led)
+	w.members.look()
+}
+
+// stillLeads takes note of until when a leader was seen leading.
+func (w *watcher) stillLeads(o raftsafety.Observation) {
+	for i := len(w.reigns) - 1; i >= 0 && o.Leader; i-- {
+		if r := &w.reigns[i]; r.Server == o.Server && r.Term == o.Term {
+			r.Until = w.run.world.Now()
+			return
 		}
-		w.server(name, l, a.Server().Raft())
 	}
 }
 
-func (w *watcher) server(name string, l *life, raft *consensus.Node) {
-	world := w.run.world
-	s := raft.Status()
-	if s.Term < l.term {
-		world.Violate("monotonic term", "%s: from %d to %d", name, l.term, s.Term)
+// observe is what a server says of itself.
+func observe(name string, life int, address string, n *consensus.Node) raftsafety.Observation {
+	s := n.Status()
+	o := raftsafety.Observation{
+		Server: name, ID: s.ID, Life: life, Leader: s.Leader, Term: s.Term, First: s.First, Last: s.Last,
+		Committed: s.Committed, Applied: s.Applied, Address: address,
+		Entry: func(i uint64) (raftsafety.Entry, bool) {
+			e, err := n.Entry(i) // an error: it was compacted meanwhile
+			return raftsafety.Entry{Term: e.Term, Command: e.Command, Data: e.Data}, err == nil
+		},
 	}
-	if s.Committed < l.committed {
-		world.Violate("monotonic commit index", "%s: from %d to %d", name, l.committed, s.Committed)
+	if group, _, err := n.Servers(); err == nil && s.Leader {
+		for _, g := range group {
+			if g.Voter {
+				o.Voters = append(o.Voters, g.ID)
+			}
+		}
 	}
-	if s.Applied < l.applied {
-		world.Violate("monotonic applied index", "%s: from %d to %d", name, l.applied, s.Applied)
-	}
-	l.term, l.committed, l.applied = s.Term, max(l.committed, s.Committed), s.Applied
-	if s.Leader {
-		w.leads(name, l, s, raft)
-	}
-	from := max(l.checked+1, s.First, 1)
-	for i := from; i <= min(s.Committed, s.Last); i++ {
-		w.compare(name, i, raft, "state machine safety")
-	}
-	l.checked = max(l.checked, min(s.Committed, s.Last))
-	w.highest = max(w.highest, s.Committed)
+	return o
 }
 
-// compare holds a server's entry against that which others have committed at
-// the same index.
-func (w *watcher) compare(name string, i uint64, raft *consensus.Node, invariant string) {
-	term, command, err := raft.Entry(i)
+// hostOf is the host of an address with a port, empty for what is none.
+func hostOf(address string) string {
+	a, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return // compacted meanwhile
+		return ""
 	}
-	h := fnv.New64a()
-	_, _ = h.Write(command) // never fails
-	mine := entry{term, h.Sum64()}
-	known, ok := w.entries[i]
-	switch {
-	case !ok && invariant == "state machine safety":
-		w.entries[i] = mine
-	case ok && known != mine:
-		w.run.world.Violate(invariant, "%s has another entry at index %d: term %d, and not %d", name, i, mine.term, known.term)
-	}
+	return a.Addr().String()
 }
 
-// leads checks a server that says it leads: no other does in its term, and its
-// log holds what was committed before.
-func (w *watcher) leads(name string, l *life, s consensus.Status, raft *consensus.Node) {
-	if other, ok := w.leaders[s.Term]; ok && other != name {
-		w.run.world.Violate("election safety", "%s and %s both lead in term %d", other, name, s.Term)
+// leadership takes note of the times without a leader.
+func (w *watcher) leadership(led bool) {
+	now := w.run.world.Now()
+	if led && !w.led {
+		w.leaderless = append(w.leaderless, outage.Span{From: w.since, To: now})
 	}
-	if l.led == s.Term {
-		return
+	if !led && w.led {
+		w.since = now
 	}
-	l.led = s.Term
-	w.leaders[s.Term] = name
-	w.reigns = append(w.reigns, Reign{At: w.run.world.Now(), Term: s.Term, Server: name})
-	if s.Last < w.highest && s.Last >= s.First {
-		w.run.world.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", name, s.Term, s.Last, w.highest)
-	}
-	for i := max(s.First, 1); i <= min(w.highest, s.Last); i++ {
-		w.compare(name, i, raft, "leader completeness")
-	}
+	w.led = led
+}
+
+// report puts what was seen into a result, when all is over.
+func (w *watcher) report(r *Result) {
+	w.leadership(true)
+	r.Reigns, r.Figures.Leaderless = w.reigns, w.leaderless
+	r.Figures.Detection = w.members.result()
+	r.Figures.Heap = w.levels.Heap()
 }
 
 // equal reports whether all servers have applied the same entries and have the
@@ -145,4 +184,209 @@ func (w *watcher) equal() (bool, string) {
 		}
 	}
 	return true, ""
+}
+
+// deposed complains, where the scenario asks for that, about a leader whose reign
+// ended although no fault of the scenario strikes it: a server that comes back after
+// it was cut off must not disturb the one that leads (Ongaro's thesis, section 9.6).
+func (w *watcher) deposed(next Reign) {
+	scenario := w.run.plan.Scenario
+	if scenario.Checks.Reigns == "" || len(w.reigns) == 0 {
+		return
+	}
+	last := w.reigns[len(w.reigns)-1]
+	if !slices.ContainsFunc(scenario.Faults, func(f Fault) bool { return f.Target == last.Server }) {
+		w.run.world.Violate("undisturbed leader", "%s led in term %d, nothing struck it, and %s leads in term %d", last.Server, last.Term, next.Server, next.Term)
+	}
+}
+
+// quorum complains about a raft group that has shrunk so far that fewer servers than
+// half of those it was made for make its majority: two such groups could be without
+// a server in common.
+func (w *watcher) quorum(o raftsafety.Observation) {
+	voters, made := len(o.Voters), w.run.plan.Scenario.Topology.Servers
+	if voters > 0 && voters < made/2+1 && !w.shrunk {
+		w.shrunk = true
+		w.run.world.Violate("size of the raft group", "%s leads a group of %d, which was made for %d", o.Server, voters, made)
+	}
+}
+
+// replayLimit is how long the servers may go on applying what is committed while their
+// states are held against a replay.
+const replayLimit = 5 * time.Second
+
+// replayed sees that each committed command was applied exactly once: all servers
+// have, whatever snapshots and restarts they went through, the state that a state
+// machine has that applies the committed entries one by one from the first on. (All of
+// them may be wrong alike, which comparing them with each other does not show.)
+func (w *watcher) replayed(applied func() (index uint64, digest string, err error)) {
+	var gap error
+	done := w.run.until(replayLimit, func() (bool, string) {
+		index, theirs, err := applied()
+		if err != nil {
+			return false, err.Error()
+		}
+		var entries []raftsafety.Entry
+		if entries, gap = w.raft.Committed(index); gap != nil {
+			return true, ""
+		}
+		own, err := replay(entries)
+		if err != nil {
+			return false, err.Error()
+		}
+		return own == theirs, fmt.Sprintf("the state of the servers at index %d is not what the %d entries make", index, len(entries))
+	})
+	switch {
+	case gap != nil:
+		w.run.result.Figures.Unreplayed = gap.Error()
+	case !done.OK:
+		w.run.world.Violate("exactly-once application", "%s", done.Text)
+	}
+}
+
+var errUnequal = errors.New("the servers are not equal")
+
+// applied is the index up to which all servers have applied entries, and the digest of
+// their state.
+func (w *watcher) applied() (index uint64, digest string, err error) {
+	if ok, why := w.equal(); !ok {
+		return 0, "", fmt.Errorf("%w: %s", errUnequal, why)
+	}
+	s := w.run.agents[w.run.plan.names()[0]].Server()
+	digest, err = s.StateDigest()
+	return s.Raft().AppliedIndex(), digest, err
+}
+
+// replay returns the digest of the state that entries make, the first of which has
+// index 1.
+func replay(entries []raftsafety.Entry) (string, error) {
+	f, err := fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {})
+	if err != nil {
+		return "", err
+	}
+	for i, e := range entries {
+		if e.Command {
+			f.Apply(&raft.Log{Index: uint64(i + 1), Term: e.Term, Type: raft.LogCommand, Data: e.Data})
+		}
+	}
+	return f.Digest()
+}
+
+// The states of a member in the eyes of another, as serf numbers them.
+const (
+	memberAlive  = 1
+	memberFailed = 4
+)
+
+// membership watches who takes whom for alive, and how long it takes until a dead
+// member is found out.
+type membership struct {
+	run      *run
+	lived    map[string]bool          // that have run at all
+	gone     map[string]time.Duration // since when those are gone that are, and that nobody has found out
+	known    map[string]bool          // whose death was found out
+	detected []time.Duration          // by death
+	missed   int                      // deaths that were over before anybody found out
+}
+
+func newMembership(r *run) *membership {
+	return &membership{run: r, lived: map[string]bool{}, gone: map[string]time.Duration{}, known: map[string]bool{}}
+}
+
+// Detection says how long it took until the first live server took a dead member for
+// failed.
+type Detection struct {
+	Time   spread.Spread `json:"time"`
+	Missed int           `json:"missed"` // members that were back before anybody did
+}
+
+func (m *membership) result() Detection { return Detection{spread.Of(m.detected), m.missed} }
+
+// look takes note of who has died, is found out or is back.
+func (m *membership) look() {
+	for _, name := range m.run.plan.members() {
+		_, dead := m.gone[name]
+		switch running := m.run.world.Node(name).Running(); {
+		case running && dead:
+			m.missed++
+			delete(m.gone, name)
+		case running:
+			m.lived[name], m.known[name] = true, false
+		case m.lived[name] && !dead && !m.known[name]:
+			m.gone[name] = m.run.world.Now()
+		}
+	}
+	if len(m.gone) == 0 {
+		return
+	}
+	for _, server := range m.run.plan.names() {
+		a := m.run.agents[server]
+		if a == nil || m.run.world.Node(server).Paused() {
+			continue
+		}
+		seen := statuses(a)
+		for _, name := range m.run.plan.members() {
+			if status, known := seen[name]; known {
+				m.sees(name, status)
+			}
+		}
+	}
+}
+
+// sees takes note of what a live server takes a member for. One that has left in order
+// needs not be found out, and one that is taken for failed as it dies has died before,
+// and was back for too short a time.
+func (m *membership) sees(name string, status int) {
+	since, dead := m.gone[name]
+	if !dead || status == memberAlive {
+		return
+	}
+	if took := m.run.world.Now() - since; status == memberFailed && took > 0 {
+		m.detected = append(m.detected, took)
+	}
+	m.known[name] = true
+	delete(m.gone, name)
+}
+
+// statuses are the members as an agent sees them.
+func statuses(a *agent.Agent) map[string]int {
+	all := map[string]int{}
+	for _, m := range a.Members() {
+		all[m.Name] = m.Status
+	}
+	return all
+}
+
+// agree reports whether every member that runs takes every other for alive: no false
+// death lasts.
+func (m *membership) agree() (bool, string) {
+	members := m.run.plan.members()
+	for _, name := range members {
+		a := m.run.agents[name]
+		if a == nil {
+			return false, name + " does not run"
+		}
+		if why := notAlive(name, members, statuses(a)); why != "" {
+			return false, why
+		}
+	}
+	return true, ""
+}
+
+// notAlive says whom a member does not take for alive.
+func notAlive(name string, members []string, seen map[string]int) string {
+	for _, other := range members {
+		if s := seen[other]; s != memberAlive {
+			return fmt.Sprintf("%s lives, and in the eyes of %s its state is %d", other, name, s)
+		}
+	}
+	return ""
+}
+
+// toJoin are the servers that an agent is told to join.
+func toJoin(r *run, name string) []string {
+	if r.plan.Scenario.Agent.JoinOnce && r.world.Node(name).Starts() > 1 {
+		return nil
+	}
+	return r.plan.names()
 }

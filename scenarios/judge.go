@@ -2,20 +2,26 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"tribune/linearizability"
+	"tribune/linearizability/versions"
+	"tribune/scenarios/levels"
+	"tribune/scenarios/outage"
 )
 
-// judgeLimit is the real time that the search for a linearization of one key may
-// take. Running out of it is not a pass.
-const judgeLimit = 20 * time.Second
+// explainLimit is the real time that the search for a small contradiction in the
+// history of one key may take.
+const explainLimit = 10 * time.Second
 
 const (
 	holds    = string(linearizability.Holds)
 	violated = string(linearizability.Violated)
+	either   = "either" // nothing is expected
 )
 
 // judge turns what was seen into verdicts. It runs in the parent: the search
@@ -31,31 +37,56 @@ func (r *Result) judge(c Checks) {
 			r.Ops.Unknown++
 		}
 	}
-	r.linearizable(c.Linearizable)
+	r.measure()
+	if c.Linearizable != either {
+		r.linearizable(c.Linearizable)
+	}
+	r.versions(c)
 	if len(r.Transactions) > 0 {
 		r.transactions(c.Transactions)
 	}
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
+	if limit := c.Outage.Duration; limit > 0 {
+		longest, from := linearizability.Outage(r.History, r.Healed)
+		r.within("outage", longest, limit, fmt.Sprintf("at most %v without a write, from %v on", longest, from))
+	}
+	if limit := c.Behind.Duration; limit > 0 {
+		behind, which := linearizability.Staleness(r.History, "default")
+		r.within("behind", behind, limit, fmt.Sprintf("at most %v %s", behind, which))
+	}
+	if r.Figures.Levels.Asked {
+		r.leaks(c.Leaks)
+	}
 	if r.Lock != nil {
 		r.exclusive(c.Exclusive)
 		r.locks(c.Locks)
 	}
 }
 
-func (r *Result) verdict(check, expected, got, text string) {
-	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text})
+func (r *Result) verdict(check, expected, got, text string, anomalies ...linearizability.Anomaly) {
+	r.Verdicts = append(r.Verdicts, Verdict{check, expected, got, expected == got, text, anomalies})
+}
+
+// within is the verdict on a time that has a limit.
+func (r *Result) within(check string, got, limit time.Duration, text string) {
+	verdict := holds
+	if got > limit {
+		verdict = violated
+	}
+	r.verdict(check, holds, verdict, text)
 }
 
 // linearizable judges writes and reads. Stale reads promise nothing.
 func (r *Result) linearizable(expected string) {
 	var judged []linearizability.Op
-	for _, o := range r.History {
+	var from []int // their places in the history
+	for i, o := range r.History {
 		if o.Kind != linearizability.Get || o.Mode != "stale" {
-			judged = append(judged, o)
+			judged, from = append(judged, o), append(from, i)
 		}
 	}
-	result := linearizability.Check(judged, judgeLimit)
+	result := linearizability.Check(judged, linearizability.DefaultBudget)
 	text := fmt.Sprintf("%d operations", result.Ops)
 	if len(result.Keys) > 0 {
 		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
@@ -63,27 +94,98 @@ func (r *Result) linearizable(expected string) {
 	if len(result.Relaxed) > 0 {
 		text += fmt.Sprintf(" (refused CAS on %s not judged: the search took too long)", strings.Join(result.Relaxed, ", "))
 	}
-	r.verdict("linearizable", expected, string(result.Verdict), text)
+	anomalies := linearizability.Explain(judged, result, explainLimit)
 	if result.Verdict == linearizability.Violated {
-		r.Picture = picture(result)
+		r.Picture = picture(result.Focus(judged, anomalies, explainLimit))
 	}
+	for _, a := range anomalies {
+		for n, i := range a.Ops {
+			a.Ops[n] = from[i]
+		}
+	}
+	r.verdict("linearizable", expected, string(result.Verdict), text, anomalies...)
+}
+
+// measure sums up what is reported whether anybody judges it or not.
+func (r *Result) measure() {
+	r.Figures.Staleness = versions.Measure(r.History)
+	var writes []time.Duration
+	for _, o := range r.History {
+		if o.Kind != linearizability.Get && o.Outcome == linearizability.OK {
+			writes = append(writes, o.Return)
+		}
+	}
+	var strikes []outage.Strike
+	for _, f := range r.Faults {
+		strikes = append(strikes, outage.Strike{Kind: f.Kind, Span: outage.Span{From: f.At, To: f.Until}})
+	}
+	// What is after the last operation is the judging.
+	end := time.Duration(0)
+	for _, o := range r.History {
+		end = max(end, o.Return)
+	}
+	r.Figures.Outages = outage.ByKind(strikes, r.Figures.Leaderless, outage.Between(writes, end))
+}
+
+// versions judges what needs no search: the order of reads, their age, and whether
+// acknowledged writes are there in the end.
+func (r *Result) versions(c Checks) {
+	r.complaints("sequential", c.Sequential, "", versions.Order(r.History))
+	var modes []string
+	for _, mode := range slices.Sorted(maps.Keys(r.Figures.Staleness)) {
+		modes = append(modes, fmt.Sprintf("%s: %v", mode, r.Figures.Staleness[mode]))
+	}
+	r.complaints("staleness", c.Staleness, strings.Join(modes, "; "), versions.Beyond(r.History, c.Lag.Duration))
+	d := versions.Durable(slices.Concat(r.History, versions.OfTransactions(r.Transactions)))
+	r.complaints("durable", c.Durable, fmt.Sprintf("%d acknowledged writes, %d keys read in the end", d.Acknowledged, d.Keys), d.Lost)
+}
+
+// complaints is a verdict that holds if there are none.
+func (r *Result) complaints(check, expected, text string, complaints []string) {
+	got := holds
+	if n := len(complaints); n > 0 {
+		got = violated
+		if text != "" {
+			text += "; "
+		}
+		text += complaints[0]
+		if n > 1 {
+			text += fmt.Sprintf("; and %d more", n-1)
+		}
+	}
+	r.verdict(check, expected, got, text)
+}
+
+// leaks judges whether processes hold no more in the end than in the beginning.
+func (r *Result) leaks(expected string) {
+	l := r.Figures.Levels
+	var complaints, texts []string
+	if l.Text != "" {
+		complaints = append(complaints, l.Text)
+	}
+	for _, kind := range []string{levels.Server, levels.Agent} {
+		if s := l.Start[kind]; s.Goroutines > 0 {
+			texts = append(texts, fmt.Sprintf("a %s had up to %v, and has %v in the end", kind, s, l.End[kind]))
+		}
+	}
+	r.complaints("leaks", expected, strings.Join(texts, "; "), complaints)
 }
 
 // transactions judges transactions, those of each group of keys together.
 func (r *Result) transactions(expected string) {
-	result := linearizability.CheckTxns(r.Transactions, judgeLimit)
-	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result)
+	result := linearizability.CheckTxns(r.Transactions, linearizability.DefaultBudget)
+	r.object("transactions", expected, fmt.Sprintf("%d transactions", result.Ops), result, linearizability.ExplainTxns(r.Transactions, result, explainLimit))
 }
 
 // object is the verdict on what a model other than that of a key has judged.
-func (r *Result) object(check, expected, text string, result linearizability.Result) {
+func (r *Result) object(check, expected, text string, result linearizability.Result, anomalies []linearizability.Anomaly) {
 	if len(result.Keys) > 0 {
 		text += ", no order makes sense of " + strings.Join(result.Keys, ", ")
 	}
 	if len(result.Relaxed) > 0 {
 		text += " (refusals not judged: the search took too long)"
 	}
-	r.verdict(check, expected, string(result.Verdict), text)
+	r.verdict(check, expected, string(result.Verdict), text, anomalies...)
 	if result.Verdict == linearizability.Violated && r.Picture == "" {
 		r.Picture = picture(result)
 	}
@@ -130,7 +232,7 @@ func (r *Result) recovery(expected string) {
 		Reached
 	}
 	for _, part := range []named{
-		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock},
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
 		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
 	} {
 		if !part.Asked {

@@ -77,8 +77,35 @@ func (r *resource) acquire(who string, token uint64, begun time.Duration) {
 			r.run.world.Violate("fencing tokens", "%s got %d, and %d was handed out before", who, token, t.token)
 		}
 	}
+	r.tooEarly(who)
 	r.acquired = append(r.acquired, tenure{token, r.run.world.Now()})
 	r.holder = who
+}
+
+// tooEarly complains when a lock was acquired that its last holder cannot have lost
+// for as long as its lock-delay: since it had acquired it, less time has passed, and
+// it did not give it up. The delay is measured by leaders' clocks, of which
+// one may go faster than true time.
+func (r *resource) tooEarly(who string) {
+	delay := r.run.plan.Scenario.Workload.LockDelay.Duration*3/4 - time.Second
+	var now *linearizability.LockOp
+	released := map[string]bool{}
+	for i := len(r.history) - 1; i >= 0; i-- {
+		o := &r.history[i]
+		took := o.Kind == linearizability.LockAcquire && o.Done
+		switch {
+		case o.Kind == linearizability.LockRelease && (o.Done || o.Outcome == linearizability.Unknown):
+			released[o.Session] = true
+		case took && now == nil:
+			now = o
+		case took && o.Session != now.Session:
+			if !released[o.Session] && now.Return-o.Call < delay {
+				r.run.world.Violate("lock-delay", "%s acquired at %v, %v after another holder, which did not release and wants a delay of %v",
+					who, now.Return, now.Return-o.Call, r.run.plan.Scenario.Workload.LockDelay.Duration)
+			}
+			return
+		}
+	}
 }
 
 // acquiredSince reports whether the lock was handed out after a time.
@@ -330,6 +357,6 @@ func (r *Result) exclusive(expected string) {
 
 // locks judges the lock and the sessions that wanted it.
 func (r *Result) locks(expected string) {
-	result := linearizability.CheckLock(r.Lock.History, judgeLimit)
-	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result)
+	result := linearizability.CheckLock(r.Lock.History, linearizability.DefaultBudget)
+	r.object("locks", expected, fmt.Sprintf("%d operations", result.Ops), result, linearizability.ExplainLock(r.Lock.History, result, explainLimit))
 }

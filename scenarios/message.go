@@ -6,9 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"tribune/linearizability"
+	"tribune/linearizability/versions"
+	"tribune/scenarios/levels"
+	"tribune/scenarios/look"
+	"tribune/scenarios/outage"
 	"tribune/sim"
 	"tribune/sim/nemesis"
 )
@@ -20,7 +27,12 @@ type Order struct {
 	Trace    bool // send the whole trace
 	Verbose  bool // send the servers' log lines
 	Unjudged bool // only the fingerprint is wanted
-	Points   bool // note which points nodes pass
+	// Passages wants the points that were passed, of each the first so many passages
+	// of each server and agent.
+	Passages int
+	// Look, if not nil, stops the run to look at it; it has no result then. LookAt
+	// sets it.
+	Look *look.Stop `json:",omitempty"`
 }
 
 // Result is what came of a run.
@@ -35,14 +47,15 @@ type Result struct {
 	Ops          Counts
 	Verdicts     []Verdict
 	Faults       []FaultLog
+	Passages     []nemesis.Passage // if they were asked for
 	Reigns       []Reign
 	Recovery     Recovered
 	Violations   []sim.Violation
-	Passed       []nemesis.Passing // the points that nodes passed, if the order asked for them
-	Unread       string            // why a key could not be read at the end
+	Unread       string // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
 	Transactions []linearizability.Txn
+	Figures      Figures
 	Picture      string // porcupine's, an HTML page; only when the history is not linearizable
 }
 
@@ -64,20 +77,62 @@ type Verdict struct {
 	Check, Expected, Got string
 	OK                   bool
 	Text                 string
+	// Anomalies say, in words, what cannot be.
+	Anomalies []linearizability.Anomaly `json:",omitempty"`
 }
 
 // FaultLog is a strike that happened.
 type FaultLog = nemesis.Struck
 
-// Reign says that a server was first seen leading in a term.
+// Reign says when a server was seen leading in a term, first and last.
 type Reign struct {
-	At     time.Duration
-	Term   uint64
-	Server string
+	At, Until time.Duration
+	Term      uint64
+	Server    string
 }
 
 // Recovered says how the healed cluster came back.
-type Recovered struct{ Leader, Write, Lock, Converge, Services, Watches, Events Reached }
+type Recovered struct{ Leader, Write, Lock, Converge, Members, Services, Watches, Events Reached }
+
+// Figures are what was measured, judged or not.
+type Figures struct {
+	Staleness  map[string]versions.Staleness // of KV reads, by consistency mode
+	Outages    []outage.Outage               // by kind of fault, all of them first
+	Detection  Detection
+	Turns      sim.Turns // of goroutines: how much of what schedules there are it saw
+	Levels     levels.Levels
+	Heap       levels.Heap   // of the run's process: it grows, since the world remembers
+	Leaderless []outage.Span // the times without a leader
+	Unreplayed string        // why what was committed could not be applied once more
+}
+
+// Outage says in a line for how long the cluster could not do its work.
+func (f Figures) Outage() string {
+	if len(f.Outages) == 0 {
+		return "nothing struck"
+	}
+	all := f.Outages[0]
+	return fmt.Sprintf("per fault (%d): without a leader %v; without a write %v", all.Leaderless.Count, all.Leaderless, all.Writeless)
+}
+
+// Text says in lines what was measured.
+func (f Figures) Text() string {
+	var b strings.Builder
+	b.WriteString("How old what was read was (since it had been overwritten)\n")
+	for _, mode := range slices.Sorted(maps.Keys(f.Staleness)) {
+		fmt.Fprintf(&b, "  %-12s %v\n", mode, f.Staleness[mode])
+	}
+	fmt.Fprintf(&b, "\nLongest times without a leader, and without a write that succeeded, per fault\n")
+	for _, o := range f.Outages {
+		fmt.Fprintf(&b, "  %-12s %3d  leader: %v; write: %v\n", o.Kind, o.Leaderless.Count, o.Leaderless, o.Writeless)
+	}
+	fmt.Fprintf(&b, "\nUntil a dead member was found out: %d, %v; %d were back before\n", f.Detection.Time.Count, f.Detection.Time, f.Detection.Missed)
+	fmt.Fprintf(&b, "Live memory of all nodes and the world: %.1f MB early, %.1f MB in the end\n", float64(f.Heap.Start)/1e6, float64(f.Heap.End)/1e6)
+	if f.Unreplayed != "" {
+		fmt.Fprintf(&b, "What was committed was not applied once more: %s\n", f.Unreplayed)
+	}
+	return b.String()
+}
 
 // Reached says whether and after how long something was so.
 type Reached struct {
@@ -112,6 +167,7 @@ const (
 	partLine     = 'l'
 	partTrace    = 't'
 	partResult   = 'r'
+	partLook     = 's' // what is seen, instead of a result
 )
 
 // output writes the parts. It is used by one goroutine at a time.
@@ -143,12 +199,14 @@ func (o *output) progress(p Progress) {
 	}
 }
 
-func (o *output) result(r Result) error {
-	b, err := json.Marshal(r)
+func (o *output) result(r Result) error { return o.json(partResult, r) }
+
+func (o *output) json(part byte, v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = o.write(partResult, b)
+	_, err = o.write(part, b)
 	return err
 }
 
@@ -160,6 +218,8 @@ type Listener struct {
 	Progress func(Progress)
 	Line     func(string)
 	Trace    io.Writer
+
+	look func(look.Seen)
 }
 
 // receive reads a run's output to its end.
@@ -198,6 +258,12 @@ func receive(from io.Reader, l Listener) (Result, error) {
 		case partResult:
 			have = true
 			err = json.Unmarshal(b, &r)
+		case partLook:
+			have = true
+			var s look.Seen
+			if err = json.Unmarshal(b, &s); err == nil {
+				l.look(s)
+			}
 		default:
 			err = fmt.Errorf("an unknown part %q in the output of a run", head[0])
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"tribune/scenarios/look"
 	"tribune/sim/launch"
 )
 
@@ -57,4 +58,14 @@ func Run(ctx context.Context, binary string, o Order, perturb launch.Perturb, l 
 		l.Line(strings.TrimSpace(complaints.String()))
 	}
 	return r, nil
+}
+
+// LookAt carries out an order up to a moment, in a process of its own as Run does,
+// and returns what is seen there. The run is the same up to there, whoever looks.
+// A moment after the end of the run is its end.
+func LookAt(ctx context.Context, binary string, o Order, at look.Stop, progress func(Progress)) (look.Seen, error) {
+	var seen look.Seen
+	o.Look, o.Trace, o.Unjudged = &at, false, true
+	_, err := Run(ctx, binary, o, launch.Perturb{}, Listener{Progress: progress, look: func(s look.Seen) { seen = s }})
+	return seen, err
 }

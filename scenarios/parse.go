@@ -62,8 +62,12 @@ func defaults() *Scenario {
 	s.Duration.Duration = minute
 	r := &s.Recovery
 	r.Leader.Duration, r.Write.Duration, r.Converge.Duration = 30*second, 30*second, 60*second
-	r.Lock.Duration, r.Services.Duration, r.Events.Duration = 90*second, 90*second, 60*second
-	s.Checks = Checks{Linearizable: "holds", Transactions: "holds", Locks: "holds", Invariants: "holds", Recovery: "holds", Exclusive: "holds"}
+	r.Lock.Duration, r.Services.Duration, r.Events.Duration, r.Members.Duration = 90*second, 90*second, 60*second, 120*second
+	s.Checks = Checks{
+		Linearizable: holds, Sequential: holds, Staleness: holds, Durable: holds, Leaks: holds,
+		Transactions: holds, Locks: holds, Invariants: holds, Recovery: holds, Exclusive: holds,
+	}
+	s.Checks.Lag.Duration = 15 * second
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
@@ -146,18 +150,23 @@ func (v *validator) check() {
 		v.fail("$.duration", "duration: must be more than zero")
 	}
 	v.clocks()
-	expectations := []string{"holds", "violated"}
-	v.oneOf("$.checks.linearizable", "checks.linearizable", s.Checks.Linearizable, expectations)
-	v.oneOf("$.checks.transactions", "checks.transactions", s.Checks.Transactions, expectations)
-	v.oneOf("$.checks.locks", "checks.locks", s.Checks.Locks, expectations)
-	v.oneOf("$.checks.invariants", "checks.invariants", s.Checks.Invariants, expectations)
-	v.oneOf("$.checks.recovery", "checks.recovery", s.Checks.Recovery, expectations)
-	v.oneOf("$.checks.exclusive", "checks.exclusive", s.Checks.Exclusive, expectations)
-	if s.Checks.Bounds != "" {
-		v.oneOf("$.checks.bounds", "checks.bounds", s.Checks.Bounds, []string{"holds"})
+	v.schedule()
+	v.checks()
+	v.others()
+	for i, f := range s.Faults {
+		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
 	}
+}
+
+// others checks who there is beside servers and the clients of the key/value store.
+func (v *validator) others() {
+	s := v.scenario
 	v.between("$.workload.watchers", "workload.watchers", s.Workload.Watchers, 0, 100)
 	v.between("$.workload.prefix_watchers", "workload.prefix_watchers", s.Workload.PrefixWatchers, 0, 100)
+	v.between("$.workload.health_watchers", "workload.health_watchers", s.Workload.HealthWatchers, 0, 100)
+	if s.Workload.HealthWatchers > 0 && s.Topology.Agents == 0 {
+		v.fail("$.workload.health_watchers", "workload.health_watchers: there is no agent whose jobs could be watched: topology.agents is 0")
+	}
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
@@ -173,8 +182,32 @@ func (v *validator) check() {
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
 	}
-	for i, f := range s.Faults {
-		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+}
+
+func (v *validator) schedule() {
+	if err := v.scenario.Schedule.Check(); err != nil {
+		v.fail("$.schedule", "%v", err)
+	}
+}
+
+func (v *validator) checks() {
+	c := v.scenario.Checks
+	for _, check := range []struct{ name, expected string }{
+		{"sequential", c.Sequential}, {"staleness", c.Staleness}, {"durable", c.Durable},
+		{"leaks", c.Leaks}, {"transactions", c.Transactions}, {"locks", c.Locks}, {"invariants", c.Invariants},
+		{"recovery", c.Recovery}, {"exclusive", c.Exclusive},
+	} {
+		v.oneOf("$.checks."+check.name, "checks."+check.name, check.expected, []string{holds, violated})
+	}
+	v.oneOf("$.checks.linearizable", "checks.linearizable", c.Linearizable, []string{holds, violated, either})
+	if c.Bounds != "" {
+		v.oneOf("$.checks.bounds", "checks.bounds", c.Bounds, []string{holds})
+	}
+	if c.Reigns != "" {
+		v.oneOf("$.checks.reigns", "checks.reigns", c.Reigns, []string{holds})
+	}
+	if c.Lag.Duration < 0 {
+		v.fail("$.checks.lag", "checks.lag: %v is less than nothing", c.Lag)
 	}
 }
 

@@ -28,6 +28,12 @@ type ServerPlan struct {
 	Rate float64 // of its clock
 }
 
+// Clock is the server's clock. It goes at a whole number of thousandths.
+func (s ServerPlan) Clock() sim.Clock {
+	const unit = 1000
+	return sim.Clock{Skew: s.Skew, Num: int64(s.Rate * unit), Den: unit}
+}
+
 // Strike is one fault at one time.
 type Strike = nemesis.Strike
 

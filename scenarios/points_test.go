@@ -3,12 +3,14 @@ package scenarios_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tribune/scenarios"
 	"tribune/sim/launch"
+	"tribune/sim/nemesis"
 )
 
 func TestTheDocumentationListsEveryPoint(t *testing.T) {
@@ -19,6 +21,24 @@ func TestTheDocumentationListsEveryPoint(t *testing.T) {
 	for _, p := range scenarios.Points() {
 		if row := fmt.Sprintf("\n| `%s` | %s |", p.Name, p.About); !strings.Contains(string(text), row) {
 			t.Errorf("docs/scenarios.md lacks%s", row)
+		}
+	}
+}
+
+func TestToNoteWhatIsPassedChangesNoRun(t *testing.T) {
+	s := load(t, "storm.yaml")
+	s.Duration.Duration = 20 * time.Second
+	for seed := uint64(1); seed <= 2; seed++ {
+		want := fingerprint(t, s, seed, launch.Perturb{})
+		r, err := scenarios.Run(t.Context(), "", scenarios.Order{Scenario: s, Seed: seed, Unjudged: true, Passages: 3}, launch.Perturb{}, scenarios.Listener{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Fingerprint != want {
+			t.Errorf("seed %d is another run", seed)
+		}
+		if !slices.ContainsFunc(r.Passages, func(p nemesis.Passage) bool { return p.Point == "elected" && p.Nth == 1 }) {
+			t.Errorf("seed %d: nobody was elected: %v", seed, r.Passages)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -15,10 +16,9 @@ import (
 	"tribune/impl/config"
 	"tribune/impl/host"
 	"tribune/linearizability"
-	"tribune/netmodel"
+	"tribune/scenarios/look"
 	"tribune/sim"
 	"tribune/sim/nemesis"
-	"tribune/sim/simdisk"
 	"tribune/sim/trace"
 )
 
@@ -29,7 +29,6 @@ type run struct {
 	world   *sim.World
 	watcher *watcher
 	nemesis *nemesis.Nemesis
-	points  bool // are noted
 	clients []*sim.Node
 
 	resource *resource   // that the lock guards
@@ -58,26 +57,38 @@ func execute(o Order, to io.Writer) error {
 		return err
 	}
 	r := &run{
-		plan: plan, points: o.Points, out: &output{to: to},
+		plan: plan, out: &output{to: to},
 		agents: map[string]*agent.Agent{}, leave: map[string]func(){}, down: map[string]int{},
 	}
+	register := nemesis.NewRegister(plan.cast(), o.Passages)
 	var stored io.Writer
 	if o.Trace {
 		stored = r.out.part(partTrace)
 	}
 	recording := trace.NewRecording(stored, 0)
-	options := sim.Options{Seed: o.Seed, Model: model, Trace: recording, LogLevel: slog.LevelInfo}
+	options := sim.Options{Seed: o.Seed, Model: model, Schedule: plan.Scenario.Schedule, Trace: recording, LogLevel: slog.LevelInfo}
 	if o.Verbose {
 		options.LogLevel = slog.LevelDebug
 		options.Log = func(at time.Duration, node, line string) {
 			r.out.line(fmt.Sprintf("%12.6f %-8s %s", at.Seconds(), node, line))
 		}
 	}
+	if o.Look != nil {
+		options.Stop = &sim.Stop{Event: o.Look.Event, After: o.Look.After, Do: func() { r.look(recording.Count()) }}
+	}
 	err = sim.Run(options, func(w *sim.World) {
 		r.world = w
+		if o.Passages > 0 {
+			register.Attach(w)
+		}
 		r.main()
+		r.result.Passages = register.Passages()
+		if o.Look != nil {
+			w.Settle()
+			r.look(recording.Count())
+		}
 		r.result.Fingerprint = w.Fingerprint()
-		r.result.Virtual, r.result.Events = w.Now(), w.Events()
+		r.result.Virtual, r.result.Events, r.result.Figures.Turns = w.Now(), w.Events(), w.Turns()
 	})
 	if err != nil {
 		return err
@@ -94,15 +105,23 @@ func execute(o Order, to io.Writer) error {
 	return r.out.result(r.result)
 }
 
+// look tells what is seen now, after so many events, and ends the process.
+func (r *run) look(events uint64) {
+	fingerprint := r.world.Fingerprint()
+	seen := look.Take(r.world, r.agents)
+	seen.Events, seen.Fingerprint = events, fingerprint
+	if err := r.out.json(partLook, seen); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
 // main is the whole of a run.
 func (r *run) main() {
 	r.watcher = newWatcher(r)
 	r.nemesis = nemesis.New(r.world, r.plan.cast(), r)
 	r.nemesis.Aim(r.plan.Strikes)
-	if r.points {
-		c := nemesis.NewChronicle(r.world, r.plan.cast())
-		defer func() { r.result.Passed = c.Passed() }()
-	}
 	for i, s := range r.plan.Servers {
 		r.addServer(i, s)
 	}
@@ -122,7 +141,8 @@ func (r *run) main() {
 		n.Start(r.work(i+1, n.Name()))
 	}
 	others := slices.Concat(r.startFleet(), r.startTellers())
-	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers()), r.startEvents()
+	r.watcher.watchLevels(stop)
+	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers(), r.fleet.startNurses()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
@@ -135,9 +155,11 @@ func (r *run) main() {
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
+	r.result.Figures.Levels = r.watcher.back()
 	r.over = true
 	close(stop)
-	r.result.Faults, r.result.Reigns = r.nemesis.Log(), r.watcher.reigns
+	r.watcher.report(&r.result)
+	r.result.Faults = r.nemesis.Log()
 	r.result.Violations = r.world.Violations()
 }
 
@@ -181,21 +203,7 @@ func (r *run) every(stop <-chan struct{}, interval time.Duration, f func()) {
 }
 
 func (r *run) addServer(i int, s ServerPlan) {
-	const unit = 1000
-	clock := sim.Clock{Skew: s.Skew, Num: int64(s.Rate * unit), Den: unit}
-	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.disk(), Clock: clock})
-}
-
-// disk gives a disk the latency that the scenario says.
-func (r *run) disk() (o simdisk.Options) {
-	d := r.plan.Scenario.Disk
-	if d.Sync.Duration > 0 {
-		o.Sync = netmodel.LogNormal(d.Sync.Duration, 0.4)
-	}
-	if d.Write.Duration > 0 {
-		o.Write = netmodel.LogNormal(d.Write.Duration, 0.4)
-	}
-	return o
+	r.world.AddNode(sim.NodeConfig{Name: s.Name, Addrs: address(0, i+1), Disk: r.plan.Scenario.Disk.build(), Clock: s.Clock()})
 }
 
 func (r *run) settings(name string) *config.Config {
@@ -207,7 +215,7 @@ func (r *run) settings(name string) *config.Config {
 	c.Server, c.NodeName, c.DataDir = true, name, "/data"
 	c.BootstrapExpect = s.Topology.Servers
 	c.ClientAddr, c.LogLevel = "0.0.0.0", "trace" // the world keeps from the log what it wants
-	c.Join.Retry, c.Join.Interval = r.plan.names(), 2*time.Second
+	c.Join.Retry, c.Join.Interval = toJoin(r, name), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {
 		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second
@@ -308,12 +316,18 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	read := make(chan error, 1)
 	reader.Start(r.readAll(read))
 	r.result.Recovery.Converge = r.until(limits.Converge.Duration, r.watcher.equal)
+	if r.result.Recovery.Converge.OK {
+		r.watcher.replayed(r.watcher.applied)
+	}
+	r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.watcher.members.agree)
 	if err := <-read; err != nil {
 		r.result.Unread = err.Error()
 	}
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
-		r.fleet.rest()
+		if r.result.Recovery.Services.OK {
+			r.fleet.rest(r.fleet.settled)
+		}
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)

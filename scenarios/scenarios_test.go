@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tribune/linearizability"
 	"tribune/scenarios"
 	"tribune/sim/launch"
 )
@@ -20,7 +21,9 @@ import (
 // TestMain makes this test binary one with the deterministic runtime, and each
 // run a process of its own.
 func TestMain(m *testing.M) {
-	launch.ChildMain(scenarios.Children())
+	children := scenarios.Children()
+	children["canaries"] = scenarios.Canaries
+	launch.ChildMain(children)
 	launch.Ensure("tribune/scenarios", true)
 	os.Exit(m.Run())
 }
@@ -91,12 +94,22 @@ func TestTheCanaryFails(t *testing.T) {
 	if r.OK() {
 		t.Errorf("stale reads were taken for linearizable ones: nobody judges. %+v", r.Verdicts)
 	}
+	for _, a := range r.Verdicts[0].Anomalies {
+		o := r.History[a.Ops[0]]
+		if a.Kind != linearizability.StaleRead || o.Kind != linearizability.Get || o.Call != a.At {
+			t.Errorf("the canary reads old values, and that is explained by %+v", a)
+		}
+	}
+	if len(r.Verdicts[0].Anomalies) == 0 || r.Picture == "" {
+		t.Error("what went wrong is not explained")
+	}
 }
 
 func TestOneSeedIsOneRunWhateverHappensAroundIt(t *testing.T) {
 	s := load(t, "storm.yaml")
 	s.Duration.Duration = 20 * time.Second
-	for seed := uint64(1); seed <= 2; seed++ {
+	for seed := uint64(1); seed <= 3; seed++ {
+		s.Schedule = []scenarios.Schedule{{Kind: "shuffle"}, {Kind: "walk"}, {Kind: "pct"}}[seed-1]
 		want := fingerprint(t, s, seed, launch.Perturb{})
 		for name, p := range map[string]launch.Perturb{
 			"again":                       {},
@@ -106,7 +119,7 @@ func TestOneSeedIsOneRunWhateverHappensAroundIt(t *testing.T) {
 			"twice the collections":       {ExtraGC: 1},
 		} {
 			if got := fingerprint(t, s, seed, p); got != want {
-				t.Errorf("seed %d, %s: another run: %s, and not %s", seed, name, got, want)
+				t.Errorf("seed %d, %v, %s: another run: %s, and not %s", seed, s.Schedule, name, got, want)
 			}
 		}
 	}
@@ -122,6 +135,31 @@ func TestSeedsDifferInTheirSchedulesAlone(t *testing.T) {
 	}
 	if len(seen) != seeds {
 		t.Errorf("%d seeds gave %d different runs", seeds, len(seen))
+	}
+}
+
+// TestAScheduleChangesNothingElse: in a storm the seed draws the schedule from a
+// stream of its own, and a file that names one gets it.
+func TestAScheduleChangesNothingElse(t *testing.T) {
+	drawn := map[string]bool{}
+	for seed := range uint64(40) {
+		s := load(t, "storm.yaml")
+		with := scenarios.NewPlan(s, seed)
+		drawn[with.Scenario.Schedule.String()] = true
+		s.Schedule = scenarios.Schedule{Kind: "pct", Depth: 9}
+		named := scenarios.NewPlan(s, seed)
+		if named.Scenario.Schedule != s.Schedule {
+			t.Errorf("seed %d: %v", seed, named.Scenario.Schedule)
+		}
+		named.Scenario.Schedule = with.Scenario.Schedule
+		if !reflect.DeepEqual(with, named) {
+			t.Errorf("seed %d: the schedule changed more than itself", seed)
+		}
+	}
+	for _, want := range []string{"shuffle", "walk", "pct:1", "pct:2", "pct:3", "pct:4"} {
+		if !drawn[want] {
+			t.Errorf("no storm of 40 has %s", want)
+		}
 	}
 }
 
@@ -186,6 +224,8 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"an aim at nothing", "faults:\n  - {kind: kill, target: here}\n", "x.yaml:2: target: \"here\""},
 		{"a lock that nobody wants", "faults:\n  - {kind: expel}\n", "x.yaml:2: nobody holds a lock"},
 		{"a holder whose clock jumps", "workload: {contenders: 2}\nfaults:\n  - {kind: clock-jump, by: 1s, target: holder}\n", "x.yaml:3: target: who holds the lock"},
+		{"a schedule that does not exist", "schedule: {kind: pc, depth: 3}\n", `x.yaml:1: schedule: "pc" is none of shuffle, walk, pct`},
+		{"a schedule that has no depth", "seeds: 1\nschedule:\n  depth: 3\n", "x.yaml:3: schedule: only pct has a depth"},
 		{"a model that does not exist", "network: {model: moon}\n", `no network model is called "moon"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

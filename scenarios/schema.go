@@ -2,7 +2,9 @@ package scenarios
 
 import (
 	"tribune/netmodel"
+	"tribune/sim"
 	"tribune/sim/nemesis"
+	"tribune/sim/simdisk"
 )
 
 // Scenario is what a file says.
@@ -16,6 +18,7 @@ type Scenario struct {
 	Disk     Disk     `yaml:"disk"`
 	Clocks   Clocks   `yaml:"clocks"`
 	Workload Workload `yaml:"workload"`
+	Schedule Schedule `yaml:"schedule"` // of goroutines; no kind: shuffle, and in a storm what the seed draws
 	Faults   []Fault  `yaml:"faults"`
 	Duration Duration `yaml:"duration"` // of the phase in which faults strike
 	Recovery Recovery `yaml:"recovery"`
@@ -23,6 +26,15 @@ type Scenario struct {
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
 	Seed     uint64   `yaml:"seed"`  // that `simctl` runs when it is told none
 }
+
+// Schedule says in which order the goroutines of a node run.
+type Schedule = sim.Schedule
+
+// Features is a set of what schedules showed.
+type Features = sim.Features
+
+// ParseSchedule reads a schedule as it is given on a command line, such as pct:3.
+func ParseSchedule(text string) (Schedule, error) { return sim.ParseSchedule(text) }
 
 // Topology says who is there.
 type Topology struct {
@@ -64,12 +76,25 @@ type Agent struct {
 	RaftMultiplier    int `yaml:"raft_multiplier"`
 	SnapshotThreshold int `yaml:"raft_snapshot_threshold"`
 	TrailingLogs      int `yaml:"raft_trailing_logs"`
+	// JoinOnce has only the first process of each agent be told whom to join.
+	JoinOnce bool `yaml:"join_once"`
 }
 
 // Disk says how long the disks take.
 type Disk struct {
 	Sync  Duration `yaml:"sync"`  // median of an fsync
 	Write Duration `yaml:"write"` // median of a write
+}
+
+// build returns what the disks are like.
+func (d Disk) build() (o simdisk.Options) {
+	if d.Sync.Duration > 0 {
+		o.Sync = netmodel.LogNormal(d.Sync.Duration, 0.4)
+	}
+	if d.Write.Duration > 0 {
+		o.Write = netmodel.LogNormal(d.Write.Duration, 0.4)
+	}
+	return o
 }
 
 // Clocks says how far the servers' clocks are off.
@@ -90,7 +115,10 @@ type Workload struct {
 
 	Watchers int `yaml:"watchers"` // further clients, which watch a key each
 	// PrefixWatchers are further clients that watch all keys with a prefix.
-	PrefixWatchers int      `yaml:"prefix_watchers"`
+	PrefixWatchers int `yaml:"prefix_watchers"`
+	// HealthWatchers are further clients that watch the job of an agent each, and
+	// want to hear of it only while its check is critical.
+	HealthWatchers int      `yaml:"health_watchers"`
 	Registrars     int      `yaml:"registrars"` // further clients, which register services with agents
 	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
 	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
@@ -115,17 +143,30 @@ type Recovery struct {
 	Lock     Duration `yaml:"lock"`     // that some contender gets
 	Services Duration `yaml:"services"` // the catalog and DNS agree with all agents
 	Events   Duration `yaml:"events"`   // are on all agents
+	Members  Duration `yaml:"members"`  // all take all others for alive
 }
 
-// Checks say what is expected: "holds" or "violated".
+// Checks say what is expected: "holds" or "violated"; of Linearizable also "either",
+// which asks for nothing.
 type Checks struct {
 	Linearizable string `yaml:"linearizable"`
-	Transactions string `yaml:"transactions"` // are linearizable
-	Locks        string `yaml:"locks"`        // and their sessions are linearizable
-	Invariants   string `yaml:"invariants"`
-	Recovery     string `yaml:"recovery"`
-	Exclusive    string `yaml:"exclusive"` // of the lock, without a look at fencing tokens
+	Sequential   string `yaml:"sequential"` // reads go forward
+	Staleness    string `yaml:"staleness"`  // reads are no older than their answers say
+	// Lag is by how much a stale read may be older than its answer says.
+	Lag          Duration `yaml:"lag"`
+	Durable      string   `yaml:"durable"`      // acknowledged writes are there in the end
+	Leaks        string   `yaml:"leaks"`        // holds: processes give back what they held
+	Transactions string   `yaml:"transactions"` // are linearizable
+	Locks        string   `yaml:"locks"`        // and their sessions are linearizable
+	Invariants   string   `yaml:"invariants"`
+	Recovery     string   `yaml:"recovery"`
+	Exclusive    string   `yaml:"exclusive"` // of the lock, without a look at fencing tokens
 	// Bounds asks that dead services and dead nodes are found out in time, while
 	// faults strike as well; "" does not ask. It is judged as an invariant.
 	Bounds string `yaml:"bounds"`
+	// Reigns asks that no leader is deposed that no fault strikes by its name; ""
+	// does not ask. It is judged as an invariant.
+	Reigns string   `yaml:"reigns"`
+	Outage Duration `yaml:"outage"` // the longest time without a write while faults strike; 0: not asked
+	Behind Duration `yaml:"behind"` // by how much default reads may be; 0: not asked
 }

@@ -41,6 +41,9 @@ func storm(s Scenario, seed uint64) Scenario {
 	if r.IntN(2) == 0 {
 		stormAgents(&s, r)
 	}
+	if s.Schedule.Kind == "" {
+		s.Schedule = stormSchedule(seed)
+	}
 	return s
 }
 
@@ -50,6 +53,20 @@ func Stormy(s Scenario) nemesis.Mix {
 	m := nemesis.Stormy()
 	m.Points, m.Aimed = s.Cast().AllPoints(), 40
 	return m
+}
+
+// stormSchedule draws in which order goroutines run: each kind finds what others
+// do not.
+func stormSchedule(seed uint64) Schedule {
+	r := stream(seed, "schedule")
+	depth := 1 + r.IntN(4)
+	switch r.IntN(10) {
+	case 0, 1, 2, 3:
+		return Schedule{Kind: "shuffle"}
+	case 4, 5:
+		return Schedule{Kind: "walk"}
+	}
+	return Schedule{Kind: "pct", Depth: depth}
 }
 
 // stormAgents adds client agents, and faults that strike them.

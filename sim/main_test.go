@@ -91,7 +91,7 @@ func stories() map[string]story {
 }
 
 func TestMain(m *testing.M) {
-	mains := map[string]launch.Main{}
+	mains := map[string]launch.Main{"taped": taped, "stopped": stopped}
 	for name, s := range stories() {
 		mains[name] = stage(s)
 	}

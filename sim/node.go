@@ -89,8 +89,11 @@ func (w *World) AddNode(c NodeConfig) *Node {
 	n := &Node{world: w, name: c.Name, clock: clock{c.Clock, w.Now()}, usual: c.Clock, commands: c.Commands}
 	n.stack = w.net.AddHost(c.Name, c.Addrs...)
 	n.disk = simdisk.New(c.Name, w.loop, w, w.options.Seed, c.Disk)
-	if len(w.onDisks) > 0 {
-		n.disk.Observe(func(o simdisk.Operation) <-chan struct{} { return w.operated(n, o) })
+	for _, f := range w.onDisks {
+		n.disk.Observe(func(o simdisk.Operation) (hold <-chan struct{}) {
+			w.Aside(func() { hold = f(n, o) })
+			return hold
+		})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -179,6 +182,25 @@ func (n *Node) running() *process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.process
+}
+
+// Clock is how far the node's clock is off now, and how fast it goes.
+func (n *Node) Clock() Clock {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.clock.Clock
+	c.Skew = n.clock.skew(n.world.Now())
+	return c
+}
+
+// Go runs f in a goroutine of the node's process, on its clock, and reports whether
+// there is one. While the process is paused f does not run either.
+func (n *Node) Go(f func()) bool {
+	p := n.running()
+	if p != nil {
+		p.tag.Go(f)
+	}
+	return p != nil
 }
 
 // Running reports whether a process runs on the node.
@@ -284,6 +306,14 @@ func (n *Node) SetRate(num, den int64) {
 	if n.process != nil {
 		n.process.tag.SetRate(num, den)
 	}
+}
+
+// Goroutines counts the goroutines of the node's process; zero if none runs.
+func (n *Node) Goroutines() int {
+	if p := n.running(); p != nil {
+		return p.tag.Goroutines()
+	}
+	return 0
 }
 
 // UsualRate sets the drift that the clock was configured with.

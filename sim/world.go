@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -34,13 +35,51 @@ import (
 type Options struct {
 	Seed  uint64
 	Model netmodel.Model
+	// Schedule says in which order a node's goroutines run.
+	Schedule Schedule
 	// Trace takes all that happens; nil for one that only makes the
 	// fingerprint.
 	Trace *trace.Recording
+	// Stop, if not nil, is where the run is stopped to look at it.
+	Stop *Stop
 	// LogLevel is the least level of the lines that nodes log into the trace.
 	LogLevel slog.Level
 	// Log, if not nil, is told each of those lines too.
 	Log func(at time.Duration, node, line string)
+}
+
+// Stop is a moment of a run at which somebody looks at the world. Up to it the run
+// is the one that it would be without.
+type Stop struct {
+	// Event is the number of the last event before it, the first one being 0, and
+	// After the time since then.
+	Event uint64
+	After time.Duration
+	// Do is called when it is past and all is settled, on a goroutine of the world.
+	// What it does changes the rest of the run, so it had better end the process.
+	Do func()
+}
+
+// stop has everybody come to rest at the time that was asked for: a nanosecond
+// later all that belonged to it has happened, and little else. Who records the event
+// may hold any lock and be of any node, and is not to be held up.
+func (w *World) stop() {
+	s := w.options.Stop
+	detrt.Aside(func() {
+		time.AfterFunc(s.After+time.Nanosecond, func() {
+			w.Settle()
+			s.Do()
+		})
+	})
+}
+
+// Settle waits, about a nanosecond, until all others wait: for a later time, for a
+// packet, for a disk, or for good. It is for a goroutine of the world that looks
+// around before it ends the process; garbage is not collected any more.
+func (w *World) Settle() {
+	w.stopped.Store(true)
+	time.Sleep(time.Nanosecond) // a collection that has begun ends before
+	synctest.Wait()
 }
 
 // collectEvery is the number of events between two garbage collections. Real
@@ -50,6 +89,18 @@ const collectEvery = 50_000
 // pulse is the time between two events that do nothing, so that the world looks
 // after its nodes even when nothing else happens.
 const pulse = 100 * time.Millisecond
+
+// Schedule is detrt's: the kinds of schedules and why they are as they are.
+type Schedule = detrt.Schedule
+
+// ParseSchedule reads a Schedule as its String writes it, such as pct:3.
+func ParseSchedule(text string) (Schedule, error) { return detrt.ParseSchedule(text) }
+
+// Turns is detrt's: what is remembered of a schedule.
+type Turns = detrt.Turns
+
+// Features is detrt's: a set of what turns showed.
+type Features = detrt.Features
 
 // World is a simulated world.
 type World struct {
@@ -64,7 +115,8 @@ type World struct {
 	violated   map[string]bool
 	wait       sync.WaitGroup
 	sinceGC    uint64
-	panics     int // nodes that panicked, as far as was looked
+	panics     int         // nodes that panicked, as far as was looked
+	stopped    atomic.Bool // somebody looks at it, and nothing may be in the way
 	observers  []observer
 	onDisks    []func(*Node, simdisk.Operation) <-chan struct{}
 }
@@ -90,7 +142,7 @@ func Run(o Options, f func(*World)) error {
 	if o.Trace == nil {
 		o.Trace = trace.NewRecording(nil, 0)
 	}
-	return detrt.Run(o.Seed, func() {
+	return detrt.Run(detrt.Options{Seed: o.Seed, Schedule: o.Schedule}, func() {
 		w := &World{
 			options: o, loop: event.New(detrt.Now), trace: o.Trace,
 			nodes: map[string]*Node{}, violated: map[string]bool{},
@@ -124,7 +176,7 @@ func (w *World) between() {
 		}
 	}
 	w.sinceGC++
-	if w.sinceGC >= collectEvery {
+	if w.sinceGC >= collectEvery && !w.stopped.Load() {
 		w.sinceGC = 0
 		synctest.Wait()
 		detrt.Collect()
@@ -135,11 +187,19 @@ func (w *World) between() {
 func (w *World) Record(e trace.Event) {
 	w.mu.Lock()
 	w.trace.Record(e)
+	if s := w.options.Stop; s != nil && w.trace.Count() == s.Event+1 {
+		w.stop()
+	}
 	w.mu.Unlock()
 	for _, o := range w.observers {
-		o.tell(e)
+		w.Aside(func() { o.tell(e) })
 	}
 }
+
+// Aside calls f in the name of the world and has the run go on as if f had drawn
+// nothing, not even for a map that it makes: for who watches a run and must not change
+// it. f must not wait.
+func (w *World) Aside(f func()) { detrt.Aside(f) }
 
 // Observe has f told of every event of the trace as it happens, and of the lines
 // that nodes log from a level on, be they of the trace or not. It is called
@@ -152,20 +212,9 @@ func (w *World) Observe(least slog.Level, f func(trace.Event)) {
 }
 
 // ObserveDisks has f told of what programs do with the disks of all nodes, as a
-// simdisk.Observer. It is called before the first node is added. Of several, one at
-// the most may hold an operation.
+// simdisk.Observer. It is called before the first node is added.
 func (w *World) ObserveDisks(f func(*Node, simdisk.Operation) (hold <-chan struct{})) {
 	w.onDisks = append(w.onDisks, f)
-}
-
-// operated tells of what a program does with its disk.
-func (w *World) operated(n *Node, o simdisk.Operation) (hold <-chan struct{}) {
-	for _, f := range w.onDisks {
-		if h := f(n, o); h != nil {
-			hold = h
-		}
-	}
-	return hold
 }
 
 // observed is the least level of log lines that anybody wants.
@@ -185,7 +234,7 @@ func (w *World) logged(level slog.Level, e trace.Event) {
 	}
 	for _, o := range w.observers {
 		if level >= o.least {
-			o.tell(e)
+			w.Aside(func() { o.tell(e) })
 		}
 	}
 }
@@ -204,6 +253,9 @@ func (w *World) Fingerprint() string {
 
 // Events is the number of events on the world's agenda that have happened.
 func (w *World) Events() uint64 { return w.loop.Ran() }
+
+// Turns is what is remembered of the turns that the nodes' goroutines took so far.
+func (w *World) Turns() Turns { return detrt.Taken() }
 
 // Now is the true time since the world began.
 func (w *World) Now() time.Duration { return w.loop.Now() }

@@ -43,6 +43,7 @@ func verbs() []verb {
 		{"points", "", "list the points at which faults may strike", pointsVerb},
 		{"replay", "[options] REPORT", "run a reported run again and name the first event that differs", replayVerb},
 		{"trace", "[options] FILE", "print the trace of a reported run, or parts of it", traceVerb},
+		{"debug", "[options] FILE|REPORT", "go through a run, back and forth, and look into its world", debugVerb},
 		{"prove", "[options] FILE", "prove that runs are deterministic: the same seeds under disturbances", proveVerb},
 		{"explore", "[options] FILE...", "look for runs that fail, guided by what runs have reached", exploreVerb},
 		{"shrink", "[options] FILE", "make a scenario that fails smaller, as long as it still fails", shrinkVerb},
@@ -95,7 +96,7 @@ Usage: simctl COMMAND [options] [arguments]
 
 `)
 	for _, v := range verbs() {
-		fmt.Fprintf(w, "  %-8s %-20s %s\n", v.name, v.usage, v.about)
+		fmt.Fprintf(w, "  %-8s %-21s %s\n", v.name, v.usage, v.about)
 	}
 	fmt.Fprint(w, `
 simctl COMMAND -h explains a command. Exit status: 0 all as expected, 1 a check

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"tribune/sim/trace"
 )
 
 func TestBadInputIsStatusTwo(t *testing.T) {
 	for _, args := range [][]string{
 		{"frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
 		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"build", "x"}, {"points", "x"},
+		{"trace", "-where", "kind=frob", "x"}, {"debug"}, {"debug", "none.yaml"}, {"debug", t.TempDir()}, {"debug", "-until", "at>soon", "../../scenarios/storm.yaml"},
 	} {
 		if got := command(args); got != exitInput {
 			t.Errorf("simctl %v: status %d", args, got)
@@ -17,11 +23,54 @@ func TestBadInputIsStatusTwo(t *testing.T) {
 }
 
 func TestHelpIsStatusZero(t *testing.T) {
-	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "-h"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
+	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "-h"}, {"debug", "-h"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
 		if got := command(args); got != exitOK {
 			t.Errorf("simctl %v: status %d", args, got)
 		}
 	}
+}
+
+func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "trace.bin")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := trace.NewRecording(f, 0)
+	r.Record(trace.Event{At: time.Second, Node: "s1", Kind: trace.Log, Text: "INFO hello"})
+	r.Record(trace.Event{At: 2 * time.Second, Node: "s2", Kind: trace.Log, Text: "INFO not this one"})
+	if err := errors.Join(r.Flush(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"   1.000000000  s1         log      INFO hello\n":                      {"trace", "-node", "s1", name},
+		`{"at":1000000000,"node":"s1","kind":"log","text":"INFO hello"}` + "\n": {"trace", "-node", "s1", "-json", name},
+	} {
+		if got := printed(t, args); got != want {
+			t.Errorf("%v prints\n%s\nand not\n%s", args, got, want)
+		}
+	}
+}
+
+// printed is what a command prints.
+func printed(t *testing.T, args []string) string {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := os.Stdout
+	os.Stdout = out
+	status := command(args)
+	os.Stdout = real
+	if err := out.Close(); err != nil || status != exitOK {
+		t.Fatalf("%v: status %d, %v", args, status, err)
+	}
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestEveryScenarioCanBeExplained(t *testing.T) {

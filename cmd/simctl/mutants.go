@@ -18,9 +18,14 @@ func mutantsVerb(ctx context.Context, args []string) error {
 catch it, seed after seed, until a check fails. The agent without the bug runs the
 same seeds and must pass.`)
 	dir := f.String("scenarios", "scenarios", "`DIR` of the scenario files")
+	list := f.Bool("list", false, "print them all as Markdown, and run nothing")
 	names, err := parse(f, args)
 	if err != nil {
 		return err
+	}
+	if *list {
+		fmt.Print(mutants.Table())
+		return nil
 	}
 	var known []string
 	for _, m := range mutants.All() {

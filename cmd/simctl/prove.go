@@ -39,6 +39,7 @@ the first event that differs is named.`)
 	var o runOptions
 	f.StringVar(&o.seeds, "seeds", "1..50", "`A..B`: the seeds")
 	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	scheduleVar(f, &o)
 	files, err := parse(f, args)
 	if err != nil {
 		return err
@@ -53,6 +54,9 @@ the first event that differs is named.`)
 	}
 	if len(all) == 0 {
 		return fmt.Errorf("%w: give a scenario file, such as scenarios/storm.yaml", errInput)
+	}
+	if err := o.reschedule(all); err != nil {
+		return err
 	}
 	ensure()
 	different := 0

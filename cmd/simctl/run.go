@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"tribune/scenarios"
+	"tribune/scenarios/report"
 	"tribune/sim/launch"
 )
 
@@ -21,7 +24,10 @@ type runOptions struct {
 	seed     uint64
 	seeds    string
 	duration time.Duration
+	schedule string
 	report   string
+	junit    string
+	json     string
 	verbose  bool
 }
 
@@ -32,7 +38,10 @@ and writes a report when a check fails or -report is given.`)
 	f.Uint64Var(&o.seed, "seed", 0, "`N`: everything random is drawn from it; the same seed is the same run (default: the file's, or 1)")
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: run all seeds from A to B")
 	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	scheduleVar(f, &o)
 	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
+	f.StringVar(&o.junit, "junit", "", "`FILE`: write verdicts there as JUnit XML")
+	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
 	files, err := parse(f, args)
 	if err != nil {
@@ -48,9 +57,13 @@ and writes a report when a check fails or -report is given.`)
 	if err != nil {
 		return err
 	}
+	if err := o.reschedule(all); err != nil {
+		return err
+	}
 	ensure()
 	failed, n := 0, 0
-	for _, s := range all {
+	var judged []report.Judged
+	for i, s := range all {
 		of := o
 		of.seed = seedOf(*s, o.seed)
 		seeds, err := seedRange(of)
@@ -59,23 +72,47 @@ and writes a report when a check fails or -report is given.`)
 		}
 		for _, seed := range seeds {
 			n++
-			ok, err := runOne(ctx, o, *s, seed)
+			j, err := runOne(ctx, o, *s, seed, files[i])
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if err != nil {
 				fmt.Printf("  FAILED %v\n", err)
 			}
-			if !ok || err != nil {
+			if !j.OK || err != nil {
 				failed++
 			}
+			judged = append(judged, j)
 		}
+	}
+	if err := o.write(judged); err != nil {
+		return err
 	}
 	if n > 1 {
 		fmt.Printf("%d of %d runs as expected\n", n-failed, n)
 	}
 	if failed > 0 {
 		return errFailed
+	}
+	return nil
+}
+
+// scheduleVar is the option that run and prove have in common.
+func scheduleVar(f *flag.FlagSet, o *runOptions) {
+	f.StringVar(&o.schedule, "schedule", "", "`KIND`: in which order goroutines run: shuffle, walk, pct:DEPTH or pct:DEPTH:WINDOW, instead of the file's")
+}
+
+// reschedule gives scenarios the schedule that the options want.
+func (o runOptions) reschedule(all []*scenarios.Scenario) error {
+	if o.schedule == "" {
+		return nil
+	}
+	schedule, err := scenarios.ParseSchedule(o.schedule)
+	if err != nil {
+		return fmt.Errorf("%w: -%w", errInput, err)
+	}
+	for _, s := range all {
+		s.Schedule = schedule
 	}
 	return nil
 }
@@ -117,15 +154,36 @@ func seedRange(o runOptions) ([]uint64, error) {
 	return seeds, nil
 }
 
-// runOne runs a scenario with a seed, prints what came of it, and reports
-// whether all is as expected.
-func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64) (bool, error) {
+// write writes what programs want to know.
+func (o runOptions) write(judged []report.Judged) error {
+	return errors.Join(
+		writeFile(o.junit, func(w io.Writer) error { return report.WriteJUnit(w, judged) }),
+		writeFile(o.json, func(w io.Writer) error { return report.WriteJSON(w, judged) }),
+	)
+}
+
+// writeFile writes a file, unless it has no name.
+func writeFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// runOne runs a scenario with a seed and prints what came of it.
+func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64, file string) (report.Judged, error) {
 	plan := scenarios.NewPlan(s, seed)
 	fmt.Printf("%s, seed %d: %d servers, %d clients, %v with faults\n", s.Name, seed, plan.Scenario.Topology.Servers, plan.Scenario.Topology.Clients, s.Duration)
 	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, Verbose: o.verbose}
+	run := report.Run{Order: order, Plan: plan, File: file}
+	failed := func(err error) (report.Judged, error) { return report.Judge(run, "", err), err }
 	kept, err := os.CreateTemp("", "tribune-trace-*")
 	if err != nil {
-		return false, err
+		return failed(err)
 	}
 	defer func() {
 		_ = kept.Close()
@@ -135,27 +193,27 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	begin := time.Now()
 	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
 	show.done()
+	run.Result, run.Took = r, time.Since(begin)
 	if err != nil {
-		return false, err
+		return failed(err)
 	}
-	took := time.Since(begin)
-	printResult(r, took)
+	printResult(r, plan.Scenario.Schedule, run.Took)
 	if r.OK() && o.report == "" {
-		return true, nil
+		return report.Judge(run, "", nil), nil
 	}
 	dir := o.report
 	if dir == "" {
 		dir = "runs"
 	}
 	dir = filepath.Join(dir, fmt.Sprintf("%s-%d", s.Name, seed))
-	if err := scenarios.WriteReport(dir, order, plan, r, took, kept.Name()); err != nil {
-		return r.OK(), errors.Join(errFailed, fmt.Errorf("the report: %w", err))
+	if err := report.Write(dir, run, kept.Name()); err != nil {
+		return failed(errors.Join(errFailed, fmt.Errorf("the report: %w", err)))
 	}
-	fmt.Printf("  report       %s\n", filepath.Join(dir, "report.txt"))
-	return r.OK(), nil
+	fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
+	return report.Judge(run, dir, nil), nil
 }
 
-func printResult(r scenarios.Result, took time.Duration) {
+func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Duration) {
 	for _, v := range r.Verdicts {
 		mark := "ok    "
 		if !v.OK {
@@ -171,11 +229,27 @@ func printResult(r scenarios.Result, took time.Duration) {
 			text += ": " + v.Text
 		}
 		fmt.Printf("  %s %-12s %s\n", mark, v.Check, text)
+		printFindings(report.Findings(r, v))
 	}
 	fmt.Printf("  operations   %d done, %d refused, %d with unknown outcome; %d faults, %d elections\n", r.Ops.OK, r.Ops.Failed, r.Ops.Unknown, len(r.Faults), len(r.Reigns))
+	fmt.Printf("  outage       %s\n", r.Figures.Outage())
 	fmt.Printf("  speed        %v virtual in %v: %.0f times real time, %.0f events a second\n", r.Virtual.Round(time.Second), took.Round(time.Millisecond),
 		r.Virtual.Seconds()/took.Seconds(), float64(r.Events)/took.Seconds())
+	fmt.Printf("  schedule     %v: %d turns of goroutines, %d lost at scheduling points; about %.0f pairs, %.0f sequences of four\n",
+		schedule, r.Figures.Turns.Count, r.Figures.Turns.Preempted, r.Figures.Turns.Pairs.Estimate(), r.Figures.Turns.Windows.Estimate())
 	fmt.Printf("  fingerprint  %s\n", r.Fingerprint)
+}
+
+// printFindings says what is wrong; the report says all.
+func printFindings(all []report.Finding) {
+	const shown = 3
+	for i, f := range all {
+		if i == shown {
+			fmt.Printf("           and %d more\n", len(all)-shown)
+			return
+		}
+		fmt.Printf("           %s: %s\n", f.Kind, f.Text)
+	}
 }
 
 // display shows where a run is: in place on a terminal, a line now and then

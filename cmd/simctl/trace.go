@@ -11,23 +11,34 @@ import (
 	"strings"
 
 	"tribune/scenarios"
+	"tribune/scenarios/report"
 	"tribune/sim/launch"
 	"tribune/sim/trace"
 )
 
 func traceVerb(_ context.Context, args []string) error {
-	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is trace.bin of a report, or the report's folder.\n\n"+trace.Legend)
+	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is trace.bin of a report, or the report's folder.\n\n"+trace.Legend+"\nWith -json: "+trace.JSONLegend)
 	var filter trace.Filter
 	f.StringVar(&filter.Node, "node", "", "`NAME`: only events of or with this node")
 	kinds := f.String("kind", "", "`KIND,...`: only events of these kinds")
 	f.DurationVar(&filter.From, "from", 0, "`TIME`: only events from this virtual time on")
 	f.DurationVar(&filter.To, "to", 0, "`TIME`: only events before this virtual time")
+	asJSON := f.Bool("json", false, "print JSON Lines, for programs")
+	where := f.String("where", "", "`PREDICATE`: only events that it chooses; simctl debug -h explains the language")
 	rest, err := parse(f, args)
 	if err != nil {
 		return err
 	}
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give one trace file or report folder", errInput)
+	}
+	chosen := func(_ uint64, e trace.Event) bool { return filter.Match(e) }
+	if *where != "" {
+		wanted, err := trace.ParsePredicate(*where)
+		if err != nil {
+			return fmt.Errorf("%w: -where: %w", errInput, err)
+		}
+		chosen = func(n uint64, e trace.Event) bool { return filter.Match(e) && wanted(n, e) }
 	}
 	for name := range strings.SplitSeq(*kinds, ",") {
 		if name == "" {
@@ -44,27 +55,43 @@ func traceVerb(_ context.Context, args []string) error {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}
 	defer func() { _ = in.Close() }() // only read
+	text := func(e trace.Event) ([]byte, error) { return []byte(trace.Format(e)), nil }
+	if *asJSON {
+		text = trace.JSON
+	}
+	if err := printTrace(trace.NewReader(in), chosen, text); err != nil {
+		return fmt.Errorf("%w: %s: %w", errInput, rest[0], err)
+	}
+	return nil
+}
+
+// printTrace prints the events that are chosen, a line an event.
+func printTrace(r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text func(trace.Event) ([]byte, error)) error {
 	out := bufio.NewWriter(os.Stdout)
-	r := trace.NewReader(in)
-	for {
+	for n := uint64(0); ; n++ {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return out.Flush()
 		}
 		if err != nil {
-			return errors.Join(out.Flush(), fmt.Errorf("%w: %s: %w", errInput, rest[0], err))
+			return errors.Join(out.Flush(), err)
 		}
-		if filter.Match(e) {
-			if _, err := fmt.Fprintln(out, trace.Format(e)); err != nil {
-				return nil // a reader such as head has had enough
-			}
+		if !chosen(n, e) {
+			continue
+		}
+		line, err := text(e)
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return nil // a reader such as head has had enough
 		}
 	}
 }
 
 func openTrace(name string) (*os.File, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		name = filepath.Join(name, scenarios.TraceFile)
+		name = filepath.Join(name, report.TraceFile)
 	}
 	return os.Open(name)
 }
@@ -79,7 +106,7 @@ func replayVerb(ctx context.Context, args []string) error {
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give the folder of a report", errInput)
 	}
-	order, was, err := scenarios.ReadReport(rest[0])
+	order, was, err := report.Read(rest[0])
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}

@@ -14,6 +14,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,6 @@ type Agent struct {
 	brain  brain
 	local  *local.State
 	dns    *dns.Server // nil: none
-	node   api.Node    // as the catalog shall have it
 	web    web
 	acts   acts
 	wait   sync.WaitGroup
@@ -159,7 +159,7 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.identify(h.FS()); err != nil {
 		return err
 	}
-	httpAddress := net.JoinHostPort(c.ClientAddr, strconv.Itoa(c.Ports.HTTP))
+	httpAddress := net.JoinHostPort(cmp.Or(c.Addresses.HTTP, c.ClientAddr), strconv.Itoa(c.Ports.HTTP))
 	if a.web.listen, err = h.Network().Listen(ctx, "tcp", httpAddress); err != nil {
 		return fmt.Errorf("the HTTP API %s: %w", httpAddress, err)
 	}

@@ -78,7 +78,7 @@ func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
 		MaxValueSize:    c.KVMaxValueSize,
 		ReapServices:    c.ReapCriticalServices,
 		Raft: server.RaftConfig{
-			Multiplier: c.Raft.Multiplier, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
+			Multiplier: c.Raft.Multiplier, Alone: c.Dev, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
 			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),
 		},
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -18,7 +19,7 @@ func (a *Agent) resolve(ctx context.Context) (err error) {
 		return nil
 	}
 	a.dns, err = dns.Start(ctx, dns.Config{
-		Network: a.host.Network(), Bind: net.JoinHostPort(c.ClientAddr, strconv.Itoa(c.Ports.DNS)), Logger: a.log,
+		Network: a.host.Network(), Bind: net.JoinHostPort(cmp.Or(c.Addresses.DNS, c.ClientAddr), strconv.Itoa(c.Ports.DNS)), Logger: a.log,
 		Datacenter: c.Datacenter, Domain: c.Domain, AltDomain: c.AltDomain, Catalog: a.brain, Execute: a.execute, Settings: c.DNS, Metrics: a.metrics,
 	})
 	return err

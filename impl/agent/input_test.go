@@ -87,6 +87,7 @@ func catalogInputs() []input {
 	return []input{
 		{"PUT /v1/catalog/register", `{}`, 500, "Must provide node"},
 		{"PUT /v1/catalog/register", `{"Node": "a"}`, 500, "Must provide address if SkipNodeUpdate is not set"},
+		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "ID": "7"}`, 500, "Bad node ID: "},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Service": {"ID": "x"}}`, 500, "Must provide service name with ID"},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {}}`, 500, "Must provide a check ID or a name"},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {"Name": "c", "Status": "fine"}}`, 500, "is not a status"},
@@ -136,6 +137,7 @@ func storeInputs() []input {
 		{"PUT /v1/txn", `[{"KV": {"Verb": "explode", "Key": "a"}}]`, 409, `unknown KV verb`},
 		{"PUT /v1/txn", `[{"KV": {"Verb": "set", "Key": "a", "Value": "dg=="}}, {"KV": {"Verb": "check-index", "Key": "a", "Index": 1}}]`, 409, "current modify index"},
 		{"PUT /v1/txn", `[{}]`, 409, "no operation specified"},
+		{"PUT /v1/txn", `[{"Node": {"Verb": "set", "Node": {"Node": "a", "Address": "b", "ID": "7"}}}]`, 409, "Bad node ID: "},
 		{"PUT /v1/txn", `[` + strings.Repeat(`{"KV":{"Verb":"set","Key":"a"}},`, 128) + `{}]`, 413, "Transaction contains too many operations (129 > 128)"},
 		{"PUT /v1/txn", `[{"x": "` + strings.Repeat("y", 4<<20) + `"}]`, 413, "Request body too large"},
 		{"POST /v1/query", `{"Name": "q", "Service": {}}`, 500, "Must provide a Service name to query"},

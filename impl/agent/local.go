@@ -12,18 +12,24 @@ import (
 	"tribune/impl/local"
 )
 
+// nodeMeta is the metadata of an agent's node, with Consul's names for what every
+// agent has.
+func nodeMeta(c *config.Config) map[string]string {
+	meta := map[string]string{"consul-network-segment": "", "consul-version": Version}
+	maps.Copy(meta, c.NodeMeta)
+	return meta
+}
+
 // describe is this agent's node as the catalog shall have it, with Consul's names
-// for addresses and for the metadata that every agent has.
+// for addresses.
 func (a *Agent) describe(address netip.Addr) api.Node {
 	c, family := a.config, "ipv4"
 	if address.Is6() {
 		family = "ipv6"
 	}
-	meta := map[string]string{"consul-network-segment": "", "consul-version": Version}
-	maps.Copy(meta, c.NodeMeta)
 	at := address.String()
 	return api.Node{
-		ID: c.NodeID, Node: c.NodeName, Address: at, Datacenter: c.Datacenter, Meta: meta,
+		ID: c.NodeID, Node: c.NodeName, Address: at, Datacenter: c.Datacenter, Meta: nodeMeta(c),
 		TaggedAddresses: map[string]string{"lan": at, "lan_" + family: at, "wan": at, "wan_" + family: at},
 	}
 }
@@ -32,9 +38,8 @@ func (a *Agent) describe(address netip.Addr) api.Node {
 // line with it.
 func (a *Agent) register(h host.Host, address netip.Addr) error {
 	c := a.config
-	a.node = a.describe(address)
 	a.local = local.New(local.Config{
-		Node: a.node, FS: h.FS(), Dir: c.DataDir, Catalog: a.brain, Members: func() int { return len(a.brain.Members()) }, Token: func() string { return a.tokens.get(tokenDefault) },
+		Node: a.describe(address), FS: h.FS(), Dir: c.DataDir, Catalog: a.brain, Members: func() int { return len(a.brain.Members()) }, Token: func() string { return a.tokens.get(tokenDefault) },
 		Logger: a.log, OutputDelay: c.Probing.OutputInterval, DiscardOutput: c.Probing.DiscardOutput,
 	})
 	return a.local.Start(a.prober(h), definitions(c))

@@ -22,7 +22,7 @@ func Validate(c *config.Config) error {
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, watches, DNS, the limit on connections, and the
+// agent runs: services and checks, the node's metadata, watches, DNS, the limit on connections, and the
 // level of the log. What else has changed waits for the next start, and the log says
 // so. An error means that nothing has changed.
 func (a *Agent) Reload() error {
@@ -38,6 +38,8 @@ func (a *Agent) Reload() error {
 	if err := a.local.Reload(definitions(c)); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
+	a.local.SetNodeMeta(nodeMeta(c))
+	a.local.SetDiscardOutput(c.Probing.DiscardOutput)
 	if a.dns != nil {
 		if err := a.dns.Apply(c.DNS); err != nil {
 			return fmt.Errorf("reloading the configuration: %w", err)

@@ -50,7 +50,7 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 		w.awaitHealth(time.Minute, c, "old", "m1=passing")
 		w.awaitHealth(time.Minute, c, "web", "m1=passing")
 
-		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }")
+		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }\nraft_trailing_logs = 7")
 		lines, stop := make(chan string, 1000), make(chan struct{})
 		logs, err := c.Agent().Monitor("warn", stop, nil)
 		if err != nil {
@@ -69,8 +69,14 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 			w.Errorf("%+v, %v", s, err)
 		}
 		time.Sleep(time.Second)
+		if nodes, _, err := c.Catalog().Nodes(&capi.QueryOptions{NodeMeta: map[string]string{"x": "y", "consul-network-segment": ""}}); err != nil || len(nodes) != 1 {
+			w.Errorf("nodes with the new metadata: %v, %v", nodes, err)
+		}
+		if self, err := c.Agent().Self(); err != nil || self["Meta"]["x"] != "y" {
+			w.Errorf("self: %v, %v", self["Meta"], err)
+		}
 		close(stop)
-		if len(lines) != 1 || !strings.Contains(<-lines, "setting=node_meta") {
+		if len(lines) != 1 || !strings.Contains(<-lines, "setting=raft_trailing_logs") {
 			w.Errorf("%d lines", len(lines))
 		}
 

@@ -19,7 +19,7 @@ func (f face) Self() api.AgentSelf {
 		DebugConfig: debugConfig(c, f.Advertise()),
 		Coord:       f.brain.Coordinate(),
 		Stats:       f.brain.Stats(),
-		Meta:        f.node.Meta,
+		Meta:        f.local.Node().Meta,
 	}
 	for _, m := range f.brain.Members() {
 		if m.Name == c.NodeName {

@@ -15,6 +15,7 @@ import (
 
 	"tribune/impl/agent"
 	"tribune/impl/config"
+	"tribune/impl/host"
 	"tribune/impl/logging"
 )
 
@@ -60,6 +61,12 @@ func (c *call) runAgent(args []string) (err error) {
 		return err
 	}
 	s := a.Config()
+	if s.PIDFile != "" {
+		if err := host.ReplaceFile(c.Host.FS(), s.PIDFile, fmt.Appendln(nil, os.Getpid())); err != nil {
+			return errors.Join(fmt.Errorf("pid_file: %w", err), a.Close())
+		}
+		defer func() { err = errors.Join(err, c.Host.FS().Remove(s.PIDFile)) }()
+	}
 	fmt.Fprintf(c.Stdout, "               Version: '%s'\n", agent.Version)
 	fmt.Fprintf(c.Stdout, "               Node ID: '%s'\n", s.NodeID)
 	fmt.Fprintf(c.Stdout, "             Node name: '%s'\n", s.NodeName)

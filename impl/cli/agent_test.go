@@ -3,8 +3,10 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +96,42 @@ func TestAnAgentRunsUntilASignalAndLeavesIfItIsToldTo(t *testing.T) {
 	}
 }
 
+func TestAnAgentListensWhereItIsToldAndSaysWhichProcessItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+		time.AfterFunc(30*time.Second, func() {
+			for address, want := range map[string]bool{"10.0.0.1:8500": true, "10.0.0.1:8600": true, "127.0.0.1:8500": false, "127.0.0.1:8600": false} {
+				c, err := h.Network().Dial(t.Context(), "tcp", address)
+				if (err == nil) != want {
+					t.Errorf("%s: %v", address, err)
+				}
+				if err == nil {
+					_ = c.Close()
+				}
+			}
+			if b, err := host.ReadFile(disk, "/run/agent.pid"); err != nil || string(b) != fmt.Sprintln(os.Getpid()) {
+				t.Errorf("the file of its process: %q, %v", b, err)
+			}
+		})
+		if err := disk.MkdirAll("/run", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		status, _, complaints := runAgent(h, cli.Terminate, "-server", "-bootstrap", "-data-dir", "/data", "-pid-file", "/run/agent.pid",
+			"-hcl", `addresses { http = "10.0.0.1" dns = "10.0.0.1" }`)
+		if status != 0 || complaints != "" {
+			t.Errorf("status %d, %s", status, complaints)
+		}
+		if left, err := disk.ReadDir("/run"); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+		status, _, complaints = runAgent(h, cli.Terminate, "-server", "-bootstrap", "-data-dir", "/data", "-pid-file", "/none/agent.pid")
+		if status != 1 || !strings.Contains(complaints, "Error! pid_file: ") {
+			t.Errorf("status %d, %s", status, complaints)
+		}
+	})
+}
+
 func TestAnAgentThatCannotRunSaysWhyInOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := hosttest.NewDisk()
@@ -137,13 +175,20 @@ func TestAnAgentThatIsStoppedBeforeItHasStartedIsNotInTrouble(t *testing.T) {
 	})
 }
 
-func TestAnAgentToTryThingsOutLeavesNothingBehind(t *testing.T) {
+func TestAnAgentToTryThingsOutLeadsAtOnceAndLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := hosttest.NewDisk()
 		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{127, 0, 0, 1}), disk)
+		begun := time.Now()
 		status, out, complaints := runAgent(h, cli.Terminate, "-dev", "-log-level", "info")
 		if status != 0 || complaints != "" || !strings.Contains(out, "cluster leadership acquired") || strings.Contains(out, "level=WARN msg=\"bootstrap") {
 			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+		if line := regexp.MustCompile(`time=(\S+) .*leadership acquired`).FindStringSubmatch(out); line != nil {
+			leads, err := time.Parse(time.RFC3339, line[1])
+			if took := leads.Sub(begun); err != nil || took > 300*time.Millisecond {
+				t.Errorf("it leads after %v, %v; who tries things out does not wait", took, err)
+			}
 		}
 		left, err := disk.ReadDir(os.TempDir())
 		if err != nil || len(left) > 0 {

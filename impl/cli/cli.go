@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -159,7 +160,8 @@ func (c *command) Help() string {
 		fmt.Fprint(&b, "\nOptions\n\n")
 		f.PrintDefaults()
 	}
-	return strings.TrimRight(b.String(), "\n")
+	// What a flag takes is named once, unless the sentence is about it.
+	return strings.TrimRight(regexp.MustCompile(`(?m)^(    \t)[A-Z]+: `).ReplaceAllString(b.String(), "$1"), "\n")
 }
 
 func (c *command) prepare() (*flag.FlagSet, *call, func([]string) error) {

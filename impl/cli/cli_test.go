@@ -130,7 +130,7 @@ func TestEveryVerbTakesTheFlagsOfTheClient(t *testing.T) {
 	checkAll(t, []use{
 		{line: "kv get a", answers: one, asked: []string{"GET /v1/kv/a as from-the-environment"}, stdout: "1\n"},
 		{line: "kv get -token=mine -datacenter dc2 -stale a", answers: one, asked: []string{"GET /v1/kv/a?dc=dc2&stale= as mine"}, stdout: "1\n"},
-		{line: "members -token mine", asked: []string{"GET /v1/agent/members as mine"}, answers: []string{"200 []"}, status: 2},
+		{line: "members -token mine", asked: []string{"GET /v1/agent/members?segment=_all as mine"}, answers: []string{"200 []"}, status: 2},
 		{line: "kv get -http-addr 127.0.0.1:1 a", status: 1, stderr: "Error! Querying agent: "},
 		{line: "kv get -http-addr SERVER a", answers: one, asked: []string{"GET /v1/kv/a as from-the-environment"}, stdout: "1\n"},
 		{line: "kv get -nonsense a", status: 1, stderr: "flag provided but not defined: -nonsense\n\nRun 'tribune kv get -h' for its options."},

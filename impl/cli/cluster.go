@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -20,13 +21,28 @@ import (
 
 func versionVerb() verb {
 	return verb{
+		usage:    "[options]",
 		synopsis: "Prints the version",
 		about:    "Prints the version of this program.",
 		local:    true,
-		flags: func(_ *flag.FlagSet, c *call) func([]string) error {
+		flags: func(f *flag.FlagSet, c *call) func([]string) error {
+			format := f.String("format", "pretty", "`FORMAT` of the output: pretty or json")
 			return func([]string) error {
-				_, err := fmt.Fprintf(c.Stdout, "Tribune v%s\nProtocol 2 spoken by default, understands 2 to 3 (Consul's)\nGo %s\n", agent.Version, runtime.Version())
-				return err
+				switch *format {
+				case "pretty":
+					_, err := fmt.Fprintf(c.Stdout, "Tribune v%s\nProtocol 2 spoken by default, understands 2 to 3 (Consul's)\nGo %s\n", agent.Version, runtime.Version())
+					return err
+				case "json":
+					v := struct {
+						Version, Revision, Prerelease, BuildDate string
+						RPC                                      struct{ Default, Min, Max int }
+					}{Version: agent.Version}
+					v.RPC.Default, v.RPC.Min, v.RPC.Max = 2, 2, 3
+					b, err := json.MarshalIndent(v, "", "    ")
+					fmt.Fprintln(c.Stdout, string(b))
+					return err
+				}
+				return fmt.Errorf("-format: %q is neither pretty nor json", *format)
 			}
 		},
 	}
@@ -40,13 +56,15 @@ func membersVerb() verb {
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
 			detailed := f.Bool("detailed", false, "show all tags")
 			pattern := f.String("status", ".*", "show only members whose status matches the regular `EXPRESSION`")
-			wan := f.Bool("wan", false, "show the servers of all datacenters")
-			return func([]string) error { return c.members(*detailed, *wan, *pattern) }
+			o := capi.MembersOpts{Segment: capi.AllSegments}
+			f.BoolVar(&o.WAN, "wan", false, "show the servers of all datacenters")
+			f.StringVar(&o.Filter, "filter", "", "show only members that fulfil the `EXPRESSION`")
+			return func([]string) error { return c.members(o, *detailed, *pattern) }
 		},
 	}
 }
 
-func (c *call) members(detailed, wan bool, pattern string) error {
+func (c *call) members(o capi.MembersOpts, detailed bool, pattern string) error {
 	match, err := regexp.Compile(pattern)
 	if err != nil {
 		return fmt.Errorf("compiling the status expression: %w", err)
@@ -55,7 +73,7 @@ func (c *call) members(detailed, wan bool, pattern string) error {
 	if err != nil {
 		return err
 	}
-	list, err := client.Agent().Members(wan)
+	list, err := client.Agent().MembersOpts(o)
 	if err != nil {
 		return fmt.Errorf("retrieving members: %w", err)
 	}

@@ -15,7 +15,7 @@ const pool = `200 [
 {"Name":"s3","Addr":"10.0.0.3","Port":8301,"Status":3,"Tags":{"role":"consul","dc":"dc1","build":"0.1.0","vsn":"2","id":"c"}}]`
 
 func TestMembersAreListedServersFirst(t *testing.T) {
-	all, asked := []string{pool}, []string{"GET /v1/agent/members"}
+	all, asked := []string{pool}, []string{"GET /v1/agent/members?segment=_all"}
 	checkAll(t, []use{
 		{line: "members", answers: all, asked: asked, stdout: "@members.txt"},
 		{line: "members -detailed", answers: all, asked: asked, stdout: "@members-detailed.txt"},
@@ -23,7 +23,8 @@ func TestMembersAreListedServersFirst(t *testing.T) {
 		{line: "members -status=fail", answers: all, asked: asked, stdout: "@members-failed.txt"}, // anywhere in the status
 		{line: "members -status=leaving", answers: all, asked: asked, status: 2},
 		{line: "members -status=(", status: 1, stderr: "Error! Compiling the status expression: "},
-		{line: "members -wan", answers: all, asked: []string{"GET /v1/agent/members?wan=1"}, stdout: "@members.txt"},
+		{line: "members -wan", answers: all, asked: []string{"GET /v1/agent/members?segment=_all&wan=1"}, stdout: "@members.txt"},
+		{line: "members -filter Name==s1", answers: all, asked: []string{"GET /v1/agent/members?filter=Name%3D%3Ds1&segment=_all"}, stdout: "@members.txt"},
 		{line: "members", answers: []string{"500 broken"}, asked: asked, status: 1, stderr: "Error! Retrieving members: "},
 	})
 }
@@ -66,5 +67,18 @@ func TestInfoPrintsTheFiguresSorted(t *testing.T) {
 func TestVersionAsksNobody(t *testing.T) {
 	checkAll(t, []use{
 		{line: "version", stdout: "Tribune v" + agent.Version + "\nProtocol 2 spoken by default, understands 2 to 3 (Consul's)\nGo " + runtime.Version() + "\n"},
+		{line: "version -format=json", stdout: `{
+    "Version": "` + agent.Version + `",
+    "Revision": "",
+    "Prerelease": "",
+    "BuildDate": "",
+    "RPC": {
+        "Default": 2,
+        "Min": 2,
+        "Max": 3
+    }
+}
+`},
+		{line: "version -format=xml", status: 1, stderr: "\"xml\" is neither pretty nor json"},
 	})
 }

@@ -130,8 +130,11 @@ func kvPutVerb() verb {
 			release := f.Bool("release", false, "give up the lock that the session of -session has on the key")
 			session := f.String("session", "", "`ID` of the session for -acquire and -release")
 			return func(args []string) error {
-				if len(args) < 1 || len(args) > 2 {
-					return fmt.Errorf("expected a KEY and DATA, got %d arguments", len(args))
+				switch {
+				case len(args) == 0:
+					return errors.New("missing KEY argument")
+				case len(args) > 2:
+					return fmt.Errorf("too many arguments (expected 1 or 2, got %d)", len(args))
 				}
 				if (*acquire || *release) && *session == "" {
 					return errors.New("missing -session (required with -acquire and -release)")
@@ -234,10 +237,10 @@ func kvDeleteVerb() verb {
 			index := f.Uint64("modify-index", 0, "`INDEX` for -cas")
 			recurse := f.Bool("recurse", false, "delete every key under the prefix")
 			return func(args []string) error {
-				if len(args) != 1 {
-					return fmt.Errorf("expected a KEY, got %d arguments", len(args))
+				if len(args) > 1 {
+					return fmt.Errorf("too many arguments (expected 1, got %d)", len(args))
 				}
-				key := strings.TrimPrefix(args[0], "/")
+				key := strings.TrimPrefix(strings.Join(args, ""), "/")
 				switch {
 				case *recurse && *cas:
 					return fmt.Errorf("cannot specify both -cas and -recurse")

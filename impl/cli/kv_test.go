@@ -71,8 +71,8 @@ func TestKVPutTakesItsDataFromTheLineAFileOrStdin(t *testing.T) {
 		{line: "kv put -acquire a 5", status: 1, stderr: "Error! Missing -session (required with -acquire and -release)\n"},
 		{line: "kv put -flags=42 a 5", answers: done, asked: []string{"PUT /v1/kv/a?flags=42 5"}, stdout: written},
 		{line: "kv put -flags=-1 a 5", status: 1, stderr: `invalid value "-1" for flag -flags`},
-		{line: "kv put", status: 1, stderr: "Error! Expected a KEY and DATA, got 0 arguments\n"},
-		{line: "kv put a b c", status: 1, stderr: "Error! Expected a KEY and DATA, got 3 arguments\n"},
+		{line: "kv put", status: 1, stderr: "Error! Missing KEY argument\n"},
+		{line: "kv put a b c", status: 1, stderr: "Error! Too many arguments (expected 1 or 2, got 3)\n"},
 		{line: "kv put a 5", answers: []string{"413 too large"}, asked: []string{"PUT /v1/kv/a 5"}, status: 1, stderr: "Error! Failed writing data: "},
 	})
 }
@@ -100,7 +100,7 @@ func TestKVDeleteTakesAKeyOrATree(t *testing.T) {
 		{line: "kv delete /a", answers: done, asked: []string{"DELETE /v1/kv/a"}, stdout: "Success! Deleted key: a\n"},
 		{line: "kv delete -recurse app/", answers: done, asked: []string{"DELETE /v1/kv/app/?recurse="}, stdout: "Success! Deleted keys with prefix: app/\n"},
 		{line: "kv delete -recurse /", answers: done, asked: []string{"DELETE /v1/kv/?recurse="}, stdout: "Success! Deleted keys with prefix: \n"},
-		{line: "kv delete", status: 1, stderr: "Error! Expected a KEY, got 0 arguments\n"},
+		{line: "kv delete", status: 1, stderr: "Error! Missing KEY argument\n"},
 		{line: "kv delete /", status: 1, stderr: "Error! Missing KEY argument\n"},
 		{line: "kv delete a", answers: []string{"500 no leader"}, asked: []string{"DELETE /v1/kv/a"}, status: 1, stderr: "Error! Deleting key a: "},
 		{line: "kv delete -recurse a", answers: []string{"500 no leader"}, asked: []string{"DELETE /v1/kv/a?recurse="}, status: 1, stderr: "Error! Did not delete prefix a: "},

@@ -73,7 +73,7 @@ func TestServicesAreRegisteredAsOptionsOrFilesSay(t *testing.T) {
 			meta { rack = "r1" }
 			tagged_addresses { lan { address = "10.0.0.1" port = 81 } }
 			weights { passing = 5 warning = 1 }
-			checks = [{ check_id = "up" http = "http://localhost" tls_skip_verify = true header { x-a = ["b"] } }]
+			checks = [{ id = "up" http = "http://localhost" tls_skip_verify = true header { x-a = ["b"] } }]
 		}
 		services { name = "db" }`,
 		"unknown.json": `{"service": {"name": "web", "prot": 1}}`,
@@ -101,7 +101,7 @@ func TestServicesAreRegisteredAsOptionsOrFilesSay(t *testing.T) {
 			stdout: "Registered service: web\n"},
 		{line: "services register " + dir + "/one.json " + dir + "/two.hcl", asked: asks(web, web1, `{"Name":"db","Check":null,"Checks":null}`), stdout: "Registered service: web\nRegistered service: web\nRegistered service: db\n"},
 		{line: "services register " + dir + "/unknown.json", status: 1, stderr: "prot"},
-		{line: "services register " + dir + "/empty.json", status: 1, stderr: "empty.json: it defines no service\n"},
+		{line: "services register " + dir + "/empty.json", status: 1, stderr: "Error! Definitions in " + dir + "/empty.json: it defines no service\n"},
 		{line: "services register " + dir + "/noname.hcl", status: 1, stderr: "noname.hcl: a service has no name\n"},
 		{line: "services register " + dir + "/broken.hcl", status: 1, stderr: "broken.hcl: "},
 		{line: "services register " + dir + "/none.hcl", status: 1, stderr: "none.hcl: no such file"},

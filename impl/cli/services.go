@@ -166,7 +166,7 @@ func definitions(fsys host.FS, files []string) ([]*capi.AgentServiceRegistration
 		}
 		services, err := parseDefinitions(b, path.Ext(name) == ".json")
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("definitions in %s: %w", name, err)
 		}
 		all = append(all, services...)
 	}
@@ -191,7 +191,7 @@ func parseDefinitions(text []byte, isJSON bool) ([]*capi.AgentServiceRegistratio
 		Result: &file, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: oneBlock,
 		MatchName: func(key, field string) bool {
 			key = strings.ToLower(strings.ReplaceAll(key, "_", ""))
-			return key == strings.ToLower(field) || key == "scriptargs" && field == "Args"
+			return key == strings.ToLower(field) || key == "scriptargs" && field == "Args" || key == "id" && field == "CheckID"
 		},
 	})
 	if err != nil {

@@ -34,7 +34,9 @@ type Config struct {
 	BindAddr      string
 	AdvertiseAddr string
 	ClientAddr    string
+	Addresses     Addresses
 	Ports         Ports
+	PIDFile       string // written while the agent runs; empty: none
 
 	Join  Join
 	Leave Leave
@@ -67,6 +69,12 @@ type Config struct {
 
 	again func() (*Config, error) // loads it anew
 	given map[string]bool         // the keys that somebody set
+}
+
+// Addresses are where the faces listen that are not at the client address; empty:
+// there.
+type Addresses struct {
+	HTTP, DNS string
 }
 
 // Ports are the numbers of the agent's ports.
@@ -134,7 +142,10 @@ func settings() []setting {
 		{"bootstrap_expect", "bootstrap-expect", "number of servers that must be there before the first election", func(c *Config) any { return &c.BootstrapExpect }},
 		{"bind_addr", "bind", "address for cluster communication; 0.0.0.0 is all", func(c *Config) any { return &c.BindAddr }},
 		{"advertise_addr", "advertise", "address that others reach this agent at; default: the bind address, or the first private one", func(c *Config) any { return &c.AdvertiseAddr }},
-		{"client_addr", "client", "address for the HTTP API", func(c *Config) any { return &c.ClientAddr }},
+		{"client_addr", "client", "address for the HTTP API and for DNS", func(c *Config) any { return &c.ClientAddr }},
+		{"addresses.http", "", "address for the HTTP API; default: client_addr", func(c *Config) any { return &c.Addresses.HTTP }},
+		{"addresses.dns", "", "address for DNS; default: client_addr", func(c *Config) any { return &c.Addresses.DNS }},
+		{"pid_file", "pid-file", "file that holds the number of the agent's process while it runs", func(c *Config) any { return &c.PIDFile }},
 		{"ports.http", "http-port", "port of the HTTP API", func(c *Config) any { return &c.Ports.HTTP }},
 		{"ports.dns", "dns-port", "port of DNS, UDP and TCP; -1: none", func(c *Config) any { return &c.Ports.DNS }},
 		{"ports.server", "server-port", "port for raft and requests between servers", func(c *Config) any { return &c.Ports.Server }},

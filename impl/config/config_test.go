@@ -162,6 +162,7 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"fewer servers than none", []string{"-server", "-data-dir", "/d", "-bootstrap-expect", "-1"}, "bootstrap_expect: -1 is not between 0 and"},
 		{"a client that bootstraps", []string{"-data-dir", "/d", "-bootstrap-expect", "3"}, "give -server"},
 		{"all addresses as one's own", []string{"-server", "-data-dir", "/d", "-advertise", "[::]"}, `advertise_addr: "[::]" is no address`},
+		{"a socket for an address", []string{"-server", "-data-dir", "/d", "-hcl", `addresses { http = "unix:///x" }`}, `addresses.http: "unix:///x" is not an IP address`},
 		{"a template", []string{"-server", "-data-dir", "/d", "-bind", `{{ GetPrivateIP }}`}, "bind_addr"},
 		{"a name with a blank", []string{"-server", "-data-dir", "/d", "-node", "a b"}, `node_name: "a b"`},
 		{"another primary datacenter", []string{"-server", "-data-dir", "/d", "-hcl", `primary_datacenter = "dc2"`}, `primary_datacenter: "dc2" is another`},

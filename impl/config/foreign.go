@@ -22,7 +22,7 @@ const (
 // stances lists Consul's keys that Tribune does not have, an object stands for all
 // that is in it (Consul documentation: Agent Configuration).
 var stances = map[string]stance{
-	"acl": refused, "addresses": refused, "advertise_addr_ipv4": refused, "advertise_addr_ipv6": refused, "advertise_addr_wan": harmless,
+	"acl": refused, "addresses": harmless, "advertise_addr_ipv4": refused, "advertise_addr_ipv6": refused, "advertise_addr_wan": harmless,
 	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "audit": refused,
 	"auto_config": refused, "auto_encrypt": refused, "auto_reload_config": refused, "autopilot": refused, "ca_file": refused, "ca_path": refused,
 	"cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless, "default_query_time": refused,
@@ -33,7 +33,7 @@ var stances = map[string]stance{
 	"encrypt_verify_incoming": refused, "encrypt_verify_outgoing": refused, "experiments": refused, "gossip_lan": refused, "gossip_wan": harmless,
 	"http_config": refused, "key_file": refused, "license_path": refused, "locality": harmless, "log_file": harmless, "log_rotate_bytes": harmless,
 	"log_rotate_duration": harmless, "log_rotate_max_files": harmless, "max_query_time": refused, "non_voting_server": refused, "partition": refused,
-	"peering": harmless, "performance.leave_drain_time": harmless, "performance.rpc_hold_timeout": refused, "pid_file": refused,
+	"peering": harmless, "performance.leave_drain_time": harmless, "performance.rpc_hold_timeout": refused,
 	"primary_gateways": refused, "primary_gateways_interval": harmless, "protocol": refused, "raft_boltdb": harmless, "raft_logstore": harmless,
 	"raft_prevote_disabled": refused, "raft_protocol": refused, "read_replica": refused, "reconnect_timeout": refused,
 	"reconnect_timeout_wan": harmless, "rejoin_after_leave": refused, "reporting": harmless, "request_limits": refused, "retry_interval_wan": harmless,
@@ -69,7 +69,7 @@ var foreignFlags = map[string]string{
 	"default-query-time=": "default_query_time", "disable-host-node-id": "disable_host_node_id", "disable-keyring-file": "disable_keyring_file", "encrypt=": "encrypt",
 	"grpc-port=": "ports.grpc", "grpc-tls-port=": "ports.grpc_tls", "https-port=": "ports.https", "join-wan=": "start_join_wan",
 	"log-file=": "log_file", "log-rotate-bytes=": "log_rotate_bytes", "log-rotate-duration=": "log_rotate_duration",
-	"log-rotate-max-files=": "log_rotate_max_files", "max-query-time=": "max_query_time", "non-voting-server": "non_voting_server", "pid-file=": "pid_file", "primary-gateway=": "primary_gateways", "protocol=": "protocol",
+	"log-rotate-max-files=": "log_rotate_max_files", "max-query-time=": "max_query_time", "non-voting-server": "non_voting_server", "primary-gateway=": "primary_gateways", "protocol=": "protocol",
 	"raft-protocol=": "raft_protocol", "read-replica": "read_replica", "rejoin": "rejoin_after_leave",
 	"retry-interval-wan=": "retry_interval_wan", "retry-join-wan=": "retry_join_wan", "retry-max-wan=": "retry_max_wan", "segment=": "segment",
 	"serf-lan-allowed-cidrs=": "serf_lan_allowed_cidrs", "serf-lan-bind=": "serf_lan", "serf-wan-allowed-cidrs=": "serf_wan_allowed_cidrs",

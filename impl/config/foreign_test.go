@@ -56,6 +56,7 @@ func TestWhatConsulHasAndTribuneHasNotIsRefusedOrWarnedAbout(t *testing.T) {
 		{`raft_logstore { backend = "boltdb" }`, warned, "raft_logstore.backend"},
 		{`ports { https = 0 }`, none, ""},
 		{`ports { grpc = 8502 }`, warned, "ports.grpc"},
+		{`addresses { grpc = "127.0.0.1" }`, warned, "addresses.grpc"},
 		{`dns_config { use_cache = true }`, warned, "dns_config.use_cache"},
 		{`ui_config { enabled = true }`, warned, "ui_config.enabled"},
 		{`telemetry { statsd_address = "x" }`, warned, "telemetry.statsd_address"},
@@ -97,7 +98,7 @@ func TestFlagsThatTribuneHasNotAreRefusedOrWarnedAbout(t *testing.T) {
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("%q, want %q", c.Warnings, want)
 	}
-	for _, args := range [][]string{{"-encrypt", "x"}, {"-rejoin"}, {"-retry-join-wan", "x"}, {"-pid-file", "x"}} {
+	for _, args := range [][]string{{"-encrypt", "x"}, {"-rejoin"}, {"-retry-join-wan", "x"}, {"-default-query-time", "1s"}} {
 		if _, err := Load(host.Real().FS(), append(server, args...)); err == nil || !strings.Contains(err.Error(), args[0][1:]) || !strings.Contains(err.Error(), "does not support Consul's") {
 			t.Errorf("%s: %v", args, err)
 		}

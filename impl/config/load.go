@@ -141,7 +141,7 @@ func (c *Config) Again() (*Config, error) {
 
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback"}
+var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback"}
 
 // Fixed lists the keys of the settings that are otherwise in another
 // configuration and that a running agent does not take up.
@@ -215,15 +215,15 @@ func defineSetting(fs *flag.FlagSet, s setting, l *line) {
 		fs.BoolFunc(s.flag, doc, set)
 		return
 	case *string:
-		doc = "`STRING` " + doc + defaultText(*v != "", *v)
+		doc = "`STRING`: " + doc + defaultText(*v != "", *v)
 	case *int:
-		doc = "`NUMBER` " + doc + defaultText(*v != 0, *v)
+		doc = "`NUMBER`: " + doc + defaultText(*v != 0, *v)
 	case *time.Duration:
-		doc = "`TIME` " + doc + defaultText(true, *v)
+		doc = "`TIME`: " + doc + defaultText(true, *v)
 	case *[]string:
-		doc = "`ADDRESS` " + doc
+		doc = "`ADDRESS`: " + doc
 	case *map[string]string:
-		doc = "`PAIR` " + doc
+		doc = "`PAIR`: " + doc
 	}
 	fs.Func(s.flag, doc, set)
 }

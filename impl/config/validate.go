@@ -56,9 +56,10 @@ func (c *Config) validateAddresses() error {
 		target *string
 	}{
 		{"bind_addr", &c.BindAddr}, {"advertise_addr", &c.AdvertiseAddr}, {"client_addr", &c.ClientAddr},
+		{"addresses.http", &c.Addresses.HTTP}, {"addresses.dns", &c.Addresses.DNS},
 	} {
-		if a.key == "advertise_addr" && *a.target == "" {
-			continue // the bind address, or one that is found
+		if *a.target == "" && a.target != &c.BindAddr && a.target != &c.ClientAddr {
+			continue // another address stands for it, or one is found
 		}
 		if strings.Contains(*a.target, "{{") {
 			return fmt.Errorf("%s: %q is a template; this version takes IP addresses only", a.key, *a.target)

@@ -50,6 +50,9 @@ type Config struct {
 	// an election timeout of one second and a leader lease of half a second.
 	// Zero counts as 1. (Consul: performance.raft_multiplier)
 	Multiplier int
+	// Alone says that no other server will ever be there to be heard: the timeouts
+	// are a twentieth of that, so that it leads almost at once.
+	Alone bool
 	// SnapshotThreshold, SnapshotInterval and TrailingLogs say after how many
 	// entries a snapshot is due, how often that is looked at, and how many
 	// entries stay in the log behind it. Zero means 16384, 30 s and 10240.
@@ -131,6 +134,9 @@ func (n *Node) start(c Config) error {
 	}
 	if err := n.undoBootstrap(); err != nil {
 		return err
+	}
+	if err := n.log.readVote(); err != nil {
+		return fmt.Errorf("the last vote in %s cannot be read: %w", c.Dir, err)
 	}
 	n.hadState, err = raft.HasExistingState(n.log, n.log, n.snapshots)
 	if err != nil {
@@ -217,11 +223,14 @@ func (n *Node) leads(id raft.ServerID, term uint64) bool {
 }
 
 func (n *Node) settings(c Config) *raft.Config {
-	m := time.Duration(max(c.Multiplier, 1))
+	timeout, lease := baseTimeout*time.Duration(max(c.Multiplier, 1)), baseLease*time.Duration(max(c.Multiplier, 1))
+	if c.Alone {
+		timeout, lease = timeout/20, lease/20
+	}
 	rc := raft.DefaultConfig()
 	rc.LocalID = raft.ServerID(c.ID)
 	rc.Logger = logging.HCLog(c.Logger).Named("raft")
-	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = m*baseTimeout, m*baseTimeout, m*baseLease
+	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = timeout, timeout, lease
 	rc.NotifyCh = n.leader
 	rc.ShutdownOnRemove = false
 	rc.SnapshotThreshold, rc.SnapshotInterval, rc.TrailingLogs = 16384, 30*time.Second, 10240
@@ -340,13 +349,43 @@ func wrap(err error) error {
 	return fmt.Errorf("raft: %w", err)
 }
 
-// Entry returns the term and the command of a log entry that this server holds.
-func (n *Node) Entry(index uint64) (term uint64, command []byte, err error) {
+// Entry is what a log holds at an index.
+type Entry struct {
+	Term    uint64
+	Command bool   // for the FSM; others are raft's own
+	Data    []byte // must not be changed
+}
+
+// Entry returns a log entry that this server holds.
+func (n *Node) Entry(index uint64) (Entry, error) {
 	var l raft.Log
 	if err := n.entries.GetLog(index, &l); err != nil {
-		return 0, nil, err
+		return Entry{}, err
 	}
-	return l.Term, l.Data, nil
+	return Entry{l.Term, l.Type == raft.LogCommand, l.Data}, nil
+}
+
+// Vote returns the last vote that this server has given and that is on its disk.
+func (n *Node) Vote() Vote { return *n.log.vote.Load() }
+
+// LogEntry is an entry of the log, for who looks into one.
+type LogEntry struct {
+	Index, Term uint64
+	Kind        string // raft's name for it: "LogCommand", "LogNoop", "LogConfiguration", "LogBarrier"
+	Command     []byte // of a command
+}
+
+// Read returns an entry of the log that this server holds.
+func (n *Node) Read(index uint64) (LogEntry, error) {
+	var l raft.Log
+	if err := n.entries.GetLog(index, &l); err != nil {
+		return LogEntry{}, err
+	}
+	e := LogEntry{Index: l.Index, Term: l.Term, Kind: l.Type.String()}
+	if l.Type == raft.LogCommand {
+		e.Command = l.Data
+	}
+	return e, nil
 }
 
 // Snapshot takes a snapshot now.

@@ -139,14 +139,20 @@ func TestAServerThatIsOpenedAgainHasEveryCommand(t *testing.T) {
 		if !n.HadState() {
 			t.Error("the server has forgotten that it had state")
 		}
+		if v := n.Vote(); v.Term == 0 || v.For == "" {
+			t.Errorf("the server has forgotten its vote: %+v", v)
+		}
 		lead(t, n)
 		apply(t, n, 50, 60)
 		if s := n.Status(); !s.Leader || s.Applied < 60 || s.Committed < s.Applied {
 			t.Errorf("%+v", s)
 		}
-		term, command, err := n.Entry(n.Status().Last)
-		if err != nil || term != n.Status().Term || string(command) != "command 59" {
-			t.Errorf("the last entry is %q of term %d (%v)", command, term, err)
+		e, err := n.Entry(n.Status().Last)
+		if err != nil || e.Term != n.Status().Term || !e.Command || string(e.Data) != "command 59" {
+			t.Errorf("the last entry is %q of term %d (%v)", e.Data, e.Term, err)
+		}
+		if _, self := n.Leader(); n.Vote() != (consensus.Vote{Term: n.Status().Term, For: self}) {
+			t.Errorf("its vote is %+v, and it leads in term %d at %s", n.Vote(), n.Status().Term, self)
 		}
 		stop(t, n)
 		if len(f.applied) != 60 || f.applied[7] != "command 7" {

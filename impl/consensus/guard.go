@@ -25,6 +25,9 @@ type guard struct {
 	closing chan struct{}
 	running atomic.Bool // raft has started
 
+	voting uint64 // the term of the vote that raft is about to write; raft's alone
+	vote   atomic.Pointer[Vote]
+
 	mu  sync.Mutex
 	err error // the first failure
 }
@@ -37,6 +40,34 @@ var (
 
 func newGuard(log *wal.WAL, dir string) *guard {
 	return &guard{WAL: log, dir: dir, failed: make(chan error, 1), closing: make(chan struct{})}
+}
+
+// Vote is the last vote that a server has given and that is on its disk.
+type Vote struct {
+	Term uint64 // 0: it has not voted
+	For  string // the candidate's address, "IP:PORT"
+}
+
+// The names under which raft keeps its last vote. It writes the term first, and then
+// the candidate.
+const (
+	voteTerm      = "LastVoteTerm"
+	voteCandidate = "LastVoteCand"
+)
+
+// readVote takes the last vote from the disk.
+func (g *guard) readVote() error {
+	term, err := g.GetUint64([]byte(voteTerm))
+	if err != nil {
+		return err
+	}
+	candidate, err := g.Get([]byte(voteCandidate))
+	if err != nil {
+		return err
+	}
+	g.voting = term
+	g.vote.Store(&Vote{term, string(candidate)})
+	return nil
 }
 
 // before returns the first failure, if there was one.
@@ -140,12 +171,20 @@ func (g *guard) settle() error {
 
 // Set implements raft.StableStore.
 func (g *guard) Set(key, value []byte) error {
-	return g.stable(func() error { return g.WAL.Set(key, value) })
+	err := g.stable(func() error { return g.WAL.Set(key, value) })
+	if err == nil && string(key) == voteCandidate {
+		g.vote.Store(&Vote{g.voting, string(value)})
+	}
+	return err
 }
 
 // SetUint64 implements raft.StableStore.
 func (g *guard) SetUint64(key []byte, value uint64) error {
-	return g.stable(func() error { return g.WAL.SetUint64(key, value) })
+	err := g.stable(func() error { return g.WAL.SetUint64(key, value) })
+	if err == nil && string(key) == voteTerm {
+		g.voting = value
+	}
+	return err
 }
 
 // stable writes a term or a vote. raft panics when it cannot; while it starts,

@@ -51,7 +51,7 @@ func Service(tree map[string]any, from Source) (api.ServiceDefinition, error) {
 			rest[name] = value
 		}
 	}
-	return d, decode(rest, &d, from)
+	return d, decode(rest, tree, &d, from)
 }
 
 // Check reads a check.
@@ -74,7 +74,7 @@ func Check(tree map[string]any, from Source) (api.CheckDefinition, error) {
 			rest[name] = value
 		}
 	}
-	return d, decode(rest, &d, from)
+	return d, decode(rest, tree, &d, from)
 }
 
 // Services reads one service or a list of them.
@@ -129,17 +129,29 @@ func objects(value any) ([]map[string]any, error) {
 // plain is a key without what is different in the two ways to write it.
 func plain(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
 
-func decode(tree map[string]any, into any, from Source) error {
+// decode reads a tree with plain keys. What nobody knows in a file it names as the
+// original has it.
+func decode(tree, original map[string]any, into any, from Source) error {
+	var found mapstructure.Metadata
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result:      into,
-		ErrorUnused: from == File,
-		MatchName:   func(key, field string) bool { return plain(key) == plain(field) },
-		DecodeHook:  mapstructure.ComposeDecodeHookFunc(unwrap, duration),
+		Result:     into,
+		Metadata:   &found,
+		MatchName:  func(key, field string) bool { return plain(key) == plain(field) },
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(unwrap, duration),
 	})
 	if err != nil {
 		return err
 	}
-	return firstOf(d.Decode(tree))
+	if err := firstOf(d.Decode(tree)); err != nil || from == Body || len(found.Unused) == 0 {
+		return err
+	}
+	unknown := slices.Min(found.Unused)
+	for _, key := range slices.Sorted(maps.Keys(original)) {
+		if plain(key) == unknown {
+			return fmt.Errorf("unknown key %q", key)
+		}
+	}
+	return fmt.Errorf("unknown key %q", unknown)
 }
 
 // firstOf is the first line of what mapstructure found wrong.

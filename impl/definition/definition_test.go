@@ -68,12 +68,14 @@ func TestAServiceIsTheSameInHCLAndInBothSpellingsOfJSON(t *testing.T) {
 
 func TestWhatIsWrongIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"Port": "80"}`:                              "'Port' expected type 'int'",
-		`{"Kind": "connect-proxy"}`:                   "service mesh",
-		`{"Check": {"Interval": "soon"}}`:             `"soon" is not a duration`,
-		`{"Check": {"DockerContainerID": "x"}}`:       "Docker",
-		`{"Checks": [1]}`:                             "1 is not an object",
-		`{"Check": {"Interval": "1s", "Intervl": 1}}`: "intervl",
+		`{"Port": "80"}`:                               "'Port' expected type 'int'",
+		`{"Kind": "connect-proxy"}`:                    "service mesh",
+		`{"Check": {"Interval": "soon"}}`:              `"soon" is not a duration`,
+		`{"Check": {"DockerContainerID": "x"}}`:        "Docker",
+		`{"Checks": [1]}`:                              "1 is not an object",
+		`{"Check": {"Interval": "1s", "Inter_vl": 1}}`: `Check: unknown key "Inter_vl"`,
+		`{"Weights": {"Passing": 1, "warn": 1}}`:       `unknown key "Weights.warn"`,
+		`{"b_2": 1, "a_1": 1}`:                         `unknown key "a_1"`,
 	} {
 		var tree map[string]any
 		if err := json.Unmarshal([]byte(text), &tree); err != nil {

@@ -3,18 +3,21 @@
 package filter
 
 import (
+	"reflect"
+
 	"github.com/hashicorp/go-bexpr"
 
 	"tribune/impl/fault"
 )
 
 // By returns what leaves out items that do not fulfil an expression; an empty one
-// leaves out none. Errors are of kind fault.Invalid.
+// leaves out none. A selector of a field of the objects in a list, such as
+// Checks.Status, asks for one of them. Errors are of kind fault.Invalid.
 func By[Item any](expression string) (func([]Item) ([]Item, error), error) {
 	if expression == "" {
 		return func(all []Item) ([]Item, error) { return all, nil }, nil
 	}
-	e, err := bexpr.CreateEvaluator(expression)
+	e, err := bexpr.CreateEvaluator(anyOf(expression, reflect.TypeFor[Item]()))
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "Failed to create boolean expression evaluator: %w", err)
 	}

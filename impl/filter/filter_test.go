@@ -44,3 +44,73 @@ func TestAnExpressionThatMakesNoSenseIsInvalid(t *testing.T) {
 		t.Errorf("no field: %v", err)
 	}
 }
+
+type crate struct {
+	Name   string
+	Lid    *item
+	Labels map[string]string
+	Items  []item
+}
+
+func TestOneOfTheObjectsInAListMustMatch(t *testing.T) {
+	all := []crate{
+		{Name: "a", Lid: &item{}, Items: []item{{Name: "x", Tags: []string{"red"}}, {Name: "y"}}, Labels: map[string]string{`k "1"`: `v\`}},
+		{Name: "b", Items: []item{{Name: "y"}}, Lid: &item{Name: "x"}},
+		{Name: "c", Lid: &item{}},
+	}
+	for expression, want := range map[string]string{
+		`Items.Name == "x"`:                                           "a",
+		`Items.Name == x`:                                             "a",
+		`Items.Name != "y"`:                                           "a",
+		`not Items.Name == "x"`:                                       "bc",
+		`"red" in Items.Tags`:                                         "a",
+		`"red" not in Items.Tags`:                                     "ab",
+		`Items.Tags contains "red"`:                                   "a",
+		`Items.Tags is empty`:                                         "ab",
+		`Items.Tags is not empty`:                                     "a",
+		`Items is empty`:                                              "c",
+		`Items.Name matches "^[xz]$"`:                                 "a",
+		`Items.Name == "y" and Name != "a"`:                           "b",
+		`Items.Name == "x" or (Name == "c" or Name == b)`:             "abc",
+		`Items is not empty and Items.0.Name == "y"`:                  "b",
+		`"/Items/Name" == "x"`:                                        "a",
+		`Lid.Name == "x" and Items.Name == "y"`:                       "b",
+		`Items.Name == "y" and (any Items as i { i.Name == "x" })`:    "a",
+		`Items.Name == "y" and (any Items as n, i { i.Name == "x" })`: "a",
+		`Items.Name == "y" and (any Items as _, i { i.Name == "x" })`: "a",
+		`Items.Name == "y" and (all Items as n, _ { n == 0 })`:        "b",
+		"Items.Name == \"x\" and Labels[`k \"1\"`] == \"v\\\\\"":      "a",
+	} {
+		keep, err := filter.By[crate](expression)
+		if err != nil {
+			t.Errorf("%s: %v", expression, err)
+			continue
+		}
+		kept, err := keep(all)
+		got := ""
+		for _, c := range kept {
+			got += c.Name
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", expression, got, err, want)
+		}
+	}
+}
+
+func FuzzAnyExpressionIsEvaluatedOrRefused(f *testing.F) {
+	for _, expression := range []string{
+		`Items.Name == "x" and not (Name != y or "a" in Items.Tags)`, `"" == "x" or Items.Name is empty`, `"/Items/Name" matches "("`,
+		`(all Items as i, v { v.Name is not nil and i == 0 }) or Items.Name is nil`, "Labels[`\"`] contains \"\\x22\" or Items.Name == `\"`", `Items.Items.Name == 1`,
+	} {
+		f.Add(expression)
+	}
+	f.Fuzz(func(t *testing.T, expression string) {
+		keep, err := filter.By[crate](expression)
+		if err == nil {
+			_, err = keep([]crate{{Name: "a", Items: []item{{Name: "x", Tags: []string{"y"}}}}})
+		}
+		if err != nil && fault.Of(err) != fault.Invalid {
+			t.Errorf("%q: %v", expression, err)
+		}
+	})
+}

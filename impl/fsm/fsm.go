@@ -64,7 +64,12 @@ type FSM struct {
 	lost   []lostLock // by commands that are not committed to the store yet
 }
 
-// lostLock is a key that lost its lock because a session ended.
+// taken ends the lock-delay of a key that is locked again. A server that applies
+// commands long after they were committed begins delays that are over.
+func (f *FSM) taken(key string) { f.lost = append(f.lost, lostLock{key: key}) }
+
+// lostLock is a key that lost its lock because a session ended, or one that was
+// locked: then there is no delay.
 type lostLock struct {
 	key   string
 	delay time.Duration
@@ -73,7 +78,8 @@ type lostLock struct {
 var _ raft.BatchingFSM = (*FSM)(nil)
 
 // New returns a state machine with an empty store. It calls freed for each key
-// that lost its lock because a session ended, with the session's lock-delay. That
+// that lost its lock because a session ended, with the session's lock-delay, and
+// with zero for each that was locked. That
 // is no part of the replicated state: how long the delay is still to last each
 // server knows by its own clock.
 func New(log *slog.Logger, freed func(key string, delay time.Duration)) (*FSM, error) {
@@ -175,6 +181,9 @@ func applyKVS(f *FSM, tx *store.Txn, index uint64, body []byte) any {
 	ok, err := kv.Apply(tx, index, r)
 	if err != nil {
 		return err
+	}
+	if ok && r.Op == api.KVLock {
+		f.taken(r.Entry.Key)
 	}
 	return ok
 }

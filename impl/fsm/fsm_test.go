@@ -295,3 +295,36 @@ func FuzzApply(f *testing.F) {
 		newFSM(t).Apply(&raft.Log{Index: 1, Type: raft.LogCommand, Data: b})
 	})
 }
+
+func TestALockThatIsTakenAgainEndsTheLockDelay(t *testing.T) {
+	told := []string{}
+	f, err := fsm.New(slog.New(slog.DiscardHandler), func(key string, delay time.Duration) { told = append(told, key+" "+delay.String()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := uint64(0)
+	apply := func(kind fsm.Type, request any) {
+		t.Helper()
+		index++
+		b, err := f.Encode(kind, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer, refused := f.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b}).(error); refused {
+			t.Fatal(answer)
+		}
+	}
+	apply(fsm.RegisterType, api.RegisterRequest{Node: "n", Address: "a"})
+	for _, id := range []string{"s1", "s2"} {
+		apply(fsm.SessionType, api.SessionApplyRequest{Op: api.SessionCreate, Session: api.Session{ID: id, Node: "n", LockDelay: time.Second}})
+	}
+	apply(fsm.KVSType, api.KVApplyRequest{Op: api.KVLock, Entry: api.DirEntry{Key: "k", Session: "s1"}})
+	apply(fsm.SessionType, api.SessionApplyRequest{Op: api.SessionDestroy, Session: api.Session{ID: "s1"}})
+	apply(fsm.KVSType, api.KVApplyRequest{Op: api.KVLock, AsOf: index, Entry: api.DirEntry{Key: "k", Session: "s2"}})
+	apply(fsm.SessionType, api.SessionApplyRequest{Op: api.SessionDestroy, Session: api.Session{ID: "s2"}})
+	apply(fsm.SessionType, api.SessionApplyRequest{Op: api.SessionCreate, Session: api.Session{ID: "s3", Node: "n"}})
+	apply(fsm.TxnType, api.TxnRequest{AsOf: index, Ops: []api.TxnOp{{KV: &api.TxnKVOp{Verb: api.TxnLock, Key: "k", Session: "s3"}}}})
+	if got := strings.Join(told, ", "); got != "k 0s, k 1s, k 0s, k 1s, k 0s" {
+		t.Error(got)
+	}
+}

@@ -55,6 +55,9 @@ func (f *FSM) step(tx *store.Txn, index uint64, op api.TxnOp, asOf uint64) ([]ap
 			}
 		}
 		entries, err := kv.Step(tx, index, *op.KV, asOf)
+		if err == nil && op.KV.Verb == api.TxnLock {
+			f.taken(op.KV.Key)
+		}
 		var results []api.TxnResult
 		for i := range entries {
 			results = append(results, api.TxnResult{KV: &entries[i]})

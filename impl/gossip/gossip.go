@@ -313,7 +313,8 @@ func (p *Pool) Leave() error {
 }
 
 // Remove moves a failed member to "left"; with prune it is forgotten. A living
-// one refutes that and stays. An unknown name is an error.
+// one refutes that and stays, also with prune: serf would forget it for as long as
+// it lives, for it only greets those that were dead. An unknown name is an error.
 func (p *Pool) Remove(name string, prune bool) error {
 	status, othersAlive := 0, 0
 	for _, m := range p.Members() {
@@ -331,7 +332,7 @@ func (p *Pool) Remove(name string, prune bool) error {
 		// serf would not tell it, so it could not refute and would be shown as
 		// leaving for ever.
 		return fmt.Errorf("agent: node '%s' is alive as far as this agent knows; it can be removed when it has failed", name)
-	case prune:
+	case prune && status != StatusAlive:
 		return p.serf.RemoveFailedNodePrune(name)
 	}
 	return p.serf.RemoveFailedNode(name)

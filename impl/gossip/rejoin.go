@@ -19,12 +19,24 @@ const (
 	forgetAfter = reconnectTimeout
 )
 
-// tend keeps the file of members up to date and looks for those that are lost.
+// An agent that left and came back says a few times more that it is here, ever more
+// seldom. serf remembers for five minutes that an unknown member left, and may then
+// show it as leaving for ever, though it lives (hashicorp/serf#662): that it came back
+// was said with too low a Lamport time, before it had heard of its own leaving.
+const (
+	firstWord = 15 * time.Second
+	lastWord  = 5 * time.Minute
+)
+
+// tend keeps the file of members up to date, looks for those that are lost, and says
+// that this agent is here.
 func (p *Pool) tend(ctx context.Context, lost []string) {
 	start := time.Now()
 	pause := firstPause
 	next := time.NewTimer(0)
 	defer next.Stop()
+	word := time.NewTimer(firstWord)
+	defer word.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,6 +46,11 @@ func (p *Pool) tend(ctx context.Context, lost []string) {
 			p.seek(ctx, lost)
 			next.Reset(pause + rand.N(pause/4))
 			pause = min(2*pause, longPause)
+		case <-word.C:
+			p.announce()
+			if age := time.Since(start); age < lastWord {
+				word.Reset(age)
+			}
 		}
 		if time.Since(start) > forgetAfter {
 			lost = nil
@@ -62,6 +79,24 @@ func (p *Pool) seek(ctx context.Context, lost []string) {
 		if _, err := p.serf.Join([]string{a}, true); err != nil {
 			p.log.Info("a member known from before does not answer", "address", a, "error", err)
 		}
+	}
+}
+
+// announce joins a member that is there already: what each knows of the time goes
+// both ways, and then serf says to all that this agent is here, with a time that is
+// later than what either knew.
+func (p *Pool) announce() {
+	var there []string
+	for _, m := range p.Members() {
+		if a := net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port))); a != p.self && m.Status == StatusAlive {
+			there = append(there, a)
+		}
+	}
+	if len(there) == 0 {
+		return
+	}
+	if _, err := p.serf.Join(there[rand.IntN(len(there)):][:1], true); err != nil {
+		p.log.Info("a member does not answer", "error", err)
 	}
 }
 

@@ -36,6 +36,17 @@ func TestACommandThatCannotBeRunIsAnError(t *testing.T) {
 	}
 }
 
+func TestACommandThatLeavesSomethingBehindHasEnded(t *testing.T) {
+	for script, want := range map[string]int{"echo up; sleep 10 &": 0, "echo up; sleep 10 & exit 3": 3} {
+		var out bytes.Buffer
+		c := sh(script)
+		c.Stdout = &out // which what is left behind holds open
+		if status, err := host.Real().Exec().Run(t.Context(), c); err != nil || status != want || out.String() != "up\n" {
+			t.Errorf("%s: status %d, %v, %q; want %d", script, status, err, out.String(), want)
+		}
+	}
+}
+
 func TestACommandIsKilledWithAllThatItStarted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

@@ -46,9 +46,10 @@ type Host interface {
 
 // Exec runs commands.
 type Exec interface {
-	// Run runs a command and returns when it has ended, with its exit status. If
-	// the context ends first, the command is killed with all that it started, after
-	// its grace, and the error wraps the context's. An error with any other cause says that the
+	// Run runs a command and returns when it has ended, with its exit status. What it
+	// leaves behind lives on, and is not heard any more a moment later. If the context
+	// ends first, the command is killed with all that it started, after its grace,
+	// and the error wraps the context's. An error with any other cause says that the
 	// command could not be started or was killed by somebody else.
 	Run(ctx context.Context, c Command) (status int, err error)
 }

@@ -65,6 +65,9 @@ func (realExec) Run(ctx context.Context, c Command) (int, error) {
 	if errors.As(err, &exit) && exit.Exited() {
 		return exit.ExitCode(), nil
 	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return 0, nil // it has ended well; what it started has its output still
+	}
 	return 0, err
 }
 

@@ -65,7 +65,8 @@ func (s agentFace) members(_ http.ResponseWriter, r *http.Request) (any, error) 
 	if wan {
 		return []api.Member{}, nil // this datacenter is federated with no other
 	}
-	return listed(s.Agent.Members()), nil
+	all, err := chosen(r, s.Agent.Members())
+	return listed(all), err
 }
 
 func (s agentFace) join(w http.ResponseWriter, r *http.Request) (any, error) {

@@ -182,6 +182,29 @@ func TestAnUnknownMethodNamesThoseThatAreAllowed(t *testing.T) {
 	}
 }
 
+func TestPartsThatOnlyEnterpriseHasAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		target, header, want string // want: the error
+	}{
+		{"/v1/kv/a?raw&ns=team", "", `Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature`},
+		{"/v1/kv/a?raw&partition=east", "", `Invalid query parameter: "partition" - Partitions are a Consul Enterprise feature`},
+		{"/v1/kv/a?raw", "X-Consul-Namespace", `Invalid header: "X-Consul-Namespace" - Namespaces are a Consul Enterprise feature`},
+		{"/v1/kv/a?raw&ns=default&partition=", "", ""},
+	} {
+		r := httptest.NewRequest("GET", c.target, nil)
+		if c.header != "" {
+			r.Header.Set(c.header, "team")
+		}
+		w := httptest.NewRecorder()
+		f := &fake{}
+		httpapi.New(httpapi.Config{KV: f, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, r)
+		refused := w.Code == http.StatusBadRequest
+		if refused != (c.want != "") || refused && w.Body.String() != c.want {
+			t.Errorf("%s, %s: %d, %s; want %q", c.target, c.header, w.Code, w.Body, c.want)
+		}
+	}
+}
+
 func TestSelfHasTheShapeThatClientsReadFrom(t *testing.T) {
 	var got map[string]map[string]any
 	if err := json.NewDecoder(do(&fake{}, "GET", "/v1/agent/self", "").Body).Decode(&got); err != nil {

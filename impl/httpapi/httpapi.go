@@ -152,7 +152,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("X-Consul-Default-Acl-Policy", "allow")
-	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
 		s.fail(w, r, fmt.Errorf("the query cannot be decoded: %w", err))
 		return
 	}
@@ -161,6 +162,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodOptions {
 			s.answer(w, http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", r.Method))
 		}
+		return
+	}
+	if err := oneEdition(q, r.Header); err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	defer func(begun time.Time) { s.took(r.Method, label(e.path)).Took(time.Since(begun)) }(time.Now())
@@ -172,6 +177,23 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v != nil {
 		s.writeJSON(w, r, v)
 	}
+}
+
+// oneEdition refuses what asks for a part of the catalog that only Consul's
+// Enterprise edition has: an answer about all of it would be a wrong one. Clients
+// name the default part now and then.
+func oneEdition(q url.Values, h http.Header) error {
+	for _, part := range []struct{ parameter, header, what string }{
+		{"ns", "X-Consul-Namespace", "Namespaces"}, {"partition", "X-Consul-Partition", "Partitions"},
+	} {
+		if v := q.Get(part.parameter); v != "" && v != "default" {
+			return fault.New(fault.Invalid, "Invalid query parameter: %q - %s are a Consul Enterprise feature", part.parameter, part.what)
+		}
+		if v := h.Get(part.header); v != "" && v != "default" {
+			return fault.New(fault.Invalid, "Invalid header: %q - %s are a Consul Enterprise feature", part.header, part.what)
+		}
+	}
+	return nil
 }
 
 // The texts for paths that are not served. Clients match on the first to find

@@ -22,7 +22,7 @@ func (s *syncer) compare(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nodeSame = remote.Node != nil && sameNode(*remote.Node, s.config.Node)
+	s.nodeSame = remote.Node != nil && sameNode(*remote.Node, s.node)
 	s.compareServices(remote.Services)
 	s.compareChecks(checks.Items)
 	return nil

@@ -18,6 +18,7 @@ package local
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ type Config struct {
 	// as long as its status is the same (Consul: check_update_interval); 0: not
 	// at all.
 	OutputDelay   time.Duration
-	DiscardOutput bool // keep nothing of what checks print
+	DiscardOutput bool // keep nothing of what checks print, until SetDiscardOutput
 }
 
 // State is what the agent knows, and how it changes.
@@ -86,7 +87,7 @@ type State struct {
 // New returns a state without services and checks. Start must follow, once the
 // prober is known, whose probes report to the state.
 func New(c Config) *State {
-	t := &table{node: c.Node, services: map[string]*service{}, checks: map[string]*check{}, changed: make(chan struct{})}
+	t := &table{node: c.Node, discard: c.DiscardOutput, services: map[string]*service{}, checks: map[string]*check{}, changed: make(chan struct{})}
 	return &State{
 		table: t, config: c, log: c.Logger, files: files{c.FS, c.Dir, c.Logger},
 		sync: &syncer{table: t, config: c, log: c.Logger, soon: make(chan struct{}, 1), full: make(chan struct{}, 1)},
@@ -121,6 +122,30 @@ func (s *State) Close() {
 			c.probe.Stop()
 		}
 	}
+}
+
+// Node is this agent's node as the catalog shall have it.
+func (s *State) Node() api.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.node
+}
+
+// SetNodeMeta gives the node other metadata, which nobody may change afterwards.
+func (s *State) SetNodeMeta(meta map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !maps.Equal(meta, s.node.Meta) {
+		s.node.Meta, s.nodeSame = meta, false
+		s.push()
+	}
+}
+
+// SetDiscardOutput says whether something is kept of what checks print from now on.
+func (s *State) SetDiscardOutput(discard bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discard = discard
 }
 
 // Sync has the catalog looked through soon.

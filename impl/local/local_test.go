@@ -3,6 +3,7 @@ package local_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -176,7 +177,7 @@ func TestMaintenanceIsACriticalCheckUntilItEnds(t *testing.T) {
 		if got := status(); got != api.HealthMaintenance {
 			t.Error(got)
 		}
-		if c := a.Checks()[1]; c.Notes != "upgrade" || c.Status != api.HealthCritical {
+		if c := a.Checks()[1]; c.Notes != "upgrade" || c.Status != api.HealthCritical || c.Type != "maintenance" {
 			t.Errorf("%+v", c)
 		}
 		a.restart(local.Definitions{})
@@ -191,6 +192,32 @@ func TestMaintenanceIsACriticalCheckUntilItEnds(t *testing.T) {
 		}
 		a.probed("")
 	})
+}
+
+func TestAnIPAddressIsATaggedOneOfItsFamily(t *testing.T) {
+	at := func(address string) api.ServiceAddress { return api.ServiceAddress{Address: address, Port: 80} }
+	elsewhere := map[string]api.ServiceAddress{"wan_ipv4": {Address: "192.0.2.1", Port: 8080}}
+	for _, s := range []struct {
+		address     string
+		given, want map[string]api.ServiceAddress
+	}{
+		{"10.0.0.1", nil, map[string]api.ServiceAddress{"lan_ipv4": at("10.0.0.1"), "wan_ipv4": at("10.0.0.1")}},
+		{"2001:db8::1", nil, map[string]api.ServiceAddress{"lan_ipv6": at("2001:db8::1"), "wan_ipv6": at("2001:db8::1")}},
+		{"10.0.0.1", elsewhere, map[string]api.ServiceAddress{"lan_ipv4": at("10.0.0.1"), "wan_ipv4": {Address: "192.0.2.1", Port: 8080}}},
+		{"web.example.com", nil, nil},
+		{"", elsewhere, elsewhere},
+	} {
+		inBubble(t, func(a *agent) {
+			a.must(a.AddService(api.ServiceDefinition{Name: "web", Address: s.address, Port: 80, TaggedAddresses: s.given}, false))
+			if got := a.Services()[0].TaggedAddresses; !maps.Equal(got, s.want) {
+				t.Errorf("%q, %v: %v; want %v", s.address, s.given, got, s.want)
+			}
+			a.restart(local.Definitions{})
+			if got := a.Services()[0].TaggedAddresses; !maps.Equal(got, s.want) {
+				t.Errorf("%q, %v, after a restart: %v; want %v", s.address, s.given, got, s.want)
+			}
+		})
+	}
 }
 
 func TestRegistrationsOutliveAPowerFailure(t *testing.T) {

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
@@ -34,7 +35,7 @@ func (s *syncer) pushAll(ctx context.Context) error {
 // registration is what every write to the catalog says of the node. The caller
 // holds mu.
 func (s *syncer) registration(token string) api.RegisterRequest {
-	n := s.config.Node
+	n := s.node
 	if token == "" {
 		token = s.config.Token()
 	}
@@ -66,11 +67,12 @@ func (s *syncer) pushService(ctx context.Context, n *service) error {
 	r := s.registration(n.token)
 	copied := n.NodeService
 	r.Service = &copied
-	// Its checks go with it, so that nobody sees it without them; but not those
-	// that another token is to write.
+	// Its checks go with it, so that nobody sees it without them: also those that the
+	// catalog had, for it may have lost the node meanwhile. But not those that another
+	// token is to write.
 	sent := map[*check]api.HealthCheck{}
 	for _, c := range sorted(s.checks) {
-		if c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == n.token {
+		if c.ServiceID == n.ID && !c.gone && c.definition.Token == n.token {
 			sent[c] = c.HealthCheck
 			r.Checks = append(r.Checks, c.HealthCheck)
 		}
@@ -129,7 +131,7 @@ func (s *syncer) pushNode(ctx context.Context) error {
 func (s *syncer) register(ctx context.Context, r api.RegisterRequest, done func()) error {
 	_, err := s.config.Catalog.Register(ctx, r)
 	return s.finish(err, func() {
-		s.nodeSame = true
+		s.nodeSame = maps.Equal(r.NodeMeta, s.node.Meta) // it may have changed meanwhile
 		done()
 	})
 }

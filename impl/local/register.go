@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,6 +71,8 @@ func (s *State) addService(d api.ServiceDefinition, replace, filed bool) error {
 	return errors.Join(errs...)
 }
 
+// instance is what a definition has the catalog know. An address is a tagged one of
+// its family, too, where the definition does not say otherwise (as in Consul).
 func instance(d api.ServiceDefinition) api.NodeService {
 	n := api.NodeService{
 		ID: d.ID, Service: d.Name, Tags: slices.Clone(d.Tags), Address: d.Address, TaggedAddresses: maps.Clone(d.TaggedAddresses),
@@ -78,7 +81,28 @@ func instance(d api.ServiceDefinition) api.NodeService {
 	if d.Weights != nil {
 		n.Weights = *d.Weights
 	}
+	if family := familyOf(d.Address); family != "" {
+		if n.TaggedAddresses == nil {
+			n.TaggedAddresses = map[string]api.ServiceAddress{}
+		}
+		for _, net := range []string{"lan", "wan"} {
+			if _, given := n.TaggedAddresses[net+family]; !given {
+				n.TaggedAddresses[net+family] = api.ServiceAddress{Address: d.Address, Port: d.Port}
+			}
+		}
+	}
 	return n
+}
+
+// familyOf is how names of tagged addresses end for an IP address, "" for others.
+func familyOf(address string) string {
+	switch ip, err := netip.ParseAddr(address); {
+	case err != nil:
+		return ""
+	case ip.Unmap().Is4():
+		return "_ipv4"
+	}
+	return "_ipv6"
 }
 
 // checksOf are the checks of a service's definition, completed as Consul does.
@@ -174,7 +198,7 @@ func (s *State) fresh(d api.CheckDefinition, filed bool) *check {
 
 // begin has a check run, unless it is one that is set by hand.
 func (s *State) begin(c *check) error {
-	if c.Type == "" {
+	if c.Type == "" || c.Type == maintenance {
 		return nil
 	}
 	probe, err := s.prober.Start(c.definition)
@@ -254,7 +278,10 @@ func (s *State) removeCheck(id string) error {
 	return s.files.forgetCheck(id)
 }
 
-// Type names a check's kind as Consul shows it; "" for one that is set by hand.
+// maintenance is the kind of the checks that take something out of use.
+const maintenance = "maintenance"
+
+// Type names a check's kind as Consul shows it; "" for one that nobody carries out.
 func Type(d api.CheckDefinition) string {
 	for _, k := range []struct {
 		name string
@@ -262,6 +289,7 @@ func Type(d api.CheckDefinition) string {
 	}{
 		{"http", d.HTTP != ""}, {"tcp", d.TCP != ""}, {"udp", d.UDP != ""}, {"grpc", d.GRPC != ""}, {"script", len(d.ScriptArgs) > 0},
 		{"h2ping", d.H2PING != ""}, {"os_service", d.OSService != ""}, {"alias", d.AliasNode != "" || d.AliasService != ""}, {"ttl", d.TTL > 0},
+		{maintenance, d.CheckID == api.NodeMaintenanceID || strings.HasPrefix(d.CheckID, api.ServiceMaintenance)},
 	} {
 		if k.is {
 			return k.name

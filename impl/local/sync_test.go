@@ -51,6 +51,21 @@ func TestWhatSomebodyChangesInTheCatalogIsPutRight(t *testing.T) {
 	})
 }
 
+func TestAServiceGoesBackWithItsChecksIntoACatalogThatLostTheNode(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.settle()
+		if _, err := a.catalog.Deregister(t.Context(), api.DeregisterRequest{Node: node}); err != nil {
+			t.Fatal(err)
+		}
+		a.catalog.took()
+		moved := web(ttl("alive"))
+		moved.Port = 81
+		a.must(a.AddService(moved, false))
+		a.wrote("register web1 with alive critical")
+	})
+}
+
 func TestAFailureIsRepairedSoonAfterItEnds(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.catalog.fail(fault.New(fault.NoLeader, "No cluster leader"))
@@ -114,6 +129,31 @@ func TestTheCatalogMayLagBehindInWhatACheckPrints(t *testing.T) {
 		a.wrote("register up passing")
 		a.UpdateCheck("up", api.HealthCritical, "down")
 		a.wrote("register up critical")
+	})
+}
+
+func TestTheNodesMetadataAndWhatIsKeptOfOutputsMayChange(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.SetNodeMeta(map[string]string{"a": "b"}) // what it was
+		a.wrote("")
+		a.SetNodeMeta(map[string]string{"a": "c"})
+		a.wrote("register node")
+		remote, err := a.catalog.NodeServices(t.Context(), api.CatalogRequest{Node: node})
+		if err != nil || remote.Node.Meta["a"] != "c" || a.Node().Meta["a"] != "c" {
+			t.Errorf("the catalog has %+v, %v; the agent %+v", remote.Node, err, a.Node())
+		}
+		a.must(a.AddCheck(api.CheckDefinition{Name: "up", HTTP: "x"}))
+		for _, discard := range []bool{false, true, false} {
+			a.SetDiscardOutput(discard)
+			a.UpdateCheck("up", api.HealthPassing, "noise")
+			if got := a.Checks()[0].Output; (got == "") != discard {
+				t.Errorf("discard %t: %q", discard, got)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		a.catalog.took()
+		time.Sleep(5 * time.Minute)
+		a.wrote("")
 	})
 }
 

@@ -11,9 +11,9 @@ import (
 
 // table is what this agent has.
 type table struct {
-	node api.Node
-
 	mu       sync.Mutex
+	node     api.Node // its metadata may change, and nothing else of it
+	discard  bool     // keep nothing of what checks print
 	services map[string]*service
 	checks   map[string]*check
 	nodeSame bool          // the catalog has this node as it is

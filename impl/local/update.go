@@ -19,11 +19,11 @@ const (
 // UpdateCheck takes what a check found. One that is not there is none of this
 // agent's any more, and nothing happens.
 func (s *State) UpdateCheck(id, status, output string) {
-	if s.config.DiscardOutput {
-		output = ""
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.discard {
+		output = ""
+	}
 	c := s.checks[id]
 	if c == nil || c.gone || c.Status == status && c.Output == output {
 		return

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/hashicorp/go-uuid"
+
 	"tribune/impl/api"
 	"tribune/impl/catalog"
 	"tribune/impl/fault"
@@ -25,6 +27,9 @@ func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.Write
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name with ID")
 	case r.Service != nil && r.Service.Service == "":
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name (Service.Service) when adding a service")
+	}
+	if err := checkNodeID(r.ID); err != nil {
+		return api.WriteResponse{}, err
 	}
 	checks := append([]api.HealthCheck{}, r.Checks...)
 	if r.Check != nil {
@@ -47,6 +52,17 @@ func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.Write
 	r.Checks = checks
 	r.Datacenter = cmp.Or(r.Datacenter, s.config.Datacenter)
 	return write(ctx, s, api.MethodRegister, r.Datacenter, fsm.RegisterType, r)
+}
+
+// checkNodeID refuses what is neither empty nor a UUID.
+func checkNodeID(id string) error {
+	if id == "" {
+		return nil
+	}
+	if _, err := uuid.ParseUUID(id); err != nil {
+		return fault.New(fault.Internal, "Bad node ID: %w", err)
+	}
+	return nil
 }
 
 // Deregister removes from the catalog.

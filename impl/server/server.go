@@ -66,6 +66,7 @@ type Config struct {
 // RaftConfig are raft's settings; zero means the default of consensus.Config.
 type RaftConfig struct {
 	Multiplier        int
+	Alone             bool
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
@@ -149,7 +150,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.client = rpc.NewClient(c.Host.Network())
 	s.raft, err = consensus.Open(consensus.Config{
 		ID: c.NodeID, FS: c.Host.FS(), Dir: path.Join(c.DataDir, "raft"), FSM: s.fsm, Stream: s.port.Raft(),
-		Address: s.book.find, Logger: s.log, Multiplier: c.Raft.Multiplier, SnapshotThreshold: c.Raft.SnapshotThreshold,
+		Address: s.book.find, Logger: s.log, Multiplier: c.Raft.Multiplier, Alone: c.Raft.Alone, SnapshotThreshold: c.Raft.SnapshotThreshold,
 		SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: c.Raft.TrailingLogs,
 	})
 	if err != nil {

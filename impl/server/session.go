@@ -174,12 +174,14 @@ type delays struct {
 	until map[string]time.Time
 }
 
+// add begins the delay of a key anew; zero ends it.
 func (d *delays) add(key string, delay time.Duration) {
-	if delay <= 0 {
-		return
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if delay <= 0 {
+		delete(d.until, key)
+		return
+	}
 	if d.until == nil {
 		d.until = map[string]time.Time{}
 	}

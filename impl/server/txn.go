@@ -56,6 +56,8 @@ func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 			what = fmt.Sprintf("failed to lock key %q due to lock delay", op.KV.Key)
 		case op.Node != nil && op.Node.Node.Node == "" && !op.Reads():
 			what = "Must provide node"
+		case op.Node != nil && !op.Reads() && checkNodeID(op.Node.Node.ID) != nil:
+			what = checkNodeID(op.Node.Node.ID).Error()
 		case op.Service != nil && op.Service.Service.Service == "" && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
 			what = "Must provide service name (Service.Service) when adding a service"
 		}

@@ -26,11 +26,11 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted stri
 		if s.Faults[i].On != "" {
 			continue
 		}
-		r, err := o.run(ctx, s, true)
+		r, err := o.run(ctx, s, passages)
 		if err != nil {
 			return s, err
 		}
-		for _, f := range anchored(s.Faults[i], r.Passed) {
+		for _, f := range anchored(s.Faults[i], r.Passages) {
 			if ctx.Err() != nil {
 				return s, nil
 			}
@@ -40,7 +40,7 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted stri
 			if tried.Check() != nil {
 				continue
 			}
-			r, err := o.run(ctx, tried, false)
+			r, err := o.run(ctx, tried, 0)
 			fails := err == nil && Signature(r) == wanted
 			if o.Tried != nil {
 				o.Tried(fmt.Sprintf("%s %v after %s of %s", f.Kind, f.After, f.On, f.Of), fails)
@@ -55,47 +55,14 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted stri
 }
 
 // anchored lists ways to tie a fault that strikes once to points that were passed
-// before, the rarest first and of those the latest.
-func anchored(f scenarios.Fault, passed []nemesis.Passing) []scenarios.Fault {
+// before.
+func anchored(f scenarios.Fault, passed []nemesis.Passage) []scenarios.Fault {
 	if f.Every.Duration > 0 {
 		return nil
 	}
-	type place struct{ point, node string }
-	total, nth := map[place]int{}, map[place]int{}
-	latest := map[place]nemesis.Passing{}
-	for _, p := range passed {
-		at := place{p.Point, p.Node}
-		total[at]++
-		if p.Node != "" && p.At <= f.At.Duration && p.At > f.At.Duration-near {
-			latest[at], nth[at] = p, total[at]
-		}
+	all := nemesis.Anchors(f, f.At.Duration, f.Target, passed, near)
+	for i := range all {
+		all[i].After.Duration = all[i].After.Round(time.Millisecond)
 	}
-	var places []place
-	for at := range latest {
-		places = append(places, at)
-	}
-	slices.SortFunc(places, func(a, b place) int {
-		if d := total[a] - total[b]; d != 0 {
-			return d
-		}
-		if d := latest[b].At - latest[a].At; d != 0 {
-			return int(d)
-		}
-		return slices.Compare([]string{a.point, a.node}, []string{b.point, b.node})
-	})
-	var all []scenarios.Fault
-	for _, at := range places[:min(len(places), anchors)] {
-		tied := f
-		after := (f.At.Duration - latest[at].At).Round(time.Millisecond)
-		tied.At.Duration, tied.Jitter.Duration = 0, 0
-		tied.On, tied.Of, tied.Nth, tied.After.Duration = at.point, at.node, nth[at], after
-		if tied.Nth == 1 {
-			tied.Nth = 0 // which is the first
-		}
-		if tied.Target == at.node {
-			tied.Target = "here"
-		}
-		all = append(all, tied)
-	}
-	return all
+	return all[:min(len(all), anchors)]
 }

@@ -28,7 +28,7 @@ type Shrinking struct {
 func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.Scenario, scenarios.Result, error) {
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm = false
-	r, err := o.run(context.WithoutCancel(ctx), s, false)
+	r, err := o.run(context.WithoutCancel(ctx), s, 0)
 	if err != nil {
 		return s, r, err
 	}
@@ -39,7 +39,7 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	smallest, err := shrink.Smallest(ctx, s, shrink.Options[scenarios.Scenario]{
 		Candidates: Smaller,
 		Fails: func(ctx context.Context, s scenarios.Scenario) (bool, error) {
-			r, err := o.run(ctx, s, false)
+			r, err := o.run(ctx, s, 0)
 			if ctx.Err() != nil {
 				return false, nil
 			}
@@ -59,12 +59,12 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	if err != nil && ctx.Err() == nil {
 		return smallest, r, err
 	}
-	r, err = o.run(context.WithoutCancel(ctx), smallest, false)
+	r, err = o.run(context.WithoutCancel(ctx), smallest, 0)
 	return smallest, r, err
 }
 
-func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, points bool) (scenarios.Result, error) {
-	return scenarios.Run(ctx, o.Binary, scenarios.Order{Scenario: s, Seed: s.Seed, Points: points}, launch.Perturb{}, scenarios.Listener{})
+func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, most int) (scenarios.Result, error) {
+	return scenarios.Run(ctx, o.Binary, scenarios.Order{Scenario: s, Seed: s.Seed, Passages: most}, launch.Perturb{}, scenarios.Listener{})
 }
 
 // Story says in a few lines what happens in a run that fails: what is wrong, what

@@ -73,17 +73,20 @@ func (s Subject) Vary(number uint64, parent, other scenarios.Scenario) scenarios
 	return c
 }
 
+// passages is how many of a point by one node are looked at.
+const passages = 64
+
 // variations is how often a variation is drawn that makes sense.
 const variations = 10
 
 // Run implements explore.Subject.
 func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome, error) {
-	r, err := scenarios.Run(ctx, s.Binary, scenarios.Order{Scenario: c, Seed: c.Seed, Points: true}, launch.Perturb{}, scenarios.Listener{})
+	r, err := scenarios.Run(ctx, s.Binary, scenarios.Order{Scenario: c, Seed: c.Seed, Passages: passages}, launch.Perturb{}, scenarios.Listener{})
 	if err != nil {
 		return explore.Outcome{}, err
 	}
 	if s.Judged != nil {
 		s.Judged(c, r)
 	}
-	return explore.Outcome{Features: nemesis.Reached(r.Passed, r.Faults), Failure: Signature(r), Fingerprint: r.Fingerprint}, nil
+	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: Signature(r), Fingerprint: r.Fingerprint}, nil
 }

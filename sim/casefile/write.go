@@ -49,7 +49,7 @@ func eachField(said, usual reflect.Value, f func(key string, v, usual reflect.Va
 
 // flow writes a value on one line; of a struct only what is not as usual.
 func flow(v, usual reflect.Value) string {
-	if d, ok := v.Interface().(fmt.Stringer); ok { // a duration
+	if d, ok := v.Interface().(Duration); ok {
 		text := d.String()
 		for _, zero := range []string{"m0s", "h0m"} {
 			if strings.HasSuffix(text, zero) {

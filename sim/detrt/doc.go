@@ -19,6 +19,9 @@
 // of random numbers (so that one node's draws never shift another's), and a
 // life: a node can be paused and frozen.
 //
+// In which order the goroutines of a node run is a Schedule's; its documentation
+// says which there are and why. Taken says how many different orders a run saw.
+//
 // Without the overlay (plain go build, go test) the package compiles and
 // behaves as its functions document: Run refuses, goroutines of a Node are
 // plain goroutines, clocks cannot be bent.

@@ -16,6 +16,9 @@ const GoVersions = "go1.26"
 //go:embed runtime_sim.go.txt
 var runtimeSim string
 
+//go:embed runtime_order.go.txt
+var runtimeOrder string
+
 // Patches returns the patches that make the runtime deterministic, in the order
 // of the runtime's files. They assume GOMAXPROCS=1, see package launch.
 func Patches() []overlay.Patch {
@@ -24,9 +27,15 @@ func Patches() []overlay.Patch {
 		Why:  "the state and the functions that the other patches call",
 		File: "runtime/tribune_sim.go",
 		New:  runtimeSim,
+	}, {
+		Name: "runtime-order",
+		Why:  "the schedules, and what is remembered of them",
+		File: "runtime/tribune_order.go",
+		New:  runtimeOrder,
 	}}
 	all = append(all, randomness...)
 	all = append(all, scheduling...)
+	all = append(all, points...)
 	all = append(all, clocks...)
 	return append(all, nodes...)
 }
@@ -181,11 +190,7 @@ var scheduling = []overlay.Patch{{
 	if mainStarted {
 `,
 	New: `	} else if simOn && gp.bubble != nil && !sim.open {
-		if sim.stuck {
-			simStuck(gp)
-		}
-		simSpin(gp, ^uintptr(0), ^uintptr(0))
-		runqput(pp, gp, false)
+		simYield(gp)
 	} else {
 		lock(&sched.lock)
 		globrunqput(gp)
@@ -359,22 +364,36 @@ var nodes = []overlay.Patch{{
 	Why:  "each goroutine carries the tag of its node",
 	File: "runtime/runtime2.go",
 	Old:  "	bubble  *synctestBubble\n",
-	New:  "	bubble  *synctestBubble\n	simNode *simNode\n",
+	New: `	bubble  *synctestBubble
+	simNode *simNode
+
+	simWindow       uint64
+	simSeq, simPrio uint32
+	simMasked       int32
+
+	simSince int64 // when it was last given its turn
+`,
 }, {
 	Name: "node-inherit",
 	Why:  "a goroutine belongs to the node of the goroutine that starts it",
 	File: "runtime/proc.go",
 	Old:  "		newg.bubble = callergp.bubble\n",
-	New:  "		newg.bubble = callergp.bubble\n		newg.simNode = callergp.simNode\n",
+	New:  "		newg.bubble = callergp.bubble\n		simInherit(newg, callergp)\n",
 }, {
 	Name: "node-header",
-	Why:  "a dump of goroutines names the node of each",
+	Why:  "a dump of goroutines names the node of each, and says since when it waits",
 	File: "runtime/traceback.go",
 	Old: `		print(", synctest bubble ", bubble.id)
 `,
 	New: `		print(", synctest bubble ", bubble.id)
 		if n := gp.simNode; n != nil {
 			print(", node ", n.name)
+			if n.dead {
+				print(" (dead)")
+			}
+		}
+		if simOn {
+			print(", since ", gp.simSince-sim.start)
 		}
 `,
 }, {

@@ -7,12 +7,22 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 	"unsafe"
 )
 
 //go:linkname simStart runtime.simStart
 func simStart(seed uint64)
+
+//go:linkname simSetSchedule runtime.simSetSchedule
+func simSetSchedule(kind, depth, window int)
+
+//go:linkname simTaken runtime.simTaken
+func simTaken() (turns, preempted, hash uint64, pairs, windows []byte)
+
+//go:linkname simNodeOrder runtime.simNodeOrder
+func simNodeOrder(n unsafe.Pointer) uint64
 
 //go:linkname simRun runtime.simRun
 func simRun(f func())
@@ -56,15 +66,25 @@ func simPanics() int
 //go:linkname simNodeDied runtime.simNodeDied
 func simNodeDied(n unsafe.Pointer) (string, bool)
 
+//go:linkname simNodeCount runtime.simNodeCount
+func simNodeCount(n unsafe.Pointer) int
+
+//go:linkname simAside runtime.simAside
+func simAside(f func())
+
 // Enabled reports whether this binary was built with the overlay.
 func Enabled() bool { return true }
 
-// Run runs f in a bubble whose every choice is drawn from seed, and returns
+// Run runs f in a bubble whose every choice is drawn from the seed, and returns
 // when f has returned and all other goroutines of the bubble wait. Goroutines
 // that are left over stay where they are: a process is meant to end after one
 // Run, and a second one is refused. When all goroutines wait and no timer is
 // set, nothing can ever happen any more and Run returns an error.
-func Run(seed uint64, f func()) (err error) {
+func Run(o Options, f func()) (err error) {
+	kind, err := o.Schedule.kind()
+	if err != nil {
+		return err
+	}
 	if simNow() != 0 {
 		return errors.New("detrt: a process runs one simulation")
 	}
@@ -84,13 +104,22 @@ func Run(seed uint64, f func()) (err error) {
 			panic(r)
 		}
 	}()
-	simStart(seed)
+	simSetSchedule(kind, o.Schedule.depth(), o.Schedule.Window)
+	simStart(o.Seed)
 	simRun(func() {
 		simEnter()
 		f()
 		done = true
 	})
 	return nil
+}
+
+// kind returns the number by which the runtime knows the kind.
+func (s Schedule) kind() (int, error) {
+	if err := s.Check(); err != nil {
+		return 0, err
+	}
+	return max(slices.Index(Kinds(), s.Kind), 0), nil
 }
 
 // prepare starts the threads that a run may need and the collector's workers,
@@ -134,6 +163,17 @@ func Now() time.Time {
 // until none is left. In a run it must be called by a goroutine of the world at
 // a moment when all others wait (synctest.Wait), chosen by a count of events.
 func Collect() { simCollect() }
+
+// Taken returns what is remembered of the turns that goroutines had so far.
+func Taken() Turns {
+	turns, preempted, hash, pairs, windows := simTaken()
+	return Turns{turns, preempted, hash, Features(pairs), Features(windows)}
+}
+
+// Aside calls f, in a run, as the world would, and has the run go on as if f had
+// drawn nothing: f may set a timer, and until that fires the run is the same with
+// it and without. f must not start goroutines, wait, or wake who waits.
+func Aside(f func()) { simAside(f) }
 
 // Perturb makes each later Collect collect that many times more. A run must not
 // change by it.
@@ -191,9 +231,15 @@ func (n *Node) Resume() { simNodePause(n.tag, false) }
 // could reach is garbage. It panics in a goroutine of the node itself.
 func (n *Node) Freeze() { simNodeFreeze(n.tag) }
 
+// Goroutines counts the node's goroutines, whatever they do or wait for.
+func (n *Node) Goroutines() int { return simNodeCount(n.tag) }
+
 // Panicked reports whether the node ended because one of its goroutines
 // panicked and nobody recovered, and with what.
 func (n *Node) Panicked() (text string, ok bool) { return simNodeDied(n.tag) }
+
+// Order is a hash of which of the node's goroutines had which turn so far.
+func (n *Node) Order() uint64 { return simNodeOrder(n.tag) }
 
 // Panics counts the nodes that ended by a panic.
 func Panics() int { return simPanics() }

@@ -15,13 +15,19 @@ func Enabled() bool { return false }
 var ErrStock = errors.New("this binary was built without the runtime overlay: start it through launch.Ensure, or build it with `go run ./cmd/simctl build`")
 
 // Run refuses with ErrStock: a stock runtime cannot run deterministically.
-func Run(seed uint64, f func()) error { return ErrStock }
+func Run(o Options, f func()) error { return ErrStock }
+
+// Taken returns nothing: a stock runtime remembers no turns.
+func Taken() Turns { return Turns{} }
 
 // Now is time.Now.
 func Now() time.Time { return time.Now() }
 
 // Collect runs the garbage collector.
 func Collect() { runtime.GC() }
+
+// Aside calls f.
+func Aside(f func()) { f() }
 
 // Perturb does nothing without the overlay.
 func Perturb(extraCollections int) {}
@@ -66,8 +72,14 @@ func (n *Node) Resume() { panic("detrt: Resume needs the runtime overlay") }
 // must be ended by other means.
 func (n *Node) Freeze() {}
 
+// Goroutines is always zero without the overlay.
+func (n *Node) Goroutines() int { return 0 }
+
 // Panicked reports false: without the overlay a panic ends the whole process.
 func (n *Node) Panicked() (text string, ok bool) { return "", false }
+
+// Order is always zero without the overlay.
+func (n *Node) Order() uint64 { return 0 }
 
 // Panics is always zero without the overlay.
 func Panics() int { return 0 }

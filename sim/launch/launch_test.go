@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func bubble(_ []byte, out io.Writer) {
-	err := detrt.Run(1, func() {
+	err := detrt.Run(detrt.Options{Seed: 1}, func() {
 		time.Sleep(time.Hour)
 		fmt.Fprint(out, time.Now().UTC())
 	})

@@ -3,6 +3,7 @@ package mutants_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"tribune/sim/launch"
@@ -13,9 +14,10 @@ import (
 // they are caught takes many runs: `simctl mutants`.
 func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
 	seen := map[string]bool{}
-	for _, m := range mutants.All() {
+	for _, m := range append(mutants.All(), mutants.Escaped()...) {
 		t.Run(m.Name, func(t *testing.T) {
-			if seen[m.Name] || m.Bug == "" || m.MaxSeeds < 1 {
+			origin := regexp.MustCompile(`^([a-z-]+/[a-z-]+#\d+)?$`)
+			if seen[m.Name] || m.Bug == "" || m.Area == "" || m.MaxSeeds < 1 || !origin.MatchString(m.Origin) {
 				t.Errorf("%+v", m)
 			}
 			seen[m.Name] = true
@@ -27,5 +29,29 @@ func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestThePageIsWhatTheCodeSays holds docs/mutants.md true.
+func TestThePageIsWhatTheCodeSays(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "mutants.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(b) != mutants.Table() {
+		t.Error("write it anew: go run ./cmd/simctl mutants -list >docs/mutants.md")
+	}
+}
+
+func TestThoseThatEscapeSayWhyAndTheOthersDoNot(t *testing.T) {
+	for _, m := range mutants.All() {
+		if m.Escapes != "" {
+			t.Errorf("%s is to be caught, and escapes: %s", m.Name, m.Escapes)
+		}
+	}
+	for _, m := range mutants.Escaped() {
+		if m.Escapes == "" {
+			t.Errorf("nobody knows why %s escapes", m.Name)
+		}
 	}
 }

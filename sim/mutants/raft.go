@@ -2,37 +2,15 @@ package mutants
 
 import "tribune/sim/overlay"
 
-// lostFsync takes a log append for durable when it has only been written.
-// A power loss then eats entries that the server said it has.
-func lostFsync() Mutant {
-	return Mutant{
-		Name:     "lost-fsync",
-		Bug:      "the log store acknowledges entries without an fsync",
-		Scenario: "torn-writes.yaml",
-		MaxSeeds: 40,
-		Patches: []overlay.Patch{{
-			Name: "lost-fsync",
-			Why:  "a log store that skips fsync loses acknowledged entries in a power loss",
-			File: "github.com/hashicorp/raft-wal/segment/writer.go",
-			Old: `	if err := w.wf.Sync(); err != nil {
-		return err
-	}
-
-	// Update commitIdx atomically
-`,
-			New: `	// Update commitIdx atomically
-`,
-		}},
-	}
-}
-
 // earlyAck tells the leader that entries are stored before they are: the
 // answer goes out first, and the store follows. (The answer that the function
 // sends at its end goes to nobody.)
 func earlyAck() Mutant {
 	return Mutant{
 		Name:     "early-ack",
+		Area:     "raft",
 		Bug:      "a follower acknowledges entries before it has stored them",
+		Origin:   "etcd-io/etcd#14370",
 		Scenario: "power-cut.yaml",
 		MaxSeeds: 20,
 		Patches: []overlay.Patch{{
@@ -58,6 +36,7 @@ func earlyAck() Mutant {
 func forgottenVote() Mutant {
 	return Mutant{
 		Name:     "forgotten-vote",
+		Area:     "raft",
 		Bug:      "a vote is not persisted before it is given",
 		Scenario: "vote-storm.yaml",
 		MaxSeeds: 100,
@@ -79,25 +58,116 @@ func forgottenVote() Mutant {
 	}
 }
 
-// uncheckedLog takes what it reads of the log for what it wrote.
-func uncheckedLog() Mutant {
+// noPreVote has a server that was cut off call an election when it comes back.
+func noPreVote() Mutant {
 	return Mutant{
-		Name:     "unchecked-log",
-		Bug:      "what is read of the log is not held against its checksums",
+		Name:     "no-pre-vote",
+		Area:     "raft",
+		Bug:      "a server that was cut off deposes the leader when it comes back",
+		Origin:   "hashicorp/raft#474",
+		Scenario: "returning-follower.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "no-pre-vote",
+			Why:  "each server that returns costs an election",
+			File: "tribune/impl/consensus/consensus.go",
+			Old:  "	rc.ShutdownOnRemove = false\n",
+			New:  "	rc.ShutdownOnRemove, rc.PreVoteDisabled = false, true\n",
+		}},
+	}
+}
+
+// stalledLeader has a leader go on whose disk takes nothing any more.
+func stalledLeader() Mutant {
+	return Mutant{
+		Name:     "stalled-leader",
+		Area:     "raft",
+		Bug:      "a leader whose disk has stalled goes on to send heartbeats, and no write comes to an end",
+		Origin:   "hashicorp/raft#503",
+		Scenario: "disk-stalled.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "stalled-leader",
+			Why:  "nobody else can lead until somebody restarts it",
+			File: "tribune/impl/server/stall.go",
+			Old:  "		if s.raft.Status().Last > before {\n",
+			New:  "		if s.raft.Status().Last >= before {\n",
+		}},
+	}
+}
+
+// shrinkingGroup takes servers that failed out of the raft group.
+func shrinkingGroup() Mutant {
+	return Mutant{
+		Name:     "shrinking-group",
+		Area:     "raft",
+		Bug:      "servers that failed are taken out of the raft group, one after the other",
+		Origin:   "hashicorp/consul#5922",
+		Scenario: "one-by-one.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "shrinking-group",
+			Why:  "a minority of the servers that there were goes on for itself",
+			File: "tribune/impl/server/members.go",
+			Old:  "case present && p.status == gossip.StatusFailed && made >= 3 && voters > made:",
+			New:  "case present && p.status == gossip.StatusFailed && made >= 3:",
+		}},
+	}
+}
+
+// leaderLoopDies ends a leader's duties when something could not be done at once.
+func leaderLoopDies() Mutant {
+	return Mutant{
+		Name:     "leader-loop-dies",
+		Area:     "raft",
+		Bug:      "a leader's duties end when it could not bring the catalog in line at once, and it leads on",
+		Origin:   "hashicorp/consul#3545",
+		Scenario: "newborn-leader.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "leader-loop-dies",
+			Why:  "nobody notices members that come and go, and no session ends",
+			File: "tribune/impl/server/leader.go",
+			Old:  "				look.Reset(reconcilePause)\n",
+			New:  "				return\n",
+		}},
+	}
+}
+
+// snapshotOfADeposedLeader lets raft send snapshots for a leader that leads no more.
+func snapshotOfADeposedLeader() Mutant {
+	return Mutant{
+		Name:     "snapshot-of-a-deposed-leader",
+		Area:     "raft",
+		Bug:      "a leader goes on to send its snapshot when it was deposed, or to an address that another server has now",
 		Scenario: "bit-rot.yaml",
 		MaxSeeds: 10,
 		Patches: []overlay.Patch{{
-			Name: "unchecked-log-entry",
-			Why:  "an entry that has rotted is applied, and sent to others",
-			File: "tribune/impl/consensus/guard.go",
-			Old:  "if l.Extensions = l.Extensions[:end]; checksum(l) != sum {",
-			New:  "if l.Extensions = l.Extensions[:end]; checksum(l) != sum && l.Index == 0 {",
-		}, {
-			Name: "unchecked-log-batch",
-			Why:  "a segment that has rotted is opened",
-			File: "tribune/impl/consensus/segments.go",
-			Old:  "return found, crc32.Checksum(b[start:at], castagnoli()) == uint32(size)",
-			New:  "return found, crc32.Checksum(b[start:at], castagnoli()) == uint32(size) || size != 0",
+			Name: "snapshot-of-a-deposed-leader",
+			Why:  "who gets an older snapshot than it has forgets what it acknowledged",
+			File: "tribune/impl/consensus/consensus.go",
+			Old:  "	if args.LastLogTerm > args.Term || !t.node.leads(id, args.Term) {\n",
+			New:  "	if args.Term == 0 || !t.node.log.running.Load() {\n",
+		}},
+	}
+}
+
+// pipelinedReplication has raft send entries in its pipeline.
+func pipelinedReplication() Mutant {
+	return Mutant{
+		Name:     "pipelined-replication",
+		Area:     "raft",
+		Bug:      "a follower gets no entries any more: raft waits for ever for a turn in a pipeline that was given up",
+		Origin:   "hashicorp/raft#612",
+		Scenario: "storm.yaml",
+		MaxSeeds: 20,
+		Escapes:  "seeds 5 and 22 found it when the pipeline was still in use and the rest of the code another; it takes a connection that ends while the pipeline is full",
+		Patches: []overlay.Patch{{
+			Name: "pipelined-replication",
+			Why:  "servers fall behind and cannot be stopped",
+			File: "tribune/impl/consensus/consensus.go",
+			Old:  "		MaxRPCsInFlight:       1,\n",
+			New:  "		MaxRPCsInFlight:       2,\n",
 		}},
 	}
 }

@@ -2,19 +2,57 @@ package mutants
 
 import "tribune/sim/overlay"
 
-// sessionOutlivesCheck ends a session with its node, and not with its checks.
-func sessionOutlivesCheck() Mutant {
+// ignoredLockDelay lets a key be locked as soon as the session that had locked it
+// has ended.
+func ignoredLockDelay() Mutant {
 	return Mutant{
-		Name:     "session-outlives-check",
-		Bug:      "a session lives on when a check that it stands on turns critical",
-		Scenario: "session-health.yaml",
+		Name:     "ignored-lock-delay",
+		Area:     "locks",
+		Bug:      "a key can be locked at once after the session that held it ended",
+		Scenario: "locks.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "ignored-lock-delay",
+			Why:  "a holder that does not know of its end writes beside the next one",
+			File: "tribune/impl/server/kv.go",
+			Old:  "if s.delays.active(r.Entry.Key) {",
+			New:  "if r.Entry.Key == \"\" && s.delays.active(r.Entry.Key) {",
+		}},
+	}
+}
+
+// lockDelayForgotten drops the lock-delays that a snapshot holds.
+func lockDelayForgotten() Mutant {
+	return Mutant{
+		Name:     "lock-delay-forgotten",
+		Area:     "locks",
+		Bug:      "a server that was started again from a snapshot knows of no lock-delay",
+		Scenario: "locks-and-snapshots.yaml",
+		MaxSeeds: 20,
+		Patches: []overlay.Patch{{
+			Name: "lock-delay-forgotten",
+			Why:  "it leads, and hands out a lock whose last holder does not know of its end",
+			File: "tribune/impl/fsm/snapshot.go",
+			Old:  "	for _, lost := range b.KV.Freed {\n		f.freed(lost.Key, lost.Delay)\n	}\n",
+			New:  "",
+		}},
+	}
+}
+
+// survivingLock leaves a key locked when the session that locked it ends.
+func survivingLock() Mutant {
+	return Mutant{
+		Name:     "surviving-lock",
+		Area:     "locks",
+		Bug:      "the locks of a session outlive it",
+		Scenario: "locks.yaml",
 		MaxSeeds: 5,
 		Patches: []overlay.Patch{{
-			Name: "session-outlives-check",
-			Why:  "the lock stays with a holder whose service is down",
+			Name: "surviving-lock",
+			Why:  "nobody can take the lock of a holder that died",
 			File: "tribune/impl/fsm/session.go",
-			Old:  "if catalog.Support(tx, node, needed(s)) == nil {",
-			New:  "if catalog.Support(tx, node, nil) == nil {",
+			Old:  "keys, err := kv.EndLocks(tx, index, *s)",
+			New:  "keys, err := kv.EndLocks(tx, index, api.Session{})",
 		}},
 	}
 }
@@ -24,6 +62,7 @@ func sessionOutlivesCheck() Mutant {
 func ttlNotReset() Mutant {
 	return Mutant{
 		Name:     "ttl-not-reset",
+		Area:     "sessions",
 		Bug:      "a new leader expires sessions as if they had not been renewed with the last one",
 		Scenario: "locks.yaml",
 		MaxSeeds: 5,
@@ -43,19 +82,20 @@ func ttlNotReset() Mutant {
 	}
 }
 
-// txnHalfway keeps what the steps of a transaction did that did not fail.
-func txnHalfway() Mutant {
+// sessionOutlivesCheck ends a session with its node, and not with its checks.
+func sessionOutlivesCheck() Mutant {
 	return Mutant{
-		Name:     "txn-halfway",
-		Bug:      "a transaction that fails leaves what its other operations did",
-		Scenario: "transactions.yaml",
-		MaxSeeds: 3,
+		Name:     "session-outlives-check",
+		Area:     "sessions",
+		Bug:      "a session lives on when a check that it stands on turns critical",
+		Scenario: "session-health.yaml",
+		MaxSeeds: 5,
 		Patches: []overlay.Patch{{
-			Name: "txn-halfway",
-			Why:  "money leaves one account and never reaches the other",
-			File: "tribune/impl/fsm/txn.go",
-			Old:  "		f.lost = nil\n		return a\n",
-			New:  "		f.commit(tx)\n		return a\n",
+			Name: "session-outlives-check",
+			Why:  "the lock stays with a holder whose service is down",
+			File: "tribune/impl/fsm/session.go",
+			Old:  "if catalog.Support(tx, node, needed(s)) == nil {",
+			New:  "if catalog.Support(tx, node, nil) == nil {",
 		}},
 	}
 }

@@ -25,7 +25,8 @@ import (
 // A story is a cluster of three programs that count into a file each, and the
 // faults that strike it, in a process of its own.
 type story struct {
-	faults []nemesis.Fault
+	faults     []nemesis.Fault
+	registered bool // the points that are passed are noted
 	// told looks at the world after ten seconds, and says what is not as it
 	// should be.
 	told func(s *scene)
@@ -37,7 +38,9 @@ type scene struct {
 	cluster *cluster
 	nemesis *nemesis.Nemesis
 	events  []trace.Event
-	out     io.Writer
+	// passages are those of a story that is registered.
+	passages []nemesis.Passage
+	out      io.Writer
 }
 
 func (s *scene) errorf(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
@@ -138,9 +141,13 @@ func stage(tell story) launch.Main {
 	return func(in []byte, out io.Writer) {
 		seed := binary.BigEndian.Uint64(in)
 		recording := trace.NewRecording(nil, 1<<14)
+		register := nemesis.NewRegister(cast(), 5)
 		err := sim.Run(sim.Options{Seed: seed, Model: netmodel.LAN(), Trace: recording}, func(w *sim.World) {
 			s := &scene{World: w, cluster: &cluster{w, map[string]int{}}, out: out}
 			s.nemesis = nemesis.New(w, cast(), s.cluster)
+			if tell.registered {
+				register.Attach(w)
+			}
 			strikes := cast().Draw(tell.faults, seed, 8*time.Second)
 			s.nemesis.Aim(strikes)
 			for i, name := range cast().Servers {
@@ -152,7 +159,7 @@ func stage(tell story) launch.Main {
 			time.Sleep(8 * time.Second)
 			s.nemesis.Heal()
 			time.Sleep(2050 * time.Millisecond)
-			s.events = recording.Recent()
+			s.events, s.passages = recording.Recent(), register.Passages()
 			for _, name := range cast().Servers {
 				if n := w.Node(name); !n.Running() || n.Paused() {
 					s.errorf("%s does not run after all was healed", name)

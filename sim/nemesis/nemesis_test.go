@@ -2,7 +2,10 @@ package nemesis_test
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +39,38 @@ func later(d time.Duration) func(*nemesis.Fault) {
 }
 
 func stories() map[string]story {
+	all := looking()
+	maps.Copy(all, striking())
+	return all
+}
+
+// looking are stories in which no aim is hit.
+func looking() map[string]story {
 	return map[string]story{
 		"looks at a disk":         {faults: []nemesis.Fault{fault("kill", "here", "file-sync-before", 0, file("other"), of("n1"))}},
 		"looks at all log lines":  {faults: []nemesis.Fault{fault("kill", "here", "greets", 0, nth(1000))}},
 		"looks at some log lines": {faults: []nemesis.Fault{fault("kill", "here", "logged", 0, line("^INFO nothing"))}},
+		"looks at nothing":        {},
+		"is registered": {registered: true, told: func(s *scene) {
+			var greeted []string
+			for _, p := range s.passages {
+				if p.Point == "greets" {
+					greeted = append(greeted, fmt.Sprint(p.At, p.Node, p.Nth))
+				}
+				if p.Nth > 5 || p.Point == "logged" {
+					s.errorf("%+v was noted", p)
+				}
+			}
+			slices.Sort(greeted)
+			if strings.Join(greeted, " ") != "0sn11 0sn21 0sn31" {
+				s.errorf("those who greeted are %v", greeted)
+			}
+		}},
+	}
+}
+
+func striking() map[string]story {
+	return map[string]story{
 		"between write and sync": {
 			faults: []nemesis.Fault{fault("power", "here", "file-write-after", 500*ms, file("count"), of("n2"), nth(3))},
 			told: func(s *scene) {
@@ -123,6 +154,9 @@ func TestLookingOnIsNothingToARun(t *testing.T) {
 				t.Errorf("seed %d: a story that %s is another run", seed, other)
 			}
 		}
+		if tell(t, "is registered", seed) != tell(t, "looks at nothing", seed) {
+			t.Errorf("seed %d: to note what is passed changed the run", seed)
+		}
 	}
 }
 
@@ -146,6 +180,24 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAnAnchorStrikesWhereTheTimeDid(t *testing.T) {
+	f := nemesis.Fault{Kind: "kill", Target: "n2"}
+	f.At.Duration, f.Every.Duration, f.For.Duration = time.Second, time.Minute, 5*time.Second
+	passages := []nemesis.Passage{
+		{At: time.Second, Point: "often", Node: "n1", Nth: 40}, {At: 1900 * ms, Point: "seldom", Node: "n2", Nth: 2},
+		{At: 1950 * ms, Point: "often", Node: "n2", Nth: 41}, {At: 2001 * ms, Point: "too late", Node: "n2", Nth: 1},
+		{At: ms, Point: "too early", Node: "n2", Nth: 1},
+	}
+	want := []nemesis.Fault{
+		fault("kill", "here", "seldom", 5*time.Second, of("n2"), nth(2), later(100*ms)),
+		fault("kill", "n2", "often", 5*time.Second, of("n1"), nth(40), later(time.Second)),
+		fault("kill", "here", "often", 5*time.Second, of("n2"), nth(41), later(50*ms)),
+	}
+	if got := nemesis.Anchors(f, 2*time.Second, "n2", passages, time.Second); !slices.Equal(got, want) {
+		t.Errorf("the anchors are\n%+v\nand not\n%+v", got, want)
+	}
 }
 
 func TestPointsAreNamedOnceAndSaySomething(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 )
 
 // Clone returns a disk with the same content, durable and not, and the same
@@ -53,22 +54,38 @@ func (n *inode) clone(copies map[*inode]*inode) *inode {
 	return c
 }
 
-// Files lists the paths of all files, sorted, without a slash in front.
-func (d *Disk) Files() []string {
+// FileInfo is what there is to a file.
+type FileInfo struct {
+	Path     string // without a slash in front
+	Size     int64  // bytes, as programs see it
+	Durable  int64  // bytes that it has on the platter
+	Unsynced int64  // bytes of the sectors that were written and are not durable yet
+	// Unnamed says that the name is not durable: a power failure may undo its
+	// creation, or the renaming.
+	Unnamed bool
+}
+
+// Inventory lists all files, sorted by path.
+func (d *Disk) Inventory() []FileInfo {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var all []string
-	var walk func(dir string, n *inode)
-	walk = func(dir string, n *inode) {
+	var all []FileInfo
+	var walk func(dir string, n *inode, unnamed bool)
+	walk = func(dir string, n *inode, unnamed bool) {
 		for name, child := range n.live {
+			unnamed := unnamed || n.kept[name] != child
 			if child.isDir {
-				walk(path.Join(dir, name), child)
-			} else {
-				all = append(all, path.Join(dir, name))
+				walk(path.Join(dir, name), child, unnamed)
+				continue
 			}
+			sectors := len(child.undo) + len(child.lost)
+			for _, f := range child.syncing {
+				sectors += len(f.old)
+			}
+			all = append(all, FileInfo{Path: path.Join(dir, name), Size: child.size, Durable: child.durable, Unsynced: sectorSize * int64(sectors), Unnamed: unnamed})
 		}
 	}
-	walk("", d.root)
-	slices.Sort(all)
+	walk("", d.root, false)
+	slices.SortFunc(all, func(a, b FileInfo) int { return strings.Compare(a.Path, b.Path) })
 	return all
 }

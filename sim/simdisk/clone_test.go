@@ -19,7 +19,8 @@ import (
 // contents.
 func names(t *rapid.T, d *simdisk.Disk) string {
 	all := map[string]string{}
-	for _, name := range d.Files() {
+	for _, file := range d.Inventory() {
+		name := file.Path
 		b, err := host.ReadFile(d, name)
 		must(t, err)
 		all[name] = string(b)
@@ -206,4 +207,31 @@ func TestSectorsAfterAnyCrashAreAsSyncsThatSucceededPromise(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheInventorySaysWhatIsNotDurable(t *testing.T) {
+	d := newDisk(1)
+	write := func(name string, bytes int, sync bool) {
+		f, err := d.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		must(t, err)
+		_, err = f.Write(make([]byte, bytes))
+		must(t, err)
+		if sync {
+			must(t, f.Sync())
+		}
+		must(t, f.Close())
+	}
+	must(t, d.MkdirAll("/dir", 0o700))
+	must(t, d.SyncDir("/"))
+	write("/dir/a", 600, true)
+	must(t, d.SyncDir("/dir"))
+	write("/dir/a", 10, false)
+	write("/dir/b", 5, true)
+	want := []simdisk.FileInfo{
+		{Path: "dir/a", Size: 610, Durable: 600, Unsynced: sector},
+		{Path: "dir/b", Size: 5, Durable: 5, Unnamed: true},
+	}
+	if got := d.Inventory(); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
 }

@@ -51,7 +51,7 @@ type Disk struct {
 	stalls  int              // that last
 	slow    []*netmodel.Dist // times of a sync instead of the usual; the latest counts
 
-	observer Observer // nil: nobody
+	observers []Observer
 
 	crashes, delays, rots *rand.Rand
 }

@@ -17,32 +17,35 @@ type Operation struct {
 // if the channel is closed at once.
 type Observer func(Operation) (hold <-chan struct{})
 
-// Observe has an observer told of all operations from now on, in place of the one
-// before; nil is nobody.
+// Observe has one more observer told of all operations from now on.
 func (d *Disk) Observe(o Observer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.observer = o
+	d.observers = append(d.observers, o)
 }
 
-// observed does an operation under the eyes of the observer. The caller does not
+// observed does an operation under the eyes of the observers. The caller does not
 // hold the lock.
 func (d *Disk) observed(o Operation, do func() error) error {
 	d.mu.Lock()
-	observer := d.observer
+	observers := d.observers
 	d.mu.Unlock()
-	if observer == nil {
+	if len(observers) == 0 {
 		return do()
 	}
 	o.Disk = d.name
-	if hold := observer(o); hold != nil {
-		<-hold
-	}
+	tell(observers, o)
 	o.Err, o.After = do(), true
-	if hold := observer(o); hold != nil {
-		<-hold
-	}
+	tell(observers, o)
 	return o.Err
+}
+
+func tell(observers []Observer, o Operation) {
+	for _, observer := range observers {
+		if hold := observer(o); hold != nil {
+			<-hold
+		}
+	}
 }
 
 // Content is what programs see of a file, nil if there is none. It takes no time

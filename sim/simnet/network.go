@@ -226,7 +226,7 @@ func (n *Network) deliver(after time.Duration, to *Stack, p *Packet, sum uint64,
 			n.lose(p, sum, "host down")
 			return
 		}
-		n.rec.Record(trace.Event{At: n.sched.Now(), Node: p.To, Kind: trace.NetDeliver, Peer: p.From, Size: int64(p.Size), Sum: sum, Text: p.Protocol.String()})
+		n.rec.Record(trace.Event{At: n.sched.Now(), Node: p.To, Kind: trace.NetDeliver, Peer: p.From, Size: int64(p.Size), Sum: sum, Text: p.Protocol.String(), After: after})
 		arrive()
 	})
 }

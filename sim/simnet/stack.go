@@ -116,6 +116,19 @@ func sortedPorts[V any](m map[uint16]V) []uint16 {
 	return ports
 }
 
+// Streams counts the TCP streams that a program of this host has not closed.
+func (s *Stack) Streams() int {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	n := 0
+	for _, c := range s.conns {
+		if !c.shutDown {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *Stack) sortedConns() []*conn {
 	all := make([]*conn, 0, len(s.conns))
 	for _, c := range s.conns {

@@ -12,7 +12,8 @@ const Legend = `Each line is one event:
   TIME  NODE  KIND  WHAT
 TIME is the true virtual time since the world began, in seconds. NODE is where it
 happened, "-" for the world itself. KIND and WHAT:
-  send deliver drop   a packet: from whom, protocol (or why it was dropped), bytes, checksum
+  send deliver drop   a packet: from whom, protocol (or why it was dropped), bytes, checksum,
+                      how long it was on its way
   open close reset    a stream: with whom
   write sync          a disk: file, bytes, checksum
   meta diskfail       a disk: a name or a length changed; an operation failed
@@ -39,6 +40,9 @@ func (k Kind) String() string {
 	}
 	return names()[k]
 }
+
+// Known reports whether there is such a kind of events.
+func (k Kind) Known() bool { return k > KindNone && k < kinds }
 
 // ParseKind returns the kind of a name; an unknown one is an error that lists
 // the known ones.
@@ -68,6 +72,9 @@ func Format(e Event) string {
 	}
 	if e.Sum != 0 {
 		fmt.Fprintf(&b, " #%x", e.Sum)
+	}
+	if e.After != 0 {
+		fmt.Fprintf(&b, " after %v", e.After)
 	}
 	return b.String()
 }

@@ -14,11 +14,12 @@ import (
 
 // The compact form of a trace is the line magic, then each event as: the time
 // since the event before it (varint, nanoseconds), the kind (one byte), size
-// (varint), sum (uvarint), and node, peer and text as strings. A string is the
+// (varint), sum (uvarint), how long it was on its way (varint, nanoseconds), and
+// node, peer and text as strings. A string is the
 // number of an earlier one plus one (uvarint), or zero, its length and its
 // bytes, which makes it the next number; after maxStrings no more are numbered.
 const (
-	magic      = "tribune trace 1\n"
+	magic      = "tribune trace 2\n"
 	maxStrings = 1 << 16
 	maxText    = 1 << 20 // of a longer string the beginning is recorded
 )
@@ -56,6 +57,7 @@ func (l *Recording) Record(e Event) {
 	b = append(b, byte(e.Kind))
 	b = binary.AppendVarint(b, e.Size)
 	b = binary.AppendUvarint(b, e.Sum)
+	b = binary.AppendVarint(b, int64(e.After))
 	b = l.text(b, e.Node)
 	b = l.text(b, e.Peer)
 	b = l.text(b, e.Text)
@@ -180,6 +182,11 @@ func (r *Reader) event() (e Event, err error) {
 	if e.Sum, err = binary.ReadUvarint(r.in); err != nil {
 		return e, err
 	}
+	took, err := binary.ReadVarint(r.in)
+	if err != nil {
+		return e, err
+	}
+	e.After = time.Duration(took)
 	for _, s := range []*string{&e.Node, &e.Peer, &e.Text} {
 		if *s, err = r.text(); err != nil {
 			return e, err

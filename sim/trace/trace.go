@@ -39,6 +39,8 @@ type Event struct {
 	Size int64  // bytes, where it means something
 	Sum  uint64 // hash of the payload, where there is one
 	Text string // the rest, for a reader
+	// After is how long a packet that is delivered was on its way.
+	After time.Duration
 }
 
 // Recorder takes events in the order in which they happen.

@@ -2,6 +2,7 @@ package trace_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ func drawEvents(t *rapid.T) []trace.Event {
 		events = append(events, trace.Event{
 			At: at, Node: name.Draw(t, "node"), Peer: name.Draw(t, "peer"), Kind: trace.Kind(rapid.IntRange(int(trace.NetSend), int(trace.Check)).Draw(t, "kind")),
 			Size: rapid.Int64().Draw(t, "size"), Sum: rapid.Uint64().Draw(t, "sum"), Text: rapid.StringN(0, 20, 60).Draw(t, "text"),
+			After: time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "on its way")),
 		})
 	}
 	return events
@@ -97,7 +99,7 @@ func TestATraceThatEndsEarlyIsAnError(t *testing.T) {
 	for n := range len(b) {
 		r := trace.NewReader(bytes.NewReader(b[:n]))
 		_, err := r.Next()
-		if n == len("tribune trace 1\n") {
+		if n == len("tribune trace 2\n") {
 			if !errors.Is(err, io.EOF) {
 				t.Errorf("an empty trace: %v", err)
 			}
@@ -154,7 +156,7 @@ func TestAFilterChooses(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	_, b := record([]trace.Event{{At: 1, Kind: trace.Log, Node: "s1", Text: "hello"}, {At: 2, Kind: trace.Fault, Node: "s1"}}, 0)
 	f.Add(b)
-	f.Add([]byte("tribune trace 1\n"))
+	f.Add([]byte("tribune trace 2\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var events []trace.Event
 		for r := trace.NewReader(bytes.NewReader(b)); ; {
@@ -176,7 +178,7 @@ func FuzzReader(f *testing.F) {
 
 func TestATornTraceIsNotTheEndOfOne(t *testing.T) {
 	_, whole := record([]trace.Event{{At: 1, Kind: trace.Log, Node: "s1", Text: "hello"}}, 0)
-	for n := len("tribune trace 1\n") + 1; n < len(whole); n++ {
+	for n := len("tribune trace 2\n") + 1; n < len(whole); n++ {
 		if _, err := trace.NewReader(bytes.NewReader(whole[:n])).Next(); errors.Is(err, io.EOF) {
 			t.Errorf("cut after %d bytes: %v", n, err)
 		}
@@ -194,5 +196,29 @@ func TestATextOfAnyLengthIsReadableAndOneLine(t *testing.T) {
 	}
 	if line := trace.Format(events[1]); strings.ContainsAny(line, "\n\r") {
 		t.Errorf("%q", line)
+	}
+}
+
+func TestTheJSONFormHasTheFieldsThatItsLegendLists(t *testing.T) {
+	e := trace.Event{At: 1500 * time.Millisecond, Node: "s1", Kind: trace.NetDeliver, Peer: "s2", Size: 40, Sum: 1<<63 + 1, After: time.Millisecond, Text: "tcp \"x\"\n"}
+	got, err := trace.JSON(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"at":1500000000,"node":"s1","kind":"deliver","peer":"s2","size":40,"sum":"8000000000000001","after":1000000,"text":"tcp \"x\"\n"}`
+	if string(got) != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(got, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for name := range fields {
+		if !strings.Contains(trace.JSONLegend, "\n  "+name+" ") {
+			t.Errorf("the legend does not explain %s", name)
+		}
+	}
+	if got, _ := trace.JSON(trace.Event{Kind: trace.Fault}); string(got) != `{"at":0,"kind":"fault"}` {
+		t.Errorf("an empty event is %s", got)
 	}
 }

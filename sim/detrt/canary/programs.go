@@ -8,6 +8,7 @@ import (
 	"io"
 	mathrand "math/rand"
 	"runtime"
+	"slices"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ func canaries() []canary {
 		{"mutex-idle", mutexIdle},
 		{"mutex-clock", mutexClock},
 		{"finalizers", finalizers},
-	}, append(nodeCanaries(), libraryCanaries()...)...)
+	}, slices.Concat(nodeCanaries(), libraryCanaries(), pointCanaries())...)
 }
 
 // before is made before the run: its seed and its keys' hashes are the

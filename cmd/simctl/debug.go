@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"tribune/scenarios"
+	"tribune/scenarios/debug"
+	"tribune/sim/trace"
+)
+
+type debugOptions struct {
+	seed     uint64
+	duration time.Duration
+	verbose  bool
+	mutant   string
+	do       string
+	until    string
+}
+
+func debugVerb(ctx context.Context, args []string) error {
+	var o debugOptions
+	f := flags("debug", "[options] FILE|REPORT", `Goes through a run event by event, forwards and backwards, and looks into its world
+at any moment: what a server has in its raft log, its state, its goroutines, its files.
+FILE is a scenario, which is run once; REPORT is the folder of a report, whose run is
+made again for each look. Commands come from the terminal, from -do, or from the
+standard input; help lists them.
+
+`+trace.PredicateHelp)
+	f.Uint64Var(&o.seed, "seed", 1, "`N`: of a scenario's run")
+	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	f.BoolVar(&o.verbose, "v", false, "have the servers log more, into the trace; that is another run than without")
+	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run an agent with this deliberate bug")
+	f.StringVar(&o.do, "do", "", "`COMMANDS`: carry these out, separated by semicolons, and end")
+	f.StringVar(&o.until, "until", "", "`PREDICATE`: begin at the first event that it chooses")
+	rest, err := parse(f, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return fmt.Errorf("%w: give one scenario file or the folder of a report", errInput)
+	}
+	if o.until != "" {
+		if _, err := trace.ParsePredicate(o.until); err != nil {
+			return fmt.Errorf("%w: -until: %w", errInput, err)
+		}
+	}
+	recorded, err := record(ctx, o, rest[0])
+	if err != nil {
+		return err
+	}
+	s := debug.New(recorded, os.Stdout)
+	if o.until != "" {
+		if err := s.Until(o.until); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.do != "":
+		return script(ctx, s, strings.NewReader(strings.ReplaceAll(o.do, ";", "\n")))
+	case term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())):
+		return converse(ctx, s)
+	}
+	return script(ctx, s, os.Stdin)
+}
+
+// record reads a report, or makes the run of a scenario.
+func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, error) {
+	var none debug.Recorded
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		r, err := debug.Open(name)
+		if err != nil {
+			return none, fmt.Errorf("%w: %w", errInput, err)
+		}
+		ensure()
+		r.Binary, err = mutated(o.mutant)
+		printRecorded(r)
+		return r, err
+	}
+	all, err := load([]string{name}, o.duration)
+	if err != nil {
+		return none, err
+	}
+	ensure()
+	binary, err := mutated(o.mutant)
+	if err != nil {
+		return none, err
+	}
+	order := scenarios.Order{Scenario: *all[0], Seed: o.seed, Verbose: o.verbose}
+	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
+	r, err := debug.Record(ctx, binary, order, scenarios.Listener{Progress: show.progress})
+	show.done()
+	if err != nil {
+		return none, err
+	}
+	printRecorded(r)
+	return r, nil
+}
+
+func printRecorded(r debug.Recorded) {
+	last := r.Events[len(r.Events)-1]
+	fmt.Printf("%s, seed %d: %d events, %v\n", r.Result.Scenario, r.Result.Seed, len(r.Events), last.At.Round(time.Millisecond))
+	for _, v := range r.Result.Verdicts {
+		if !v.OK {
+			fmt.Printf("  FAILED %s: %s\n", v.Check, v.Text)
+		}
+	}
+}
+
+// script carries out the commands of in, a line each, and shows them before what comes
+// of them.
+func script(ctx context.Context, s *debug.Session, in io.Reader) error {
+	var wrong error
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" {
+			continue
+		}
+		fmt.Printf("%s%s\n", s.Prompt(), line)
+		err := s.Do(ctx, line)
+		switch {
+		case errors.Is(err, debug.ErrQuit):
+			return wrong
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			fmt.Println(err)
+			wrong = fmt.Errorf("%w: %q failed", errInput, line)
+		}
+	}
+	return errors.Join(wrong, lines.Err())
+}
+
+// converse takes commands from a terminal.
+func converse(ctx context.Context, s *debug.Session) error {
+	fmt.Println("help lists the commands, quit ends; tab completes.")
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{os.Stdin, os.Stdout}, "")
+	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) { return complete(t, s, line, pos, key) }
+	for {
+		line, err := ask(t, s.Prompt())
+		if errors.Is(err, io.EOF) {
+			fmt.Println()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = s.Do(ctx, line)
+		switch {
+		case errors.Is(err, debug.ErrQuit):
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			fmt.Println(err)
+		}
+	}
+}
+
+// ask reads a line. The terminal is in its raw mode only meanwhile, so that a look can
+// be interrupted.
+func ask(t *term.Terminal, prompt string) (string, error) {
+	fd := int(os.Stdin.Fd())
+	was, err := term.MakeRaw(fd)
+	if err != nil {
+		return "", err
+	}
+	if width, height, err := term.GetSize(fd); err == nil && width > 0 {
+		_ = t.SetSize(width, height) // then lines wrap elsewhere
+	}
+	t.SetPrompt(prompt)
+	line, err := t.ReadLine()
+	return line, errors.Join(err, term.Restore(fd, was))
+}
+
+// complete goes as far as there is one way, and then shows the ways.
+func complete(t *term.Terminal, s *debug.Session, line string, pos int, key rune) (string, int, bool) {
+	if key != '\t' {
+		return "", 0, false
+	}
+	words := s.Complete(line[:pos])
+	if len(words) == 0 {
+		return line, pos, true
+	}
+	common := words[0]
+	for _, w := range words[1:] {
+		for !strings.HasPrefix(w, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	if len(words) == 1 {
+		common += " "
+	}
+	begin := strings.LastIndex(line[:pos], " ") + 1
+	if begin+len(common) == pos {
+		_, _ = fmt.Fprintf(t, "%s\n", strings.Join(words, "  ")) // what cannot be shown nobody misses
+	}
+	return line[:begin] + common + line[pos:], begin + len(common), true
+}

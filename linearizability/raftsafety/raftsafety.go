@@ -1,0 +1,222 @@
+// Package raftsafety holds what servers say about their part in a raft group against
+// what raft promises (Ongaro and Ousterhout, In Search of an Understandable Consensus
+// Algorithm, 2014, figure 3), and against what its proof rests on: votes, terms and
+// entries that stay on a server's disk.
+//
+// It knows servers by what somebody who looks at them from outside sees, all of them
+// at one moment, again and again. So it misses what comes and goes between two looks;
+// but a vote stays until the next one, and an entry until it is compacted.
+package raftsafety
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+)
+
+// Court takes complaints: the name of the invariant that does not hold, and a text.
+type Court interface {
+	Violate(invariant, format string, args ...any)
+}
+
+// Entry is what a log holds at an index.
+type Entry struct {
+	Term    uint64
+	Command bool // for the state machine; others are raft's own
+	Data    []byte
+}
+
+// Observation is what is seen of a server that runs.
+type Observation struct {
+	Server string // its name
+	ID     string // in the group; another one after it has lost its disk
+	Life   int    // which of its processes it is
+
+	Leader    bool
+	Term      uint64
+	First     uint64 // first index of its log, 0 of an empty one
+	Last      uint64
+	Committed uint64
+	Applied   uint64
+
+	Address  string   // where others reach it
+	VoteTerm uint64   // of its last vote; 0: none
+	VotedFor string   // the address of whom it voted for
+	Voters   []string // the IDs of the group as it knows it; nil: not known
+
+	// Entry returns an entry of its log; false if it has been compacted.
+	Entry func(index uint64) (Entry, bool)
+}
+
+// Watch is what has been seen so far. It is used by one goroutine at a time.
+type Watch struct {
+	court   Court
+	leaders map[uint64]string // by term
+	votes   map[ballot]string // for whom
+	entries map[uint64]Entry  // that were committed, by index
+	sums    map[uint64]uint64 // of their data
+	highest uint64            // committed index anywhere
+	lives   map[string]*life  // by server
+	disks   map[string]disk   // by ID
+}
+
+// ballot is where a server's vote belongs.
+type ballot struct {
+	id   string
+	term uint64
+}
+
+// life is what was seen of one process of a server.
+type life struct {
+	number    int
+	checked   uint64 // up to which index its committed entries were compared
+	committed uint64
+	applied   uint64
+	led       uint64 // the last term in which it was seen leading
+}
+
+// disk is what a server must remember, whatever becomes of its process.
+type disk struct{ term, vote uint64 }
+
+// New returns a watch that has seen nothing.
+func New(court Court) *Watch {
+	return &Watch{
+		court: court, leaders: map[uint64]string{}, votes: map[ballot]string{}, entries: map[uint64]Entry{}, sums: map[uint64]uint64{},
+		lives: map[string]*life{}, disks: map[string]disk{},
+	}
+}
+
+// See takes what was seen of all servers at one moment, and returns those that were
+// seen leading in a term for the first time.
+func (w *Watch) See(all []Observation) (elected []Observation) {
+	for _, o := range all {
+		l := w.lives[o.Server]
+		if l == nil || l.number != o.Life {
+			l = &life{number: o.Life}
+			w.lives[o.Server] = l
+		}
+		w.forward(l, o)
+		w.remembers(o)
+		if o.Leader && w.leads(l, o) {
+			w.elected(o, all)
+			elected = append(elected, o)
+		}
+		for i := max(l.checked+1, o.First, 1); i <= min(o.Committed, o.Last); i++ {
+			w.committed(o, i)
+		}
+		l.checked = max(l.checked, min(o.Committed, o.Last))
+		w.highest = max(w.highest, o.Committed)
+	}
+	return elected
+}
+
+// forward sees that the indexes of a process do not go back.
+func (w *Watch) forward(l *life, o Observation) {
+	if o.Committed < l.committed {
+		w.court.Violate("monotonic commit index", "%s: from %d to %d", o.Server, l.committed, o.Committed)
+	}
+	if o.Applied < l.applied {
+		w.court.Violate("monotonic applied index", "%s: from %d to %d", o.Server, l.applied, o.Applied)
+	}
+	l.committed, l.applied = max(l.committed, o.Committed), o.Applied
+}
+
+// remembers sees that a server's term and votes outlive its processes, and that it
+// votes once a term. A first term that ended with nothing in the log may be forgotten:
+// nobody was told of it.
+func (w *Watch) remembers(o Observation) {
+	d := w.disks[o.ID]
+	if o.Term < d.term && d.term > 1 {
+		w.court.Violate("monotonic term", "%s: from %d to %d", o.Server, d.term, o.Term)
+	}
+	if o.VoteTerm < d.vote {
+		w.court.Violate("monotonic vote", "%s voted in term %d, and then its last vote is one in term %d", o.Server, d.vote, o.VoteTerm)
+	}
+	w.disks[o.ID] = disk{o.Term, max(d.vote, o.VoteTerm)}
+	if o.VoteTerm == 0 {
+		return
+	}
+	b := ballot{o.ID, o.VoteTerm}
+	if other, ok := w.votes[b]; ok && other != o.VotedFor {
+		w.court.Violate("one vote a term", "%s voted for %s and for %s in term %d", o.Server, other, o.VotedFor, o.VoteTerm)
+	}
+	w.votes[b] = o.VotedFor
+}
+
+// leads sees that no other server leads in the term, and that the log of one that
+// begins to lead holds what was committed before. It reports whether it begins.
+func (w *Watch) leads(l *life, o Observation) bool {
+	if other, ok := w.leaders[o.Term]; ok && other != o.Server {
+		w.court.Violate("election safety", "%s and %s both lead in term %d", other, o.Server, o.Term)
+	}
+	if l.led == o.Term {
+		return false
+	}
+	l.led = o.Term
+	w.leaders[o.Term] = o.Server
+	if o.Last < w.highest && o.Last >= o.First {
+		w.court.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", o.Server, o.Term, o.Last, w.highest)
+	}
+	for i := max(o.First, 1); i <= min(w.highest, o.Last); i++ {
+		if e, ok := o.Entry(i); ok && !w.same(i, e) {
+			w.court.Violate("leader completeness", "%s leads in term %d and has another entry at index %d: of term %d, and not %d", o.Server, o.Term, i, e.Term, w.entries[i].Term)
+		}
+	}
+	return true
+}
+
+// elected sees that a majority can have voted for a leader: too few have if too many
+// did not. Who does not run, or has voted in a later term since, may have.
+func (w *Watch) elected(o Observation, all []Observation) {
+	var not []string
+	for _, v := range all {
+		if slices.Contains(o.Voters, v.ID) && (v.VoteTerm < o.Term || v.VoteTerm == o.Term && v.VotedFor != o.Address) {
+			not = append(not, v.Server)
+		}
+	}
+	if majority := len(o.Voters)/2 + 1; len(o.Voters)-len(not) < majority {
+		w.court.Violate("votes of a majority", "%s leads in term %d, and of %d servers %v did not vote for it", o.Server, o.Term, len(o.Voters), not)
+	}
+}
+
+// committed holds an entry that a server has committed against that which others have
+// committed at the same index.
+func (w *Watch) committed(o Observation, i uint64) {
+	e, ok := o.Entry(i)
+	if !ok {
+		return
+	}
+	if _, known := w.entries[i]; !known {
+		w.entries[i], w.sums[i] = e, sum(e)
+	} else if !w.same(i, e) {
+		w.court.Violate("state machine safety", "%s has committed another entry at index %d: of term %d, and not %d", o.Server, i, e.Term, w.entries[i].Term)
+	}
+}
+
+// same reports whether an entry is the one that was committed at its index, if that
+// is known.
+func (w *Watch) same(i uint64, e Entry) bool {
+	known, ok := w.entries[i]
+	return !ok || known.Term == e.Term && w.sums[i] == sum(e)
+}
+
+func sum(e Entry) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(e.Data) // never fails
+	return h.Sum64()
+}
+
+// Committed returns the entries from index 1 to an index, in order, as they were
+// committed. An error says which of them was never seen: it was compacted before
+// anybody looked.
+func (w *Watch) Committed(to uint64) ([]Entry, error) {
+	all := make([]Entry, 0, to)
+	for i := uint64(1); i <= to; i++ {
+		e, ok := w.entries[i]
+		if !ok {
+			return nil, fmt.Errorf("the entry %d was never seen", i)
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}

@@ -1,0 +1,105 @@
+package raftsafety_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"tribune/linearizability/raftsafety"
+)
+
+// court keeps the names of the invariants that were violated.
+type court struct{ names []string }
+
+func (c *court) Violate(invariant, _ string, _ ...any) { c.names = append(c.names, invariant) }
+
+// server is an observation of a follower in a group of three whose log holds, from
+// index 1, entries of the given terms, all of them committed and applied.
+func server(n int, term uint64, log ...uint64) raftsafety.Observation {
+	last := uint64(len(log))
+	return raftsafety.Observation{
+		Server: fmt.Sprint("s", n), ID: fmt.Sprint("id", n), Life: 1, Address: fmt.Sprint("10.0.0.", n), Voters: []string{"id1", "id2", "id3"},
+		Term: term, First: min(1, last), Last: last, Committed: last, Applied: last,
+		Entry: func(i uint64) (raftsafety.Entry, bool) {
+			return raftsafety.Entry{Term: log[i-1], Command: true, Data: []byte(fmt.Sprint(i, " ", log[i-1]))}, true
+		},
+	}
+}
+
+func with(o raftsafety.Observation, change func(*raftsafety.Observation)) raftsafety.Observation {
+	change(&o)
+	return o
+}
+
+func voted(o raftsafety.Observation, term uint64, n int) raftsafety.Observation {
+	o.VoteTerm, o.VotedFor = term, fmt.Sprint("10.0.0.", n)
+	return o
+}
+
+func leading(o raftsafety.Observation) raftsafety.Observation {
+	o.Leader = true
+	return voted(o, o.Term, int(o.Server[1]-'0'))
+}
+
+type look = []raftsafety.Observation
+
+func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		looks []look
+		want  string // "" for none
+	}{
+		{"an election", []look{
+			{server(1, 2), server(2, 2), server(3, 2)},
+			{leading(server(1, 3)), voted(server(2, 3), 3, 1), server(3, 3)},
+			{leading(server(1, 3, 3, 3)), voted(server(2, 3, 3), 3, 1), server(3, 3)},
+		}, ""},
+		{"two leaders in two terms", []look{{leading(server(1, 3)), voted(leading(server(2, 4)), 4, 2), voted(server(3, 4), 4, 2)}}, ""},
+		{"two leaders in one term", []look{{leading(server(1, 3)), voted(server(2, 3), 3, 1)}, {leading(server(2, 3)), voted(server(3, 3), 3, 2)}}, "election safety"},
+		{"a leader without votes", []look{{leading(server(1, 3)), voted(server(2, 3), 3, 3), voted(server(3, 3), 3, 3)}}, "votes of a majority"},
+		{"a leader whose voters have forgotten", []look{{leading(server(1, 3)), server(2, 3), server(3, 3)}}, "votes of a majority"},
+		{"a leader whose voters are down or have voted again", []look{{leading(server(1, 3)), voted(server(2, 4), 4, 3)}}, ""},
+		{"a second vote", []look{{voted(server(2, 3), 3, 1)}, {with(voted(server(2, 3), 3, 3), func(o *raftsafety.Observation) { o.Life = 2 })}}, "one vote a term"},
+		{"a vote that is forgotten", []look{{voted(server(2, 3), 3, 1)}, {with(voted(server(2, 3), 2, 1), func(o *raftsafety.Observation) { o.Life = 2 })}}, "monotonic vote"},
+		{"a term that is forgotten", []look{{server(2, 3)}, {with(server(2, 2), func(o *raftsafety.Observation) { o.Life = 2 })}}, "monotonic term"},
+		{"a disk that is replaced", []look{{voted(server(2, 3), 3, 1)}, {with(server(2, 0), func(o *raftsafety.Observation) { o.Life, o.ID = 2, "id9" })}}, ""},
+		{"a bootstrap that is forgotten", []look{{server(2, 1)}, {with(server(2, 0), func(o *raftsafety.Observation) { o.Life = 2 })}}, ""},
+		{"another entry at one index", []look{{server(1, 3, 2, 2)}, {server(2, 3, 2, 3)}}, "state machine safety"},
+		{"a leader that lacks what is committed", []look{{server(1, 3, 2, 2)}, {voted(server(1, 3, 2, 2), 3, 2), leading(server(2, 3, 2))}}, "leader completeness"},
+		{"a leader that has something else", []look{
+			{server(1, 3, 2, 2)},
+			{voted(server(1, 3, 2, 2), 3, 2), with(leading(server(2, 3, 2, 3)), func(o *raftsafety.Observation) { o.Committed, o.Applied = 1, 1 })},
+		}, "leader completeness"},
+		{"a commit index that goes back", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Committed = 1 })}}, "monotonic commit index"},
+		{"an applied index that goes back", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Applied = 1 })}}, "monotonic applied index"},
+		{"both go back with the process", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Life, o.Committed, o.Applied = 2, 0, 0 })}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := &court{}
+			w := raftsafety.New(got)
+			for _, all := range c.looks {
+				w.See(all)
+			}
+			if c.want == "" && len(got.names) > 0 || c.want != "" && !slices.Contains(got.names, c.want) {
+				t.Errorf("complaints about %q, want %q", got.names, c.want)
+			}
+		})
+	}
+}
+
+func TestCommittedEntriesAreThoseFromTheBeginning(t *testing.T) {
+	w := raftsafety.New(&court{})
+	if elected := w.See(look{leading(server(1, 2, 2, 2))}); len(elected) != 1 {
+		t.Errorf("%d elected, want 1", len(elected))
+	}
+	if elected := w.See(look{leading(server(1, 2, 2, 2))}); len(elected) != 0 {
+		t.Errorf("%d elected again", len(elected))
+	}
+	all, err := w.Committed(2)
+	if err != nil || len(all) != 2 || string(all[1].Data) != "2 2" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := w.Committed(3); err == nil {
+		t.Error("an entry that nobody has seen is there")
+	}
+}

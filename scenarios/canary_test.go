@@ -1,0 +1,300 @@
+package scenarios
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"time"
+
+	capi "github.com/hashicorp/consul/api"
+
+	"tribune/impl/api"
+	"tribune/linearizability"
+	"tribune/linearizability/raftsafety"
+	"tribune/linearizability/versions"
+	"tribune/netmodel"
+	"tribune/scenarios/levels"
+	"tribune/scenarios/outage"
+	"tribune/sim"
+)
+
+// Every check has a canary: something that it must reject. Those of invariants are
+// planted into what watches a run, in a world in which nothing else happens; those of
+// verdicts are results of runs.
+
+// plantedAt is the time in the world when they are planted: some has passed.
+const plantedAt = 10 * time.Minute
+
+// Canaries is the program of a process that plants all canaries of invariants, and
+// answers by the name of each with the names of the invariants that were violated; and,
+// as "deaths", with what is measured of some.
+func Canaries(_ []byte, out io.Writer) {
+	model, err := netmodel.Named("lan")
+	found := map[string][]string{}
+	if err == nil {
+		err = sim.Run(sim.Options{Seed: 1, Model: model}, func(w *sim.World) {
+			time.Sleep(plantedAt)
+			for name, plant := range plants() {
+				before := len(w.Violations())
+				plant(emptyRun(w))
+				for _, v := range w.Violations()[before:] {
+					found[name] = append(found[name], v.Invariant)
+				}
+			}
+			d := deaths(emptyRun(w))
+			found["deaths"] = []string{fmt.Sprint(d.Time.Count), d.Time.Max.String()}
+		})
+	}
+	if err == nil {
+		err = json.NewEncoder(out).Encode(found)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// emptyRun is a run with one client agent, a1, which has services, and nobody else.
+func emptyRun(w *sim.World) *run {
+	s := defaults()
+	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
+	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
+	r := &run{plan: NewPlan(*s, 1), world: w, resource: &resource{destroyed: map[string]bool{}}}
+	r.resource.run = r
+	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
+	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}
+	return r
+}
+
+func plantedClient(r *run) *client {
+	return &client{run: r, name: "c1", indexes: map[string]uint64{}}
+}
+
+// plants are the canaries of invariants, by name.
+func plants() map[string]func(r *run) {
+	all := map[string]func(r *run){
+		"monotonic index": func(r *run) {
+			c, read := plantedClient(r), linearizability.Op{Key: "x", Mode: "stale", ServedBy: "s1", Life: 1}
+			c.forward(read, 7)
+			c.forward(read, 6)
+		},
+		"one answer an index": func(r *run) {
+			l := &lister{client: plantedClient(r)}
+			l.saw(7, "a=1@7")
+			l.saw(7, "a=1@7 b=1@7")
+		},
+		"wake-up": func(r *run) {
+			began := r.world.Now() - watchWait
+			r.history = []linearizability.Op{{Key: "x", Kind: linearizability.Put, Value: "v", Outcome: linearizability.OK, Call: began + 1, Return: began + 2}}
+			(&follower{client: plantedClient(r), key: "x"}).missed(began)
+		},
+		"each event once": func(r *run) {
+			w := &crowd{run: r, heard: map[string]map[string]bool{}, lives: map[string]int{}}
+			w.hear("s1", 1, []*capi.UserEvent{{Payload: []byte("e")}, {Payload: []byte("e")}})
+		},
+		"sum of accounts": func(r *run) {
+			t := &teller{plantedClient(r), map[string]account{}}
+			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
+		},
+		"undisturbed leader": func(r *run) {
+			r.plan.Scenario.Checks.Reigns = holds
+			w := newWatcher(r)
+			w.reigns = []Reign{{Term: 1, Server: "s1"}}
+			w.deposed(Reign{Term: 2, Server: "s2"})
+		},
+		"size of the raft group": func(r *run) {
+			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
+		},
+		"exactly-once application": func(r *run) {
+			w := newWatcher(r)
+			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
+		},
+	}
+	maps.Copy(all, plantsInLocks())
+	maps.Copy(all, plantsInTheFleet())
+	for name, looks := range plantsInRaft() {
+		all[name] = func(r *run) {
+			w := raftsafety.New(r.world)
+			for _, o := range looks {
+				w.See([]raftsafety.Observation{o})
+			}
+		}
+	}
+	return all
+}
+
+func plantsInLocks() map[string]func(r *run) {
+	return map[string]func(r *run){
+		"fencing tokens": func(r *run) {
+			r.resource.acquire("h1", 2, r.world.Now())
+			time.Sleep(time.Second)
+			r.resource.acquire("h2", 2, r.world.Now())
+		},
+		"lock-delay": func(r *run) {
+			r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
+			took := linearizability.LockOp{Kind: linearizability.LockAcquire, Session: "s", Done: true, Call: minute, Return: minute}
+			next := took
+			next.Session, next.Return = "t", took.Return+second
+			r.resource.history = []linearizability.LockOp{took, next}
+			r.resource.tooEarly("h2")
+		},
+		"session TTL": func(r *run) {
+			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2)}
+			k.ended()
+		},
+		"session on health": func(r *run) {
+			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now(), site: r.fleet.sites["a1"]}
+			k.ended()
+		},
+	}
+}
+
+func plantsInTheFleet() map[string]func(r *run) {
+	const long = plantedAt / 2
+	return map[string]func(r *run){
+		"services with their checks": func(r *run) {
+			r.fleet.unchecked([]api.CheckServiceNode{{Node: &api.Node{Node: "a1"}, Service: &api.NodeService{ID: "web"}, Checks: []api.HealthCheck{{CheckID: api.SerfCheckID}}}})
+		},
+		"detection of a dead node": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.stopped = r.world.Now() - long
+			r.fleet.inTime(s, api.HealthCheck{CheckID: api.SerfCheckID, Status: api.HealthPassing}, r.world.Now())
+		},
+		"detection of a dead service": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.webUp, s.changed[webService] = false, r.world.Now()-long
+			r.fleet.inTime(s, api.HealthCheck{ServiceName: webService, Status: api.HealthPassing}, r.world.Now())
+		},
+		"anti-entropy comes to rest": func(r *run) {
+			r.fleet.rest(func() (bool, string) { return false, "it changes" })
+		},
+		"watch of checks": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", known: true}}
+			r.fleet.nursedInTime(r.world.Now())
+		},
+		"end of a session": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
+			r.fleet.sessionInTime(s, "s", r.world.Now())
+		},
+		"lock handed on": func(r *run) {
+			r.fleet.free = r.world.Now() - long
+			r.fleet.handed(false, r.world.Now())
+		},
+		"DNS": func(r *run) {
+			r.fleet.sites["a1"].stopped = r.world.Now() - long
+			r.fleet.resolvedInTime("a1", webService, resolution{r.world.Now(), []string{"10.0.5.1"}})
+		},
+	}
+}
+
+// plantsInRaft are what is seen of servers of a group of three, one after the other.
+func plantsInRaft() map[string][]raftsafety.Observation {
+	seen := func(n int, change func(o *raftsafety.Observation)) raftsafety.Observation {
+		o := raftsafety.Observation{
+			Server: fmt.Sprint("s", n), ID: fmt.Sprint("id", n), Address: fmt.Sprint("10.0.0.", n), Life: 1, Term: 5,
+			First: 1, Last: 3, Committed: 3, Applied: 3,
+			Entry: func(i uint64) (raftsafety.Entry, bool) { return raftsafety.Entry{Term: 2}, true },
+		}
+		change(&o)
+		return o
+	}
+	plain := func(o *raftsafety.Observation) {}
+	other := func(i uint64) (raftsafety.Entry, bool) { return raftsafety.Entry{Term: 3}, true }
+	return map[string][]raftsafety.Observation{
+		"monotonic term":          {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Term = 4 })},
+		"monotonic commit index":  {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Committed = 2 })},
+		"monotonic applied index": {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Applied = 2 })},
+		"monotonic vote":          {seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 5 }), seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 4 })},
+		"one vote a term": {
+			seen(1, func(o *raftsafety.Observation) { o.VoteTerm, o.VotedFor = 5, "10.0.0.2" }),
+			seen(1, func(o *raftsafety.Observation) { o.VoteTerm, o.VotedFor = 5, "10.0.0.3" }),
+		},
+		"votes of a majority":  {seen(1, func(o *raftsafety.Observation) { o.Leader, o.Voters = true, []string{"id1"} })},
+		"election safety":      {seen(1, func(o *raftsafety.Observation) { o.Leader = true }), seen(2, func(o *raftsafety.Observation) { o.Leader = true })},
+		"state machine safety": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Entry = other })},
+		"leader completeness":  {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Entry = true, 0, other })},
+	}
+}
+
+// JudgeCanaries judges a result that the verdict of each name must reject, and returns
+// what it says.
+func JudgeCanaries() map[string]string {
+	const ok = linearizability.OK
+	put := func(value string, call, ret time.Duration) linearizability.Op {
+		return linearizability.Op{Client: 1, Key: "x", Kind: linearizability.Put, Value: value, Outcome: ok, Call: call, Return: ret}
+	}
+	get := func(mode, value string, at uint64, call, ret time.Duration) linearizability.Op {
+		return linearizability.Op{
+			Client: 2, Key: "x", Kind: linearizability.Get, Mode: mode, Found: true, Seen: value, SeenAt: at, Outcome: ok,
+			Call: call, Return: ret, ServedBy: "s1", Life: 1, KnownLeader: true,
+		}
+	}
+	old := []linearizability.Op{put("a", 0, 1), put("b", 2, 3)}
+	within := defaults().Checks
+	within.Outage.Duration, within.Behind.Duration = 30*second, second
+	results := map[string]Result{
+		"linearizable": {History: append(old, get("default", "a", 5, minute, 2*minute))},
+		"outage":       {Healed: 3 * minute, History: append(old, put("c", 2*minute, 2*minute+1))},
+		"behind":       {History: append(old, get("default", "a", 5, minute, 2*minute))},
+		"staleness":    {History: append(old, get("stale", "a", 5, minute, 2*minute))},
+		"durable":      {History: append(old, get("consistent", "a", 5, minute, 2*minute))},
+		"sequential":   {History: append(old, get("stale", "b", 6, 4, 5), get("stale", "a", 5, 6, 7))},
+		"transactions": {Transactions: []linearizability.Txn{
+			{Client: 1, Done: true, Outcome: ok, Call: 0, Return: 1, Steps: []linearizability.Step{{Verb: linearizability.StepSet, Key: "x", Value: "a", SeenAt: 5}}},
+			{Client: 2, Done: true, Outcome: ok, Call: 2, Return: 3, Steps: []linearizability.Step{{Verb: linearizability.StepGetOrEmpty, Key: "x"}}},
+		}},
+		"locks": {Lock: &Locking{History: []linearizability.LockOp{
+			{Client: 1, Kind: linearizability.LockAcquire, Session: "s", Done: true, Outcome: ok, Call: 0, Return: 1},
+			{Client: 2, Kind: linearizability.LockAcquire, Session: "t", Done: true, Outcome: ok, Call: 2, Return: 3},
+			{Client: 1, Kind: linearizability.LockRenew, Session: "s", Done: true, Outcome: ok, Call: 4, Return: 5},
+		}}},
+		"exclusive":  {Lock: &Locking{Late: []string{"a write"}}},
+		"invariants": {Violations: []sim.Violation{{Invariant: "any"}}},
+		"recovery":   {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": memberAlive, "s2": memberFailed})}}},
+		"leaks": {Figures: Figures{Levels: levels.Levels{Asked: true, Text: levels.Higher(
+			map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20}}, map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 60}}, 2)}}},
+	}
+	said := map[string]string{}
+	for name, r := range results {
+		r.judge(within)
+		for _, v := range r.Verdicts {
+			if v.Check == name {
+				said[name] = v.Got
+			}
+		}
+	}
+	return said
+}
+
+// JudgeInnocent judges a result in which nothing is wrong.
+func JudgeInnocent() []Verdict {
+	op := linearizability.Op{Client: 1, Key: "x", Kind: linearizability.Put, Value: "a", Outcome: linearizability.OK, Call: 0, Return: 1}
+	r := Result{
+		History: []linearizability.Op{op}, Lock: &Locking{},
+		Transactions: []linearizability.Txn{{Client: 1, Done: true, Outcome: linearizability.OK, Call: 0, Return: 1, Steps: []linearizability.Step{{Verb: linearizability.StepSet, Key: "y", Value: "a"}}}},
+		Figures:      Figures{Levels: levels.Levels{Asked: true}, Staleness: map[string]versions.Staleness{}, Leaderless: []outage.Span{}},
+	}
+	within := defaults().Checks
+	within.Outage.Duration, within.Behind.Duration = second, second
+	r.judge(within)
+	return r.Verdicts
+}
+
+// deaths has a member die, be found out, come back, die again and come back before
+// anybody notices, and returns what is measured.
+func deaths(r *run) Detection {
+	m := newMembership(r)
+	m.gone["s1"] = r.world.Now()
+	m.sees("s1", memberAlive)
+	time.Sleep(4 * time.Second)
+	m.sees("s1", memberFailed)
+	m.sees("s1", memberFailed)
+	m.gone["s1"] = r.world.Now()
+	m.sees("s1", memberFailed)
+	return m.result()
+}

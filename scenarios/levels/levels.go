@@ -1,0 +1,152 @@
+// Package levels sees that the processes of a simulated world give back what they
+// hold: goroutines and TCP streams, which pile up when something forgets them. What a
+// cluster holds that has settled, while clients work, is held against what it holds
+// when all is over and they have gone. (As goleak does it for a test; but a server goes
+// on to live, so there is a level that it returns to, and not nothing.)
+//
+// Memory belongs to the run's process as a whole and not to a node, and what the world
+// remembers is part of it; it is measured, and nobody asks that it returns.
+package levels
+
+import (
+	"fmt"
+	"runtime/metrics"
+	"time"
+
+	"tribune/sim"
+)
+
+// Level is what a process holds.
+type Level struct {
+	Goroutines int `json:"goroutines"` // those that wait for a change in a blocking query among them
+	Streams    int `json:"streams"`    // TCP streams that it has not closed
+}
+
+func of(n *sim.Node) Level { return Level{n.Goroutines(), n.Stack().Streams()} }
+
+func (l Level) or(o Level) Level {
+	return Level{max(l.Goroutines, o.Goroutines), max(l.Streams, o.Streams)}
+}
+
+// Kind is a kind of nodes, all of which do the same, so that each may come to hold what
+// another did in the beginning.
+type Kind struct {
+	Name  string
+	Nodes []*sim.Node
+}
+
+// Levels are the highest levels of any node, by kind, in the beginning and in the end.
+type Levels struct {
+	Asked bool // they were looked at both times
+	Start map[string]Level
+	End   map[string]Level
+	Text  string // why they are not back, if they are not
+}
+
+// Heap is the live memory of the process, of all nodes and the world together, in
+// bytes: after the first collection of garbage, and after the last one; 0 if there was
+// none.
+type Heap struct{ Start, End uint64 }
+
+const (
+	// From and To are when a cluster has settled: it has a leader and its connections.
+	// To is before anything strikes, or an early strike ends it.
+	From, To = 3 * time.Second, 8 * time.Second
+	// Limit is the time in which levels must be back: idle connections between servers
+	// live for up to a minute, and blocking queries of clients that vanished for as
+	// long as their wait.
+	Limit = 90 * time.Second
+	// Goroutines, Streams and PerPeer are by how much a level may be higher in the end:
+	// a server that has led since keeps up to three idle streams to each other server
+	// (raft's pool has room for them), which have a goroutine each, and who leads has a
+	// few for its duties. A leak grows by one with each request, connection or fault,
+	// of which there are hundreds.
+	Goroutines, Streams, PerPeer = 12, 4, 4
+)
+
+// Watch looks at processes from outside. It is used by one goroutine at a time.
+type Watch struct {
+	kinds        []Kind
+	peers        int
+	start        map[string]Level
+	noHeap, heap uint64 // before the first collection of garbage, and after it
+}
+
+// New returns a watch over nodes, which have so many peers with which they keep
+// connections.
+func New(peers int, kinds ...Kind) *Watch {
+	return &Watch{kinds: kinds, peers: peers, start: map[string]Level{}}
+}
+
+// Look takes note of the levels at a time of the run, if the cluster has settled and
+// nothing has struck yet. It is to be called every second or so.
+func (w *Watch) Look(now time.Duration, struck bool) {
+	if live := liveHeap(); w.noHeap == 0 {
+		w.noHeap = live
+	} else if w.heap == 0 && live != w.noHeap {
+		w.heap = live
+	}
+	if now < From || now > To || len(w.start) > 0 && struck {
+		return
+	}
+	high := w.highest()
+	for _, k := range w.kinds {
+		w.start[k.Name] = w.start[k.Name].or(high[k.Name])
+	}
+}
+
+// highest are the levels now, by kind.
+func (w *Watch) highest() map[string]Level {
+	high := map[string]Level{}
+	for _, k := range w.kinds {
+		for _, n := range k.Nodes {
+			high[k.Name] = high[k.Name].or(of(n))
+		}
+	}
+	return high
+}
+
+// Back reports whether the levels are back, and takes the present ones as those of the
+// end.
+func (w *Watch) Back(r *Levels) (bool, string) {
+	r.Asked, r.Start, r.End = len(w.start) > 0, w.start, w.highest()
+	r.Text = Higher(r.Start, r.End, w.peers)
+	return r.Text == "" || !r.Asked, r.Text
+}
+
+// Higher says which level is higher in the end than it was, if any is by more than is
+// allowed with so many peers.
+func Higher(start, end map[string]Level, peers int) string {
+	more := peers * PerPeer
+	for _, kind := range []string{Server, Agent} {
+		s, e := start[kind], end[kind]
+		if e.Goroutines > s.Goroutines+Goroutines+more || e.Streams > s.Streams+Streams+more {
+			return fmt.Sprintf("a %s has %v, and had %v in the beginning", kind, e, s)
+		}
+	}
+	return ""
+}
+
+// The kinds of nodes.
+const (
+	Server = "server"
+	Agent  = "agent"
+)
+
+// String says what is held.
+func (l Level) String() string {
+	return fmt.Sprintf("%d goroutines and %d streams", l.Goroutines, l.Streams)
+}
+
+// Heap is what was found of the process's memory.
+func (w *Watch) Heap() Heap { return Heap{w.heap, liveHeap()} }
+
+// liveHeap is the memory that the last collection of garbage found in use, in bytes.
+func liveHeap() uint64 {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	if live[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return live[0].Value.Uint64()
+}

@@ -1,0 +1,44 @@
+package outage_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"tribune/scenarios/outage"
+)
+
+const s = time.Second
+
+func TestAnOutageIsTheLongestTimeThatAFaultTouches(t *testing.T) {
+	strikes := []outage.Strike{
+		{Kind: "pause", Span: outage.Span{From: 10 * s, To: 12 * s}},
+		{Kind: "kill", Span: outage.Span{From: 30 * s, To: 31 * s}},
+		{Kind: "kill", Span: outage.Span{From: 50 * s, To: 51 * s}},
+	}
+	leaderless := []outage.Span{{From: 0, To: 2 * s}, {From: 11 * s, To: 16 * s}, {From: 33 * s, To: 34 * s}, {From: 80 * s, To: 99 * s}}
+	writes := outage.Between([]time.Duration{29 * s, 36 * s, 1 * s, 9 * s, 17 * s, 51 * s, 49 * s}, 55*s)
+	got := outage.ByKind(strikes, leaderless, writes)
+	if len(got) != 3 || got[0].Kind != outage.All || got[1].Kind != "kill" || got[2].Kind != "pause" {
+		t.Fatalf("%+v", got)
+	}
+	for i, want := range []struct{ count, leader, write time.Duration }{{3, 5 * s, 8 * s}, {2, 1 * s, 7 * s}, {1, 5 * s, 8 * s}} {
+		o := got[i]
+		if o.Leaderless.Count != int(want.count) || o.Leaderless.Max != want.leader || o.Writeless.Max != want.write {
+			t.Errorf("%s: %+v, want %v without a leader and %v without a write", o.Kind, o, want.leader, want.write)
+		}
+	}
+	if got := outage.ByKind(nil, leaderless, writes); got != nil {
+		t.Errorf("nothing struck, and there is %+v", got)
+	}
+}
+
+func TestTheTimesBetweenMomentsCoverTheRun(t *testing.T) {
+	got := outage.Between([]time.Duration{3 * s, 1 * s, 3 * s}, 7*s)
+	if want := []outage.Span{{From: 0, To: 1 * s}, {From: 1 * s, To: 3 * s}, {From: 3 * s, To: 7 * s}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := outage.Between(nil, 7*s); !reflect.DeepEqual(got, []outage.Span{{From: 0, To: 7 * s}}) {
+		t.Errorf("without a moment: %v", got)
+	}
+}

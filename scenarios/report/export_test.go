@@ -1,0 +1,4 @@
+package report
+
+// WritePage writes the page of some data.
+var WritePage = writePage

@@ -1,0 +1,106 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tribune/scenarios"
+)
+
+// The files of a report.
+const (
+	PageFile    = "report.html"
+	TextFile    = "report.txt"
+	OrderFile   = "order.json" // what was run, for a replay
+	ResultFile  = "result.json"
+	TraceFile   = "trace.bin"
+	PictureFile = "linearizability.html" // only if it is too large for the page
+)
+
+// Run is a run that a report is about.
+type Run struct {
+	Order  scenarios.Order
+	Plan   scenarios.Plan
+	Result scenarios.Result
+	Took   time.Duration // real time
+	File   string        // of the scenario, to be named in commands
+}
+
+// Write writes a report into a folder, which it creates. The trace is copied from
+// the file traceFrom.
+func Write(dir string, r Run, traceFrom string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := copyFile(filepath.Join(dir, TraceFile), traceFrom); err != nil {
+		return err
+	}
+	trace, err := os.Open(filepath.Join(dir, TraceFile))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = trace.Close() }() // only read
+	data, err := Build(r, dir, trace)
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	if err := writePage(&page, data); err != nil {
+		return err
+	}
+	write := func(name string, text []byte) error { return os.WriteFile(filepath.Join(dir, name), text, 0o644) }
+	order, err := json.MarshalIndent(r.Order, "", "\t")
+	if err != nil {
+		return err
+	}
+	bare := r.Result
+	bare.Picture = ""
+	result, err := json.MarshalIndent(bare, "", "\t")
+	if err != nil {
+		return err
+	}
+	errs := []error{
+		write(OrderFile, order), write(ResultFile, result),
+		write(TextFile, []byte(Text(r, data))), write(PageFile, page.Bytes()),
+	}
+	if data.PictureFile != "" {
+		errs = append(errs, write(PictureFile, []byte(r.Result.Picture)))
+	}
+	return errors.Join(errs...)
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // only read
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// Read returns what was run and what came of it.
+func Read(dir string) (scenarios.Order, scenarios.Result, error) {
+	var o scenarios.Order
+	var r scenarios.Result
+	for name, into := range map[string]any{OrderFile: &o, ResultFile: &r} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return o, r, err
+		}
+		if err := json.Unmarshal(b, into); err != nil {
+			return o, r, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	return o, r, nil
+}

@@ -1,0 +1,188 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tribune/linearizability"
+	"tribune/scenarios"
+)
+
+// means says what a check asks; "" for one that speaks for itself.
+func means(check string) string {
+	return map[string]string{
+		"linearizable": "Each operation on a key seems to take effect at one moment between its call and its return.",
+		"sequential":   "Reads go forward: stale ones on one process of a server, consistent ones everywhere.",
+		"staleness":    "Reads are no older than their answers say, and the lag that the scenario allows.",
+		"behind":       "Default reads are no further behind than the scenario allows.",
+		"durable":      "No acknowledged write is missing in the end.",
+		"outage":       "No time without an acknowledged write is longer than the scenario allows.",
+		"leaks":        "In the end no process holds many more goroutines and streams than in the beginning.",
+		"transactions": "Each transaction seems to take effect as a whole, at one moment between its call and its return.",
+		"invariants":   "What raft, sessions, watches and the catalog promise holds at every moment of the run.",
+		"recovery":     "Once the faults are over, the cluster does its work again within the times that the scenario states.",
+		"exclusive":    "Nobody writes to what the lock guards after a later holder has written there.",
+		"locks":        "Acquisitions, releases and ends of sessions happen in one order that a single lock allows.",
+	}[check]
+}
+
+// promise says what an invariant is; "" for one that speaks for itself.
+func promise(invariant string) string {
+	return map[string]string{
+		"election safety":          "at most one server leads in a term",
+		"leader completeness":      "who leads has all that was committed before",
+		"state machine safety":     "servers have the same entry at the same committed index",
+		"monotonic term":           "a process of a server never goes back to an earlier term",
+		"monotonic commit index":   "what is committed stays committed",
+		"monotonic applied index":  "what is applied stays applied",
+		"monotonic index":          "the X-Consul-Index of one process and key never goes back",
+		"monotonic vote":           "a server that has voted in a term remembers it",
+		"one vote a term":          "a server votes once in a term",
+		"votes of a majority":      "a leader has the votes of a majority",
+		"size of the raft group":   "a group does not shrink until two of its majorities could be strangers",
+		"undisturbed leader":       "a leader that nothing strikes goes on leading",
+		"exactly-once application": "each committed command is applied once",
+		"one answer an index":      "what was answered with an index is answered with it again",
+		"lock-delay":               "nobody gets a lock before the lock-delay of its last holder is over",
+		"watch of checks":          "a watcher of checks hears of a change",
+		"wake-up":                  "a watcher hears of a write to its key",
+		"fencing tokens":           "each holder of a lock gets a higher token than those before",
+		"session TTL":              "a session lives at least as long as its TTL after a renewal",
+		"sum of accounts":          "transfers keep the sum of all accounts",
+		"each event once":          "an agent lists a user event once",
+	}[invariant]
+}
+
+// Findings says in words what is wrong according to a verdict: at what time, and in
+// which operations, as indices into the history that the check judges. It returns
+// nothing for a verdict with which nothing is wrong.
+func Findings(r scenarios.Result, v scenarios.Verdict) []Finding {
+	var all []Finding
+	for _, a := range v.Anomalies {
+		all = append(all, Finding{Kind: string(a.Kind), Text: a.Text, At: int64(a.At), Ops: a.Ops})
+	}
+	switch {
+	case v.Got == string(linearizability.Holds):
+	case v.Check == "invariants":
+		for _, x := range r.Violations {
+			text := x.Text
+			if p := promise(x.Invariant); p != "" {
+				text += " (" + p + ")"
+			}
+			all = append(all, Finding{Kind: x.Invariant, Text: fmt.Sprintf("at %.3f s %s", x.At.Seconds(), text), At: int64(x.At)})
+		}
+	case v.Check == "recovery":
+		all = append(all, unrecovered(r)...)
+	case v.Check == "exclusive" && r.Lock != nil:
+		for _, text := range r.Lock.Late {
+			at, who, _ := strings.Cut(strings.TrimPrefix(text, "at "), " ")
+			when, err := time.ParseDuration(at)
+			if err != nil {
+				who = text
+			}
+			all = append(all, Finding{Kind: "late write", Text: fmt.Sprintf("at %.3f s a write of %s; its writer believed that it still held the lock", when.Seconds(), who), At: int64(when)})
+		}
+	}
+	return all
+}
+
+// unrecovered says what a healed cluster did not do in time.
+func unrecovered(r scenarios.Result) []Finding {
+	var all []Finding
+	add := func(what string, c scenarios.Reached) {
+		if !c.Asked || c.OK {
+			return
+		}
+		text := fmt.Sprintf("all was healed at %.3f s, and there was no %s in time", r.Healed.Seconds(), what)
+		switch {
+		case c.Text != "":
+			text += ": " + c.Text
+		case c.After > 0:
+			text += fmt.Sprintf(": it came after %v", c.After.Round(time.Millisecond))
+		}
+		if n := len(r.Reigns); n > 0 {
+			last := r.Reigns[n-1]
+			text += fmt.Sprintf("; the last to lead was %s, in term %d, seen until %.3f s", last.Server, last.Term, last.Until.Seconds())
+		}
+		all = append(all, Finding{Kind: "no " + what, Text: text, At: int64(r.Healed)})
+	}
+	c := r.Recovery
+	add("leader", c.Leader)
+	add("write", c.Write)
+	add("lock", c.Lock)
+	add("equal state of all servers", c.Converge)
+	add("last value seen by all watchers", c.Watches)
+	add("catalog and DNS that agree with all agents", c.Services)
+	add("event on every agent", c.Events)
+	if r.Unread != "" {
+		all = append(all, Finding{Kind: "unread", Text: "after all was healed, " + r.Unread, At: int64(r.Virtual)})
+	}
+	return all
+}
+
+// sayOp says what an operation on a key wanted, and what it was answered.
+func sayOp(o linearizability.Op) (what, answer string) {
+	switch o.Kind {
+	case linearizability.Get:
+		what = "get " + o.Key
+		if o.Mode != "" {
+			what += " (" + o.Mode + ")"
+		}
+	case linearizability.Put:
+		what = fmt.Sprintf("put %s = %s", o.Key, o.Value)
+	case linearizability.CAS:
+		what = fmt.Sprintf("put %s = %s if its index is %d", o.Key, o.Value, o.Index)
+	case linearizability.DeleteCAS:
+		what = fmt.Sprintf("delete %s if its index is %d", o.Key, o.Index)
+	default:
+		what = fmt.Sprintf("%s %s", o.Kind, o.Key)
+	}
+	switch {
+	case o.Outcome != linearizability.OK:
+	case o.Kind != linearizability.Get:
+	case !o.Found:
+		answer = "nothing"
+	default:
+		answer = o.Seen
+		if o.SeenAt > 0 {
+			answer += fmt.Sprintf(" at index %d", o.SeenAt)
+		}
+	}
+	return what, answer
+}
+
+func sayTxn(t linearizability.Txn) (what, answer string) {
+	var steps, answers []string
+	for _, s := range t.Steps {
+		step := string(s.Verb) + " " + s.Key
+		if s.Value != "" {
+			step += " = " + s.Value
+		}
+		if s.Index != 0 {
+			step += fmt.Sprintf(" at index %d", s.Index)
+		}
+		steps = append(steps, step)
+		if s.Found {
+			answers = append(answers, fmt.Sprintf("%s = %s at index %d", s.Key, s.Seen, s.SeenAt))
+		}
+	}
+	return strings.Join(steps, "; "), strings.Join(answers, "; ")
+}
+
+func sayLock(o linearizability.LockOp) (what, answer string) {
+	what = string(o.Kind)
+	if o.Session != "" {
+		what += " with session " + o.Session
+	}
+	switch {
+	case o.Outcome != linearizability.OK:
+	case o.Gone:
+		answer = "the session has ended"
+	case o.Kind == linearizability.LockRead && o.Holder == "":
+		answer = fmt.Sprintf("nobody holds it, token %d", o.Token)
+	case o.Kind == linearizability.LockRead:
+		answer = fmt.Sprintf("session %s holds it, token %d", o.Holder, o.Token)
+	}
+	return what, answer
+}
