@@ -143,7 +143,7 @@ func (c *conn) acknowledged(a ack) {
 	o.acks.stamp = a.stamp
 	o.tries = 0 // somebody is there
 	if o.timed != 0 && a.next >= o.timed {
-		c.measure(a.at - o.timedAt)
+		o.measure(a.at - o.timedAt)
 		o.timed = 0
 	}
 	o.window = a.window
@@ -155,7 +155,7 @@ func (c *conn) acknowledged(a ack) {
 		// missing, but for bytes that were sent less than a quarter of a round trip
 		// before the later ones, to which it gives that time (RACK, RFC 8985,
 		// section 6.2).
-		c.congested()
+		o.congested()
 		c.resend(min(c.most, a.ahead-o.una))
 	}
 	c.transmit()
@@ -165,13 +165,13 @@ func (c *conn) acknowledged(a ack) {
 // progress takes what has arrived out of the buffer.
 func (c *conn) progress(a ack) {
 	o := &c.out
-	c.grow(a.next - o.una)
+	o.grow(a.next - o.una)
 	o.data = o.data[min(a.next-o.una, uint64(len(o.data))):]
 	if len(o.data) == 0 {
 		o.data = nil
 	}
 	o.una, o.moved = a.next, max(o.moved, a.at)
-	o.rto = c.timeout()
+	o.rto = o.timeout()
 	if o.una < o.recover {
 		// The next gap of the same loss (RFC 6582, section 3.2).
 		gap := c.most
@@ -184,8 +184,7 @@ func (c *conn) progress(a ack) {
 }
 
 // measure smooths the round trip and its deviation (RFC 6298, section 2).
-func (c *conn) measure(rtt time.Duration) {
-	o := &c.out
+func (o *sender) measure(rtt time.Duration) {
 	if o.rtt == 0 {
 		o.rtt, o.spread = max(rtt, 1), rtt/2
 		return
@@ -196,11 +195,11 @@ func (c *conn) measure(rtt time.Duration) {
 
 // timeout is the time after which bytes are sent again that nothing was heard of. As
 // in Linux, the least of it comes on top of the round trip.
-func (c *conn) timeout() time.Duration {
-	if c.out.rtt == 0 {
+func (o *sender) timeout() time.Duration {
+	if o.rtt == 0 {
 		return firstRTO
 	}
-	return c.out.rtt + max(leastRTO, 4*c.out.spread)
+	return o.rtt + max(leastRTO, 4*o.spread)
 }
 
 // offerWindow tells the other end that there is room again, when it was told

@@ -1,6 +1,10 @@
 package simnet
 
-import "tribune/netmodel"
+import (
+	"time"
+
+	"tribune/netmodel"
+)
 
 // firstFlight is how many bytes a stream sends before it has heard anything, and
 // after a silence (RFC 6928).
@@ -22,8 +26,7 @@ func (n *Network) segmentSize(from, to *Stack) uint64 {
 // grow lets more bytes be on their way when some have arrived: as many more as
 // arrived, and after a loss one segment a round trip (RFC 5681, section 3.1), as long
 // as the program writes enough to need it (RFC 7661).
-func (c *conn) grow(arrived uint64) {
-	o := &c.out
+func (o *sender) grow(arrived uint64) {
 	switch {
 	case o.una < o.recover || 2*(o.nxt-o.una) <= o.flight:
 	case o.flight < o.steady:
@@ -36,8 +39,7 @@ func (c *conn) grow(arrived uint64) {
 
 // congested halves what may be on its way after a loss, once for all that was on its
 // way by then (RFC 5681, section 3.2).
-func (c *conn) congested() {
-	o := &c.out
+func (o *sender) congested() {
 	o.recover = o.nxt
 	o.steady = max((o.nxt-o.una)/2, 2*leastSegment)
 	o.flight = o.steady
@@ -45,12 +47,11 @@ func (c *conn) congested() {
 
 // restart halves it for each time-out for which nothing was sent (RFC 2861, section
 // 3.1; net.ipv4.tcp_slow_start_after_idle).
-func (c *conn) restart() {
-	o := &c.out
+func (o *sender) restart(now time.Duration) {
 	if o.nxt > o.una || o.flight <= firstFlight {
 		return
 	}
-	for idle := c.stack.net.sched.Now() - o.moved; idle > o.rto && o.flight > firstFlight; idle -= o.rto {
+	for idle := now - o.moved; idle > o.rto && o.flight > firstFlight; idle -= o.rto {
 		o.flight = max(o.flight/2, firstFlight)
 	}
 }

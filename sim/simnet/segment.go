@@ -50,7 +50,7 @@ func (c *conn) transmit() {
 	if c.state != established {
 		return
 	}
-	c.restart()
+	o.restart(c.stack.net.sched.Now())
 	for window := min(o.window, o.flight); ; {
 		sent := o.nxt - o.una
 		left := uint64(len(o.data)) - min(sent, uint64(len(o.data)))
@@ -177,7 +177,7 @@ func (c *conn) again() {
 		c.packet(0, 0, func(at *conn) { at.acknowledge() })
 		return
 	}
-	c.congested()
+	o.congested()
 	o.flight = leastSegment
 	c.resend(max(c.most>>(o.tries-1), leastSegment))
 }
