@@ -1,7 +1,7 @@
 # Everything here is also plain `go build`, `go run` and `go test`; this file
 # only gives the common lines a name.
 
-.PHONY: all test check interop browser bench bench-agent canaries mutants prove
+.PHONY: all test check interop browser calibrate bench bench-agent canaries mutants prove
 all: bin/tribune bin/simctl
 
 bin/tribune: FORCE
@@ -26,6 +26,15 @@ interop:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -d /run/systemd/system ]; then \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dnsutils unbound; fi
 	go test -tags interop -count 1 -timeout 30m -v ./interop
+
+# The simulator against real agents in network namespaces (docs/calibration.md), in a
+# quarter of an hour. It needs root and iproute2, which it installs where it may; a
+# machine that cannot do it is skipped.
+calibrate:
+	@if ! command -v ip >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends iproute2; fi
+	go test -tags calibrate -count 1 -run Linux -v ./calibrate
+	go run ./calibrate
 
 # Reports in a real browser (docs/report.md). As root on Debian it installs Chromium;
 # elsewhere that is left to you, and without one the tests are skipped and say so.

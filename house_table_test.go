@@ -70,6 +70,8 @@ var neighbours = map[string]string{
 	"bench":             "scenarios scenarios/look sim sim/launch",
 	"bench/agent":       "impl/agent impl/config impl/host",
 
+	"calibrate": "impl/agent impl/config impl/host netmodel sim sim/launch sim/simdisk",
+
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",

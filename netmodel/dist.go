@@ -3,6 +3,7 @@ package netmodel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -56,6 +57,32 @@ func Pareto(scale time.Duration, alpha float64) Dist {
 		// draw.
 		x := distuv.Pareto{Xm: 1, Alpha: alpha}.Quantile(r.Float64())
 		return time.Duration(float64(scale) * min(x, 1000))
+	})
+}
+
+// Empirical draws from durations that were measured, evenly, with those between two
+// neighbours in order of size; from none it draws 0.
+func Empirical(measured []time.Duration) Dist {
+	sorted := slices.Sorted(slices.Values(measured))
+	return DistFunc(func(r *rand.Rand) time.Duration {
+		// A uniform draw even if there is nothing to choose: one packet is one draw.
+		at := r.Float64() * float64(max(len(sorted)-1, 0))
+		if len(sorted) == 0 {
+			return 0
+		}
+		low := int(at)
+		high := min(low+1, len(sorted)-1)
+		return max(sorted[low]+time.Duration((at-float64(low))*float64(sorted[high]-sorted[low])), 0)
+	})
+}
+
+// Sum draws from each of some distributions and adds up what it drew.
+func Sum(parts ...Dist) Dist {
+	return DistFunc(func(r *rand.Rand) (sum time.Duration) {
+		for _, d := range parts {
+			sum += d.Draw(r)
+		}
+		return sum
 	})
 }
 

@@ -32,6 +32,8 @@ func TestDistributionsHaveTheirMoments(t *testing.T) {
 		{"between", netmodel.Between(time.Second, 3*time.Second), 2, 2 / math.Sqrt(12)},
 		{"normal", netmodel.Normal(10*time.Second, time.Second), 10, 1},
 		{"log-normal", netmodel.LogNormal(time.Second, 0.4), math.Exp(0.08), math.Exp(0.08) * math.Sqrt(math.Exp(0.16)-1)},
+		{"measured", netmodel.Empirical([]time.Duration{4 * time.Second, 0, 2 * time.Second}), 2, 4 / math.Sqrt(12)},
+		{"sum", netmodel.Sum(netmodel.Constant(time.Second), netmodel.Normal(10*time.Second, time.Second)), 11, 1},
 		{"Pareto", netmodel.Pareto(time.Second, 4), 4.0 / 3, math.Sqrt(4.0 / (9 * 2))},
 	} {
 		mean, deviation := stat.MeanStdDev(draws(c.dist, n), nil)
@@ -42,7 +44,7 @@ func TestDistributionsHaveTheirMoments(t *testing.T) {
 }
 
 func TestNoDistributionIsNegative(t *testing.T) {
-	for _, d := range []netmodel.Dist{netmodel.Normal(0, time.Second), netmodel.Constant(-1), netmodel.Between(-time.Second, time.Second)} {
+	for _, d := range []netmodel.Dist{netmodel.Normal(0, time.Second), netmodel.Constant(-1), netmodel.Between(-time.Second, time.Second), netmodel.Empirical(nil), netmodel.Empirical([]time.Duration{-1})} {
 		for _, x := range draws(d, 10_000) {
 			if x < 0 {
 				t.Fatalf("%v", x)

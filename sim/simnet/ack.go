@@ -12,6 +12,7 @@ type ack struct {
 	at     time.Duration // when it arrives
 	next   uint64        // all bytes before this one have arrived
 	window uint64        // and so many more may come
+	ahead  uint64        // first byte beyond a gap that has arrived, 0: there is no gap (SACK, RFC 2018)
 	stamp  uint64        // its place among all acknowledgements of that end
 }
 
@@ -41,6 +42,9 @@ func (c *conn) acknowledge() {
 	i.acked, i.offered = i.nxt, uint64(bufferSize-min(i.size, bufferSize))
 	i.stamp++
 	a := ack{next: i.nxt, window: i.offered, stamp: i.stamp}
+	if len(i.ahead) > 0 {
+		a.ahead = i.ahead[0].seq
+	}
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
 	f, arrives := n.decide(c.stack, c.peer, &p, 0, &c.out.flow)
 	if !arrives {
@@ -48,9 +52,9 @@ func (c *conn) acknowledge() {
 	}
 	a.at = n.sched.Now() + f.after
 	at := c.far
-	// What repeats the last one hints at a loss, or opens the window, and must
-	// be seen in time.
-	if again || at == nil || at.state != established || c.peer.down || at.hurried() {
+	// What repeats the last one or tells of a gap hints at a loss, or opens the
+	// window, and must be seen in time.
+	if again || a.ahead != 0 || at == nil || at.state != established || c.peer.down || at.hurried() {
 		n.sched.After(f.after, func() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -139,53 +143,63 @@ func (c *conn) acknowledged(a ack) {
 	o.acks.stamp = a.stamp
 	o.tries = 0 // somebody is there
 	if o.timed != 0 && a.next >= o.timed {
-		c.measure(a.at - o.timedAt)
+		o.measure(a.at - o.timedAt)
 		o.timed = 0
 	}
-	opened := a.window > o.window
 	o.window = a.window
-	switch {
-	case a.next > o.una:
-		c.progress(a.next)
-	case o.nxt > o.una && !opened:
-		// The other end repeats itself: something is missing there (RFC 5681,
-		// section 3.2).
-		if o.dups++; o.dups == 3 && o.una >= o.recover {
-			o.recover = o.nxt
-			c.resend(segmentSize)
-		}
+	if a.next > o.una {
+		c.progress(a)
+	}
+	if a.ahead > o.una && o.una >= o.recover && o.nxt > o.una {
+		// Linux does not count three acknowledgements: it sends again what is
+		// missing, but for bytes that were sent less than a quarter of a round trip
+		// before the later ones, to which it gives that time (RACK, RFC 8985,
+		// section 6.2).
+		o.congested()
+		c.resend(min(c.most, a.ahead-o.una))
 	}
 	c.transmit()
 	c.linger()
 }
 
 // progress takes what has arrived out of the buffer.
-func (c *conn) progress(next uint64) {
+func (c *conn) progress(a ack) {
 	o := &c.out
-	o.data = o.data[min(next-o.una, uint64(len(o.data))):]
+	o.grow(a.next - o.una)
+	o.data = o.data[min(a.next-o.una, uint64(len(o.data))):]
 	if len(o.data) == 0 {
 		o.data = nil
 	}
-	o.una, o.dups = next, 0
-	if o.rtt > 0 {
-		o.rto = max(leastRTO, 3*o.rtt)
-	} else {
-		o.rto = firstRTO
-	}
+	o.una, o.moved = a.next, max(o.moved, a.at)
+	o.rto = o.timeout()
 	if o.una < o.recover {
-		c.resend(segmentSize) // the next gap of the same loss (RFC 6582, section 3.2)
+		// The next gap of the same loss (RFC 6582, section 3.2).
+		gap := c.most
+		if a.ahead > o.una {
+			gap = min(gap, a.ahead-o.una)
+		}
+		c.resend(gap)
 	}
 	c.writable.broadcast()
 }
 
-// measure smooths the round trip (RFC 6298, without the variance, for which the
-// factor in the time-out makes up).
-func (c *conn) measure(rtt time.Duration) {
-	if c.out.rtt == 0 {
-		c.out.rtt = max(rtt, 1)
+// measure smooths the round trip and its deviation (RFC 6298, section 2).
+func (o *sender) measure(rtt time.Duration) {
+	if o.rtt == 0 {
+		o.rtt, o.spread = max(rtt, 1), rtt/2
 		return
 	}
-	c.out.rtt += (rtt - c.out.rtt) / 8
+	o.spread += ((rtt - o.rtt).Abs() - o.spread) / 4
+	o.rtt += (rtt - o.rtt) / 8
+}
+
+// timeout is the time after which bytes are sent again that nothing was heard of. As
+// in Linux, the least of it comes on top of the round trip.
+func (o *sender) timeout() time.Duration {
+	if o.rtt == 0 {
+		return firstRTO
+	}
+	return o.rtt + max(leastRTO, 4*o.spread)
 }
 
 // offerWindow tells the other end that there is room again, when it was told

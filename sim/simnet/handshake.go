@@ -329,8 +329,8 @@ func (c *conn) stand() {
 	c.state = established
 	c.in.heard = now
 	if c.out.tries == 0 {
-		c.measure(now - c.out.timedAt)
-		c.out.rto = max(leastRTO, 3*c.out.rtt)
+		c.out.measure(now - c.out.timedAt)
+		c.out.rto = c.out.timeout()
 	}
 	c.out.tries = 0
 	c.keep()

@@ -50,13 +50,14 @@ func (c *conn) transmit() {
 	if c.state != established {
 		return
 	}
-	for {
+	o.restart(c.stack.net.sched.Now())
+	for window := min(o.window, o.flight); ; {
 		sent := o.nxt - o.una
 		left := uint64(len(o.data)) - min(sent, uint64(len(o.data)))
-		if left == 0 || sent >= o.window {
+		if left == 0 || sent >= window {
 			break
 		}
-		c.sendNext(o.data[sent : sent+min(left, o.window-sent, segmentSize)])
+		c.sendNext(o.data[sent : sent+min(left, window-sent, c.most)])
 	}
 	if o.fin && o.nxt == o.finAt {
 		c.sendNext(nil)
@@ -70,6 +71,9 @@ func (c *conn) sendNext(data []byte) {
 	o := &c.out
 	g := segment{seq: o.nxt, data: data}
 	g.fin = o.fin && g.end() == o.finAt
+	if o.nxt == o.una {
+		o.moved = c.stack.net.sched.Now()
+	}
 	o.nxt = g.end()
 	if o.timed == 0 {
 		o.timed, o.timedAt = o.nxt, c.stack.net.sched.Now()
@@ -135,19 +139,23 @@ func (c *conn) reset() {
 }
 
 // arm sets the timer that sends again what is not acknowledged, or looks
-// whether a closed window has opened.
+// whether a closed window has opened. Every acknowledgement of more bytes starts it
+// anew (RFC 6298, section 5.3): moved says when, and the timer looks at that when it
+// has run out, so that acknowledgements cost no event.
 func (c *conn) arm() {
-	o := &c.out
+	o, sched := &c.out, c.stack.net.sched
 	if o.timer != nil || c.state != established || o.nxt == o.una && len(o.data) == 0 {
 		return
 	}
-	since := o.una
-	o.timer = c.stack.net.sched.After(o.rto, func() {
+	if o.nxt == o.una {
+		o.moved = sched.Now()
+	}
+	o.timer = sched.After(o.moved+o.rto-sched.Now(), func() {
 		c.stack.net.mu.Lock()
 		defer c.stack.net.mu.Unlock()
 		o.timer = nil
 		c.settle()
-		if c.state == established && o.una == since && (o.nxt > o.una || len(o.data) > 0) {
+		if c.state == established && sched.Now() >= o.moved+o.rto && (o.nxt > o.una || len(o.data) > 0) {
 			c.again()
 		}
 		c.arm()
@@ -164,13 +172,14 @@ func (c *conn) again() {
 		c.fail(syscall.ETIMEDOUT)
 		return
 	}
-	o.rto = min(o.rto*2, maxRTO)
+	o.rto, o.moved = min(o.rto*2, maxRTO), c.stack.net.sched.Now()
 	if o.nxt == o.una { // the window is closed: ask
 		c.packet(0, 0, func(at *conn) { at.acknowledge() })
 		return
 	}
-	o.recover = o.nxt
-	c.resend(uint64(max(segmentSize>>(o.tries-1), leastSegment)))
+	o.congested()
+	o.flight = leastSegment
+	c.resend(max(c.most>>(o.tries-1), leastSegment))
 }
 
 // receive takes in a segment.

@@ -15,8 +15,10 @@
 //   - stream.go: what a program holds of a stream; tcp.go, handshake.go,
 //     segment.go, ack.go: what the kernel does for it (RFC 9293 in the small:
 //     sequence numbers, acknowledgements, windows, retransmission by a doubling
-//     timer or after three acknowledgements of one byte, keepalive, resets; no
-//     congestion control, no TIME-WAIT).
+//     timer or when later bytes arrive first, keepalive, resets; no TIME-WAIT).
+//   - congestion.go: how much a stream has on its way (RFC 5681).
+//
+// docs/calibration.md compares all that with Linux.
 //
 // All random choices are drawn from streams of their own, one for each link
 // direction and one for each rule on each link direction, so taking a rule away

@@ -23,7 +23,7 @@ const (
 
 const (
 	bufferSize  = 256 << 10 // bytes that wait to be sent or read, at one end
-	segmentSize = 32 << 10  // bytes of a segment: what a network card splits up
+	segmentSize = 32 << 10  // bytes of a segment at the most: what a network card splits up
 	tcpHeader   = 40
 )
 
@@ -39,6 +39,7 @@ type conn struct {
 	state    state
 	far      *conn     // the other end, as this one believes; nil before it has answered
 	owner    *listener // that accepts the stream; nil for one that was dialled
+	most     uint64    // bytes of a segment
 	out      sender
 	in       receiver
 	failure  error // of a stream that broke; the first call that meets it takes it away
@@ -54,16 +55,19 @@ type sender struct {
 	una     uint64 // first byte not acknowledged
 	nxt     uint64 // first byte not sent
 	window  uint64 // bytes beyond una that the other end takes
+	flight  uint64 // and those that the links are trusted to take: see congestion.go
+	steady  uint64 // up to how many flight grows fast
 	fin     bool   // the stream ends
 	finAt   uint64 // with the byte after the last one, whose number this is
 	waits   bool   // closed, and the other end has not: see linger
 	flow    time.Duration
 	timer   *event.Event
+	moved   time.Duration // since when the timer runs, in truth: see arm
 	rto     time.Duration
 	tries   int           // retransmissions without an answer
-	dups    int           // acknowledgements of the same byte in a row
 	recover uint64        // what had been sent when the last loss was noticed
 	rtt     time.Duration // smoothed round trip
+	spread  time.Duration // its smoothed deviation
 	timed   uint64        // sequence number whose acknowledgement is timed; 0: none
 	timedAt time.Duration
 	acks    inbox
@@ -90,6 +94,8 @@ func newConn(s, peer *Stack, local, remote netip.AddrPort) *conn {
 	}
 	c.out.una, c.out.nxt, c.in.nxt, c.in.acked = 1, 1, 1, 1
 	c.out.window, c.in.offered = bufferSize, bufferSize
+	c.most = s.net.segmentSize(s, peer)
+	c.out.flight, c.out.steady = firstFlight, bufferSize
 	c.out.rto = firstRTO
 	s.conns[tuple{local, remote}] = c
 	return c
