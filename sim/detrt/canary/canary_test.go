@@ -230,7 +230,7 @@ func TestThePatchesKeepToTheirBudget(t *testing.T) {
 			t.Errorf("patch %s: no reason", p.Name)
 		}
 	}
-	if len(patches) > 43 || lines > 900 {
+	if len(patches) > 43 || lines > 940 {
 		t.Errorf("%d patches, %d lines", len(patches), lines)
 	}
 	t.Logf("%d patches add %d lines", len(patches), lines)
