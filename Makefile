@@ -1,7 +1,7 @@
 # Everything here is also plain `go build`, `go run` and `go test`; this file
 # only gives the common lines a name.
 
-.PHONY: all test check interop browser calibrate bench bench-agent canaries mutants prove
+.PHONY: all test check interop browser calibrate bench bench-agent canaries mutants rates prove
 all: bin/tribune bin/simctl
 
 bin/tribune: FORCE
@@ -51,6 +51,10 @@ canaries:
 
 mutants:
 	go run ./cmd/simctl mutants
+
+# How reliably mutants are caught, held against what was measured before.
+rates:
+	go run ./cmd/simctl mutants -rate 10 -rates sim/mutants/rates.json
 
 prove:
 	go run ./cmd/simctl prove -seeds 1..50 scenarios/storm.yaml

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"time"
 
@@ -156,6 +157,10 @@ func plantsInTheFleet() map[string]func(r *run) {
 	return map[string]func(r *run){
 		"services with their checks": func(r *run) {
 			r.fleet.unchecked([]api.CheckServiceNode{{Node: &api.Node{Node: "a1"}, Service: &api.NodeService{ID: "web"}, Checks: []api.HealthCheck{{CheckID: api.SerfCheckID}}}})
+		},
+		"nodes stay in the catalog": func(r *run) {
+			r.fleet.enrolled = map[string]uint64{"a1": 1}
+			r.fleet.lost([]api.Node{{Node: "s1"}}, math.MaxUint64)
 		},
 		"detection of a dead node": func(r *run) {
 			s := r.fleet.sites["a1"]

@@ -23,6 +23,7 @@ import (
 	"tribune/impl/fsm"
 	"tribune/impl/host"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 	"tribune/sim/trace"
 )
 
@@ -56,7 +57,8 @@ type fleet struct {
 	dns   map[string]resolution // by agent and service
 	free  time.Duration         // since when the lock is free; 0: it is not
 
-	nurses []*nurse
+	nurses   []*nurse
+	enrolled map[string]uint64 // agents that the catalog has, and at which index they were seen there
 }
 
 // site is what belongs to one agent.
@@ -87,7 +89,7 @@ func (w *word) allows(port int) bool {
 // startFleet starts the agents, their services, and who changes those, if the
 // scenario has any, and returns the nodes that must be stopped in the end.
 func (r *run) startFleet() []*sim.Node {
-	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
+	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}, enrolled: map[string]uint64{}}
 	r.fleet = f
 	for i, name := range r.plan.agents() {
 		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}
@@ -238,8 +240,8 @@ func (f *fleet) change(registrar string, turn int, clients map[string]*capi.Clie
 	f.run.world.Recordf(trace.Op, registrar, a, "%s port %d: %v", id, port, err)
 }
 
-// checked sees that nobody finds a service without its checks: it would count as
-// passing.
+// checked sees that nobody finds a service without its checks, which would count as
+// passing, and that no node is lost.
 func (f *fleet) checked() {
 	a := f.run.agents[f.run.leader()]
 	if a == nil || len(f.sites) == 0 {
@@ -253,6 +255,27 @@ func (f *fleet) checked() {
 			continue
 		}
 		f.unchecked(found.Items)
+	}
+	if found, err := a.Server().Nodes(context.Background(), stale("")); err == nil {
+		f.lost(found.Items, found.Index)
+	}
+}
+
+// lost complains about agents that are not in the catalog any more, though none of
+// them left: even one that is dead stays there for three days.
+func (f *fleet) lost(nodes []api.Node, index uint64) {
+	if slices.ContainsFunc(f.run.plan.Strikes, func(s nemesis.Strike) bool { return s.Kind == leaveKind }) {
+		return
+	}
+	for _, name := range f.run.plan.agents() {
+		at, known := f.enrolled[name]
+		switch there := slices.ContainsFunc(nodes, func(n api.Node) bool { return n.Node == name }); {
+		case there:
+			f.enrolled[name] = max(at, index)
+		case known && index >= at: // the leader is not behind
+			delete(f.enrolled, name)
+			f.run.world.Violate("nodes stay in the catalog", "%s was deregistered, and did not leave", name)
+		}
 	}
 }
 

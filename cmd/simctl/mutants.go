@@ -4,57 +4,124 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"tribune/scenarios"
 	"tribune/sim/launch"
 	"tribune/sim/mutants"
 )
 
+type mutantsOptions struct {
+	dir      string
+	list     bool
+	parallel int
+	rate     int
+	rates    string
+	update   bool
+	plain    bool
+	guided   bool
+	bound    int
+}
+
 func mutantsVerb(ctx context.Context, args []string) error {
+	var o mutantsOptions
 	f := flags("mutants", "[options] [NAME...]", `Builds an agent with each deliberate bug and runs the scenario that is expected to
 catch it, seed after seed, until a check fails. The agent without the bug runs the
-same seeds and must pass.`)
-	dir := f.String("scenarios", "scenarios", "`DIR` of the scenario files")
-	list := f.Bool("list", false, "print them all as Markdown, and run nothing")
+same seeds and must pass. Without a NAME, those of which it is known that nothing
+catches them are only listed.`)
+	f.StringVar(&o.dir, "scenarios", "scenarios", "`DIR` of the scenario files")
+	f.BoolVar(&o.list, "list", false, "print them all as Markdown, with what FILE knows, and run nothing")
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
+	f.IntVar(&o.rate, "rate", 0, "run `N` seeds of each, and say how many of them catch it")
+	f.StringVar(&o.rates, "rates", "", "`FILE`: rates measured before; one that has surely halved fails")
+	f.BoolVar(&o.update, "update", false, "keep what is measured in the file instead: rates, or without -rate the first catches")
+	f.BoolVar(&o.plain, "plain", false, "try storms in the scenario's place as well, drawn at random")
+	f.BoolVar(&o.guided, "guided", false, "try the exploration of storms as well")
+	f.IntVar(&o.bound, "bound", 40, "`N` storms at most for -plain, and as many for -guided")
 	names, err := parse(f, args)
 	if err != nil {
 		return err
 	}
-	if *list {
-		fmt.Print(mutants.Table())
+	wanted, err := o.check(names)
+	if err != nil {
+		return err
+	}
+	kept, err := mutants.ReadRates(o.rates)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInput, err)
+	}
+	if o.list {
+		fmt.Print(mutants.Table(kept))
 		return nil
 	}
+	files := map[string]scenarios.Scenario{}
+	for _, name := range o.files(wanted) {
+		all, err := load([]string{filepath.Join(o.dir, name)}, 0)
+		if err != nil {
+			return err
+		}
+		files[name] = *all[0]
+	}
+	ensure()
+	return newHunt(o, kept, wanted, files).run(ctx)
+}
+
+// check says what is wrong with the options, and which mutants are wanted.
+func (o mutantsOptions) check(names []string) ([]mutants.Mutant, error) {
+	switch {
+	case o.parallel < 1 || o.rate < 0 || o.bound < 1:
+		return nil, fmt.Errorf("%w: -parallel and -bound must be at least 1, -rate not negative", errInput)
+	case o.rates != "" && o.rate == 0 && !o.list && !o.update:
+		return nil, fmt.Errorf("%w: -rates compares what -rate measures; give that too, or -update", errInput)
+	case o.update && o.rates == "":
+		return nil, fmt.Errorf("%w: -update keeps rates in a file; name it with -rates", errInput)
+	case len(names) == 0:
+		return mutants.All(), nil
+	}
+	all := append(mutants.All(), mutants.Escaped()...)
 	var known []string
-	for _, m := range mutants.All() {
+	for _, m := range all {
 		known = append(known, m.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("%w: there is no mutant %q; there are %s", errInput, name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("%w: there is no mutant %q; there are %s", errInput, name, strings.Join(known, ", "))
 		}
 	}
-	ensure()
-	missed := 0
-	for _, m := range mutants.All() {
-		if len(names) > 0 && !slices.Contains(names, m.Name) {
-			continue
-		}
-		caught, err := hunt(ctx, m, *dir)
-		if err != nil {
-			return err
-		}
-		if !caught {
-			missed++
-		}
+	return slices.DeleteFunc(all, func(m mutants.Mutant) bool { return !slices.Contains(names, m.Name) }), nil
+}
+
+// stormFile is the scenario that -plain and -guided run.
+const stormFile = "storm.yaml"
+
+// files are the scenarios that the wanted mutants need.
+func (o mutantsOptions) files(wanted []mutants.Mutant) []string {
+	var names []string
+	for _, m := range wanted {
+		names = append(names, m.Scenario)
 	}
-	if missed > 0 {
-		fmt.Printf("%d not caught\n", missed)
-		return errFailed
+	if o.plain || o.guided {
+		names = append(names, stormFile)
 	}
-	return nil
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// command is the line that measures the same, for the reader of the rates.
+func (o mutantsOptions) command() string {
+	line := fmt.Sprintf("simctl mutants -rate %d", o.rate)
+	if o.plain {
+		line += " -plain"
+	}
+	if o.guided {
+		line += " -guided"
+	}
+	if o.plain || o.guided {
+		line += fmt.Sprintf(" -bound %d", o.bound)
+	}
+	return line + " -rates sim/mutants/rates.json -update NAME..."
 }
 
 // mutated builds the program with the mutant of a name; "" is this program.
@@ -62,58 +129,10 @@ func mutated(name string) (binary string, err error) {
 	if name == "" {
 		return "", nil
 	}
-	i := slices.IndexFunc(mutants.All(), func(m mutants.Mutant) bool { return m.Name == name })
+	all := append(mutants.All(), mutants.Escaped()...)
+	i := slices.IndexFunc(all, func(m mutants.Mutant) bool { return m.Name == name })
 	if i < 0 {
 		return "", fmt.Errorf("%w: there is no mutant %q", errInput, name)
 	}
-	return launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: mutants.All()[i].Patches})
-}
-
-// hunt runs seeds with a mutant until one is caught, and then without it.
-func hunt(ctx context.Context, m mutants.Mutant, dir string) (bool, error) {
-	all, err := load([]string{filepath.Join(dir, m.Scenario)}, 0)
-	if err != nil {
-		return false, err
-	}
-	fmt.Printf("%s: %s\n", m.Name, m.Bug)
-	binary, err := launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: m.Patches})
-	if err != nil {
-		return false, err
-	}
-	var virtual time.Duration
-	for seed := uint64(1); seed <= uint64(m.MaxSeeds); seed++ {
-		r, err := scenarios.Run(ctx, binary, scenarios.Order{Scenario: *all[0], Seed: seed}, launch.Perturb{}, scenarios.Listener{})
-		if err != nil {
-			return false, err
-		}
-		virtual += r.Virtual
-		if r.OK() {
-			continue
-		}
-		fmt.Printf("  caught by %s, seed %d, after %v of virtual time\n", m.Scenario, seed, virtual.Round(time.Second))
-		for _, v := range r.Verdicts {
-			if !v.OK {
-				fmt.Printf("    %s: %s\n", v.Check, v.Text)
-			}
-		}
-		return innocent(ctx, *all[0], seed)
-	}
-	fmt.Printf("  NOT caught by %s in %d seeds and %v of virtual time\n", m.Scenario, m.MaxSeeds, virtual.Round(time.Second))
-	return false, nil
-}
-
-// innocent runs the same seeds without the mutant.
-func innocent(ctx context.Context, s scenarios.Scenario, last uint64) (bool, error) {
-	for seed := uint64(1); seed <= last; seed++ {
-		r, err := scenarios.Run(ctx, "", scenarios.Order{Scenario: s, Seed: seed}, launch.Perturb{}, scenarios.Listener{})
-		if err != nil {
-			return false, err
-		}
-		if !r.OK() {
-			fmt.Printf("  but the agent without the bug fails too, with seed %d: %+v\n", seed, r.Verdicts)
-			return false, nil
-		}
-	}
-	fmt.Printf("  the agent without the bug passes the same seeds\n")
-	return true, nil
+	return launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: all[i].Patches})
 }

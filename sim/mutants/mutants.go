@@ -74,7 +74,6 @@ func All() []Mutant {
 		immortalNode(),
 		forgetfulLeader(),
 		noRejoin(),
-		meekRefutation(),
 		saidOnce(),
 		oldLeaveIntent(),
 		eventTwice(),
@@ -99,5 +98,6 @@ func Escaped() []Mutant {
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		pipelinedReplication(),
+		meekRefutation(),
 	}
 }

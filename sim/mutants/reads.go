@@ -87,7 +87,7 @@ func lateWatch() Mutant {
 		Area:     "blocking queries",
 		Bug:      "a blocking query arms its watch after reading",
 		Scenario: "watches.yaml",
-		MaxSeeds: 10,
+		MaxSeeds: 40,
 		Patches: []overlay.Patch{{
 			Name: "late-watch",
 			Why:  "a write between the two wakes nobody",

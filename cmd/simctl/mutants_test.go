@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"tribune/sim/mutants"
+)
+
+func TestAHuntFailsWhenTheListIsWrong(t *testing.T) {
+	caught := mutants.Rate{Seeds: 3, Caught: 1}
+	for _, c := range []struct {
+		what string
+		catch
+		ok bool
+	}{
+		{"caught", catch{rate: caught}, true},
+		{"not caught", catch{rate: mutants.Rate{Seeds: 3}}, false},
+		{"not caught, as is known", catch{mutant: mutants.Mutant{Escapes: "it is rare"}, rate: mutants.Rate{Seeds: 3}}, true},
+		{"the agent without the bug fails too", catch{rate: caught, alarms: []uint64{2}}, false},
+		{"caught half as often as before", catch{rate: caught, halved: true}, false},
+		{"a run that could not be made", catch{rate: caught, err: errors.New("no memory")}, false},
+	} {
+		if got := c.catch.ok(); got != c.ok {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}
+
+func TestTheMutantsThatAreNamedAreHunted(t *testing.T) {
+	o := mutantsOptions{parallel: 1, bound: 1}
+	if all, err := o.check(nil); err != nil || len(all) != len(mutants.All()) {
+		t.Errorf("without a name: %d, %v", len(all), err)
+	}
+	escaped := mutants.Escaped()[0].Name
+	named, err := o.check([]string{escaped, "blind-cas"})
+	if err != nil || len(named) != 2 || named[0].Name != "blind-cas" || named[1].Name != escaped {
+		t.Errorf("%+v, %v", named, err)
+	}
+}
