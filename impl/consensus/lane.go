@@ -52,6 +52,7 @@ func (t oneLane) listen() {
 			return
 		case rpc := <-t.NetworkTransport.Consumer():
 			if a, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
+				//lint:ignore SA1019 it is free, see encode
 				if p, ok := decodePromise(a.Leader); ok {
 					t.node.contact.hear(a.Term, p, time.Now())
 				}
@@ -77,6 +78,7 @@ func (t oneLane) AppendEntries(id raft.ServerID, target raft.ServerAddress, args
 		p.index, p.age = n.state.index.Load(), now.Sub(since)
 	}
 	message := *args // heartbeats are sent again and again from one place
+	//lint:ignore SA1019 it is free, see encode
 	message.Leader = p.encode()
 	if err := t.NetworkTransport.AppendEntries(id, target, &message, resp); err != nil {
 		return err
