@@ -62,7 +62,8 @@ type Op struct {
 	Life     int    `json:"life,omitempty"`      // of a get: which process of it; 0: not known
 
 	// What the answer to a get says about its age.
-	Contact     time.Duration `json:"contact,omitempty"` // since the server heard from the leader
+	Contact     time.Duration `json:"contact,omitempty"`   // how old the server said that its state may be
+	MaxStale    time.Duration `json:"max_stale,omitempty"` // how old a stale read allows it to be; 0: no limit
 	KnownLeader bool          `json:"known_leader,omitempty"`
 }
 

@@ -57,7 +57,7 @@ func (r *run) newClientOf(agents []string, number int, name string, n host.Netwo
 		config := api.DefaultNonPooledConfig()
 		config.Address = net.JoinHostPort(agent, fmt.Sprint(httpPort))
 		config.Transport = transport
-		config.HttpClient = &http.Client{Transport: transport, Timeout: patience}
+		config.HttpClient = &http.Client{Transport: limited{transport, r.plan.Scenario.Workload.MaxStale.Duration}, Timeout: patience}
 		a, err := api.NewClient(config)
 		if err != nil {
 			return nil, fmt.Errorf("client for %s: %w", agent, err)
@@ -66,6 +66,23 @@ func (r *run) newClientOf(agents []string, number int, name string, n host.Netwo
 	}
 	c.at = c.draws.IntN(len(c.servers))
 	return c, nil
+}
+
+// limited is a transport that has stale reads tell how old the data may be, which
+// Consul's client cannot say.
+type limited struct {
+	http.RoundTripper
+	maxStale time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
+	if q := request.URL.Query(); l.maxStale > 0 && q.Has("stale") {
+		q.Set("max_stale", l.maxStale.String())
+		request = request.Clone(request.Context())
+		request.URL.RawQuery = q.Encode()
+	}
+	return l.RoundTripper.RoundTrip(request)
 }
 
 // work is the program of a client node: operations at the workload's rate, one
@@ -106,6 +123,9 @@ func (c *client) draw() linearizability.Op {
 			o.Kind = linearizability.Kind(name)
 			break
 		}
+	}
+	if o.Mode == "stale" {
+		o.MaxStale = w.MaxStale.Duration
 	}
 	useSeen := c.draws.IntN(4) > 0
 	switch o.Kind {
@@ -183,8 +203,8 @@ func (c *client) get(ctx context.Context, o *linearizability.Op) error {
 		o.Found, o.Seen, o.SeenAt = true, string(pair.Value), pair.ModifyIndex
 		c.seen[o.Key] = pair.ModifyIndex
 	}
-	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "stale" && c.run.plan.Scenario.Workload.Via == "agents" {
-		return nil // a client agent asks one server after the other
+	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "stale" && (o.MaxStale > 0 || c.run.plan.Scenario.Workload.Via == "agents") {
+		return nil // the leader may have answered, or whomever a client agent asked
 	}
 	o.Life = life
 	if o.Mode != "default" {

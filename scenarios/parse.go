@@ -67,7 +67,7 @@ func defaults() *Scenario {
 		Linearizable: holds, Sequential: holds, Staleness: holds, Durable: holds, Leaks: holds,
 		Transactions: holds, Locks: holds, Invariants: holds, Recovery: holds, Exclusive: holds,
 	}
-	s.Checks.Lag.Duration = 15 * second
+	s.Checks.Lag.Duration = second * 6 / 10
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
@@ -127,6 +127,9 @@ func (v *validator) check() {
 	v.between("$.workload.keys", "workload.keys", s.Workload.Keys, 1, 10000)
 	v.between("$.seeds", "seeds", s.Seeds, 1, 1000)
 	v.oneOf("$.workload.reads", "workload.reads", s.Workload.Reads, []string{"consistent", "default", "stale"})
+	if w := s.Workload; w.MaxStale.Duration < 0 || w.MaxStale.Duration > 0 && w.Reads != "stale" {
+		v.fail("$.workload.max_stale", "workload.max_stale: it is for stale reads, and not less than nothing")
+	}
 	v.oneOf("$.workload.via", "workload.via", s.Workload.Via, []string{"servers", "agents"})
 	if s.Workload.Via == "agents" && s.Topology.Agents == 0 {
 		v.fail("$.workload.via", "workload.via: there is no agent to talk to: topology.agents is 0")

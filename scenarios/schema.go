@@ -105,13 +105,15 @@ type Clocks struct {
 
 // Workload says what the clients do.
 type Workload struct {
-	Rate    float64        `yaml:"rate"` // operations per second of all clients
-	Keys    int            `yaml:"keys"`
-	Reads   string         `yaml:"reads"`   // consistent, default or stale
-	Mix     map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
-	Stick   bool           `yaml:"stick"`   // each client stays with one server
-	Via     string         `yaml:"via"`     // whom clients talk to: servers or agents
-	Timeout Duration       `yaml:"timeout"` // after which a client gives an operation up
+	Rate  float64 `yaml:"rate"` // operations per second of all clients
+	Keys  int     `yaml:"keys"`
+	Reads string  `yaml:"reads"` // consistent, default or stale
+	// MaxStale is how old stale reads allow the data to be; 0 sets no limit.
+	MaxStale Duration       `yaml:"max_stale"`
+	Mix      map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
+	Stick    bool           `yaml:"stick"`   // each client stays with one server
+	Via      string         `yaml:"via"`     // whom clients talk to: servers or agents
+	Timeout  Duration       `yaml:"timeout"` // after which a client gives an operation up
 
 	Watchers int `yaml:"watchers"` // further clients, which watch a key each
 	// PrefixWatchers are further clients that watch all keys with a prefix.
@@ -152,7 +154,8 @@ type Checks struct {
 	Linearizable string `yaml:"linearizable"`
 	Sequential   string `yaml:"sequential"` // reads go forward
 	Staleness    string `yaml:"staleness"`  // reads are no older than their answers say
-	// Lag is by how much a stale read may be older than its answer says.
+	// Lag is by how much a stale read may be older than its answer says, and than its
+	// max_stale.
 	Lag          Duration `yaml:"lag"`
 	Durable      string   `yaml:"durable"`      // acknowledged writes are there in the end
 	Leaks        string   `yaml:"leaks"`        // holds: processes give back what they held

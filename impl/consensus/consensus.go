@@ -20,7 +20,6 @@ import (
 	"io"
 	"log/slog"
 	"path"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -92,6 +91,10 @@ type Node struct {
 	id        string
 	leader    chan bool
 	hadState  bool
+	lane      oneLane
+	state     *state
+	contact   contact
+	lease     time.Duration
 }
 
 // Open starts the server's part with what its disk holds. A log or snapshot
@@ -112,7 +115,8 @@ func Open(c Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the raft log in %s cannot be opened: %w", dir, err)
 	}
-	n := &Node{log: newGuard(log, c.Dir), snapshots: snapshots, id: c.ID, leader: make(chan bool, 1)}
+	n := &Node{log: newGuard(log, c.Dir), snapshots: snapshots, id: c.ID, leader: make(chan bool, 1), state: &state{FSM: c.FSM}}
+	n.contact.has = n.has
 	if err := n.start(c); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
@@ -151,8 +155,11 @@ func (n *Node) start(c Config) error {
 		MaxRPCsInFlight:       1,
 		ServerAddressProvider: whereabouts{c.Address},
 	})
+	n.lane = newLane(n)
 	if err := n.startRaft(c); err != nil {
-		return errors.Join(err, n.transport.Close())
+		err = errors.Join(err, n.transport.Close())
+		n.lane.close()
+		return err
 	}
 	return nil
 }
@@ -179,47 +186,11 @@ func (n *Node) startRaft(c Config) (err error) {
 			err = fmt.Errorf("starting raft on %s: %v", c.Dir, r)
 		}
 	}()
-	if n.raft, err = raft.NewRaft(n.settings(c), c.FSM, n.entries, n.log, n.snapshots, oneLane{n.transport, n}); err != nil {
+	if n.raft, err = raft.NewRaft(n.settings(c), n.state, n.entries, n.log, n.snapshots, n.lane); err != nil {
 		return fmt.Errorf("starting raft on %s: %w", c.Dir, err)
 	}
 	n.log.running.Store(true)
 	return nil
-}
-
-// oneLane has raft take heartbeats where it takes everything else. By default
-// raft 1.8 takes them beside its main goroutine, to be quick when that waits for
-// the disk; then a heartbeat of an old leader that writes its term while the main
-// goroutine begins an election in the next one sets the term back, in memory and
-// on disk.
-type oneLane struct {
-	*raft.NetworkTransport
-	node *Node
-}
-
-// SetHeartbeatHandler leaves the other lane closed.
-func (oneLane) SetHeartbeatHandler(func(raft.RPC)) {}
-
-// errNoSnapshot refuses to send a snapshot.
-var errNoSnapshot = errors.New("this server does not lead whom the snapshot is for, or not any more")
-
-// InstallSnapshot sends a snapshot. Who gets one forgets its log, even if it had
-// more; so it must come from its leader alone, who knows what it has. raft 1.8
-// leaves goroutines behind that go on for a leader that was deposed, or for a
-// server that was removed and whose address another has now.
-func (t oneLane) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if args.LastLogTerm > args.Term || !t.node.leads(id, args.Term) {
-		return errNoSnapshot
-	}
-	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
-}
-
-// leads reports whether this server leads in a term and has another in its group.
-func (n *Node) leads(id raft.ServerID, term uint64) bool {
-	if !n.log.running.Load() || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
-		return false
-	}
-	group := n.raft.GetConfiguration().Configuration().Servers
-	return slices.ContainsFunc(group, func(s raft.Server) bool { return s.ID == id })
 }
 
 func (n *Node) settings(c Config) *raft.Config {
@@ -231,6 +202,7 @@ func (n *Node) settings(c Config) *raft.Config {
 	rc.LocalID = raft.ServerID(c.ID)
 	rc.Logger = logging.HCLog(c.Logger).Named("raft")
 	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = timeout, timeout, lease
+	n.lease = lease
 	rc.NotifyCh = n.leader
 	rc.ShutdownOnRemove = false
 	rc.SnapshotThreshold, rc.SnapshotInterval, rc.TrailingLogs = 16384, 30*time.Second, 10240
@@ -296,7 +268,9 @@ func (n *Node) HadState() bool { return n.hadState }
 func (n *Node) Close() error {
 	err := n.transport.Close()
 	close(n.log.closing)
-	return errors.Join(err, n.raft.Shutdown().Error(), n.log.Close())
+	err = errors.Join(err, n.raft.Shutdown().Error(), n.log.Close())
+	n.lane.close()
+	return err
 }
 
 // Failed receives the error with which the server's disk refused a write, once:
@@ -321,7 +295,12 @@ func (n *Node) Apply(ctx context.Context, command []byte) (index uint64, answer 
 
 // Barrier returns when everything committed before it has been applied here.
 func (n *Node) Barrier(ctx context.Context) error {
-	return wrap(n.raft.Barrier(remaining(ctx)).Error())
+	term := n.raft.CurrentTerm()
+	err := n.raft.Barrier(remaining(ctx)).Error()
+	if err == nil {
+		n.contact.settle(term)
+	}
+	return wrap(err)
 }
 
 // VerifyLeader returns nil if a majority confirmed, after it was called, that

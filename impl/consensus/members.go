@@ -104,6 +104,3 @@ func (n *Node) IsLeader() bool { return n.raft.State() == raft.Leader }
 
 // AppliedIndex is the last index that the FSM has applied.
 func (n *Node) AppliedIndex() uint64 { return n.raft.AppliedIndex() }
-
-// LastContact is when a follower last heard from the leader; zero if never.
-func (n *Node) LastContact() time.Time { return n.raft.LastContact() }

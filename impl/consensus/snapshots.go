@@ -246,12 +246,13 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 		return nil, nil, fmt.Errorf("%s is corrupt: %w", name, err)
 	}
 	state := io.NewSectionReader(f, start, meta.Size)
-	return meta, &snapshotReader{bufio.NewReaderSize(state, 1<<16), f}, nil
+	return meta, &snapshotReader{bufio.NewReaderSize(state, 1<<16), f, meta.Index}, nil
 }
 
 type snapshotReader struct {
 	io.Reader
 	io.Closer
+	index uint64 // of the last entry that is in it
 }
 
 // checkSnapshot returns the description of a snapshot and where its state

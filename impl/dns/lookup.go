@@ -19,7 +19,7 @@ const staleAfter = 5 * time.Second
 // read reads from the catalog, from any server if that is allowed, but from the
 // leader if the answer turns out to be too stale.
 func (r *request) read(what string, from func(context.Context, api.QueryOptions) (api.QueryMeta, error)) error {
-	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale})
+	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale, MaxStaleDuration: r.MaxStale})
 	if err == nil && r.AllowStale && meta.LastContact > staleAfter {
 		r.figures.stale.Inc()
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -26,8 +27,10 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts api.Qu
 		var none Answer
 		return none, err
 	}
-	if opts.AllowStale && s.freshEnough(opts.MaxStaleDuration) {
-		return local(opts, nil)
+	if opts.AllowStale {
+		if answer, err := local(opts, nil); !errors.Is(err, errTooStale) {
+			return answer, err
+		}
 	}
 	e := errand{method: method, request: request, patience: readPatience, again: unanswered}
 	if opts.MinQueryIndex > 0 {
@@ -39,10 +42,25 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts api.Qu
 	})
 }
 
-// freshEnough reports whether this server heard from the leader within limit;
-// zero is no limit.
-func (s *Server) freshEnough(limit time.Duration) bool {
-	return limit <= 0 || s.raft.IsLeader() || time.Since(s.raft.LastContact()) <= limit
+// errTooStale says that this server's state is older than a stale read allows.
+var errTooStale = errors.New("the state of this server is too old")
+
+// unheard is the age that a server gives its state when it has not heard of a leader
+// since it was started: older than anybody asks for who minds.
+const unheard = 365 * 24 * time.Hour
+
+// age is for how long at most this server's state may lack something that was
+// acknowledged. It is 0 of a leader that a majority followed within its lease.
+func (s *Server) age() time.Duration {
+	leads, fresh := s.raft.IsLeader(), s.raft.Fresh()
+	switch age := time.Since(fresh); {
+	case fresh.IsZero():
+		return unheard
+	case leads && age <= s.raft.Lease():
+		return 0
+	default:
+		return age
+	}
 }
 
 // run executes q and, if opts ask for it, again until its index passes
@@ -64,7 +82,14 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 	}
 	after, absent := opts.MinQueryIndex, false
 	for {
-		if opts.RequireConsistent && ended != nil {
+		age := time.Duration(0)
+		if opts.AllowStale {
+			age = s.age() // before the state is read, which can only be fresher
+		}
+		switch old := opts.MaxStaleDuration > 0 && age > opts.MaxStaleDuration; {
+		case old && ended == nil:
+			return errTooStale
+		case ended != nil && (old || opts.RequireConsistent):
 			if err := s.confirmed(ctx, ended); err != nil {
 				return err
 			}
@@ -76,7 +101,7 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 			return err
 		}
 		meta.Index = max(index, 1) // zero would make a client's next read return at once, for ever
-		s.describe(opts, ended, meta)
+		s.describe(opts, ended, age, meta)
 		if !found && absent {
 			after = max(after, meta.Index) // absent as before: it was something else that moved the index
 		}
@@ -90,7 +115,11 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 			if s.ctx.Err() != nil && ctx.Value(arrival{}) != nil {
 				return fault.New(fault.NotLeader, "this server is shutting down") // another can go on with it
 			}
-			return nil // time is up: the answer is what it was
+			if ended != nil {
+				return nil // time is up: the answer is what it was
+			}
+			blocks = false // so it is here, but how old that is must be found out
+			continue
 		}
 		if ended != nil && isClosed(ended) {
 			return fault.New(fault.NotLeader, "%w", consensus.ErrNotLeader)
@@ -109,16 +138,13 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-func (s *Server) describe(opts api.QueryOptions, ended <-chan struct{}, meta *api.QueryMeta) {
+func (s *Server) describe(opts api.QueryOptions, ended <-chan struct{}, age time.Duration, meta *api.QueryMeta) {
 	_, address := s.raft.Leader()
 	meta.KnownLeader = address != ""
 	meta.LastContact = 0
 	switch {
 	case ended == nil:
-		meta.ConsistencyLevel = "stale"
-		if last := s.raft.LastContact(); !s.raft.IsLeader() && !last.IsZero() {
-			meta.LastContact = time.Since(last)
-		}
+		meta.ConsistencyLevel, meta.LastContact = "stale", age
 	case opts.RequireConsistent:
 		meta.ConsistencyLevel = "consistent"
 	default:

@@ -61,11 +61,10 @@ func (k *key) age(read linearizability.Op) (time.Duration, linearizability.Op) {
 	return read.Call - c.at, c.by
 }
 
-// Beyond complains about reads that were older than their answers say they may be:
-// consistent ones that were stale at all, and stale ones that were older than the
-// server's last contact with the leader (X-Consul-LastContact) and a lag, the time
-// that an acknowledged write may take to a server that hears from the leader. A
-// server that knows no leader promises nothing.
+// Beyond complains about reads that were older than they may be: consistent ones that
+// were stale at all, and stale ones that were older than the server said that its
+// state may be (X-Consul-LastContact), or than the read allowed (max_stale), and a lag
+// besides.
 func Beyond(history []linearizability.Op, lag time.Duration) []string {
 	all := keys(history)
 	var complaints []string
@@ -75,7 +74,9 @@ func Beyond(history []linearizability.Op, lag time.Duration) []string {
 		}
 		allowed := time.Duration(0)
 		switch {
-		case o.Mode == "stale" && o.KnownLeader:
+		case o.Mode == "stale" && o.MaxStale > 0:
+			allowed = min(o.Contact, o.MaxStale) + lag
+		case o.Mode == "stale":
 			allowed = o.Contact + lag
 		case o.Mode != "consistent":
 			continue

@@ -44,6 +44,12 @@ func from(server string, life int, contact time.Duration, o op) op {
 	return o
 }
 
+// within is a stale read that allows the data to be so old.
+func within(limit time.Duration, o op) op {
+	o.MaxStale = limit
+	return o
+}
+
 func TestTheAgeOfAReadIsTheTimeSinceItsValueWasOverwritten(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -83,7 +89,10 @@ func TestReadsThatAreOlderThanTheirAnswersSayAreFound(t *testing.T) {
 		{"within the last contact", history(from("s1", 1, 40, get("stale", "a", 5, 140, 141))), 0},
 		{"within the last contact and the lag", history(from("s1", 1, 40, get("stale", "a", 5, 149, 150))), 0},
 		{"beyond them", history(from("s1", 1, 40, get("stale", "a", 5, 151, 152))), 1},
-		{"from one that knows no leader", history(get("stale", "a", 5, 999, 1000)), 0},
+		{"from one that knows no leader", history(get("stale", "a", 5, 999, 1000)), 1},
+		{"within what it allowed", history(within(30, from("s1", 1, 40, get("stale", "a", 5, 139, 140)))), 0},
+		{"beyond what it allowed", history(within(30, from("s1", 1, 40, get("stale", "a", 5, 141, 142)))), 1},
+		{"within that and beyond the last contact", history(within(60, from("s1", 1, 40, get("stale", "a", 5, 151, 152)))), 1},
 		{"a default read", history(get("default", "a", 5, 999, 1000)), 0},
 		{"a consistent read", history(get("consistent", "a", 5, 101, 102)), 1},
 	} {
