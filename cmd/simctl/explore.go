@@ -200,7 +200,15 @@ func (x *exploration) fail(r explore.Run[scenarios.Scenario], what string) {
 	if r.Differs {
 		command = "prove -seeds " + fmt.Sprintf("%d..%d", r.Case.Seed, r.Case.Seed)
 	}
-	fmt.Printf("FAILED case %d: %s\n  simctl %s %s\n", r.Number, what, command, file)
+	fmt.Printf("FAILED case %d: %s\n  simctl %s%s %s\n", r.Number, what, command, mutantOption(x.options.mutant), file)
+}
+
+// mutantOption is how a command is told of a mutant.
+func mutantOption(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " -mutant " + name
 }
 
 func (x *exploration) status() string {
@@ -255,6 +263,6 @@ func (x *exploration) summary() {
 	slices.Sort(alike)
 	for _, what := range alike {
 		fmt.Printf("  %d times: %s\n", len(x.groups[what]), what)
-		fmt.Printf("    make it small: simctl shrink %s\n", x.groups[what][0])
+		fmt.Printf("    make it small: simctl shrink%s %s\n", mutantOption(x.options.mutant), x.groups[what][0])
 	}
 }

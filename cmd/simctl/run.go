@@ -28,6 +28,8 @@ type runOptions struct {
 	report   string
 	junit    string
 	json     string
+	mutant   string
+	binary   string // with the mutant; "": this one
 	verbose  bool
 }
 
@@ -42,6 +44,7 @@ and writes a report when a check fails or -report is given.`)
 	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
 	f.StringVar(&o.junit, "junit", "", "`FILE`: write verdicts there as JUnit XML")
 	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
+	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run agents with that deliberate bug (simctl mutants -list)")
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
 	files, err := parse(f, args)
 	if err != nil {
@@ -61,6 +64,9 @@ and writes a report when a check fails or -report is given.`)
 		return err
 	}
 	ensure()
+	if o.binary, err = mutated(o.mutant); err != nil {
+		return err
+	}
 	failed, n := 0, 0
 	var judged []report.Judged
 	for i, s := range all {
@@ -191,7 +197,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	}()
 	show := newDisplay(plan)
 	begin := time.Now()
-	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
+	r, err := scenarios.Run(ctx, o.binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
 	show.done()
 	run.Result, run.Took = r, time.Since(begin)
 	if err != nil {

@@ -64,6 +64,6 @@ file that tells what happens.`)
 	if err := os.WriteFile(*out, scenarios.Write(smallest, story), 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, *out)
+	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(*mutant), *out)
 	return nil
 }

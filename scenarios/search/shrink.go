@@ -29,10 +29,7 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm = false
 	r, err := o.run(context.WithoutCancel(ctx), s, 0)
-	if err != nil {
-		return s, r, err
-	}
-	wanted := Signature(r)
+	wanted := signatureOf(r, err)
 	if wanted == "" {
 		return s, r, ErrPasses
 	}
@@ -43,7 +40,7 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 			if ctx.Err() != nil {
 				return false, nil
 			}
-			return err == nil && Signature(r) == wanted, nil
+			return signatureOf(r, err) == wanted, nil
 		},
 		Key:      func(s scenarios.Scenario) string { return string(scenarios.Write(s, "")) },
 		Parallel: o.Parallel,
@@ -59,8 +56,10 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	if err != nil && ctx.Err() == nil {
 		return smallest, r, err
 	}
-	r, err = o.run(context.WithoutCancel(ctx), smallest, 0)
-	return smallest, r, err
+	if r, err = o.run(context.WithoutCancel(ctx), smallest, 0); err != nil {
+		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: "the run", Expected: "a result", Got: "without one", Text: wanted})
+	}
+	return smallest, r, nil
 }
 
 func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, most int) (scenarios.Result, error) {

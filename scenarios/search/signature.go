@@ -30,6 +30,19 @@ func Signature(r scenarios.Result) string {
 	return strings.Join(slices.Compact(parts), ", ")
 }
 
+// signatureOf is the signature of a run that may have ended without a result, which
+// is a bug as well, be it the harness's.
+func signatureOf(r scenarios.Result, err error) string {
+	if err == nil {
+		return Signature(r)
+	}
+	text := err.Error()
+	if _, cause, ok := strings.Cut(text, "\n"); ok { // what the process said before the stacks of its goroutines
+		text, _, _ = strings.Cut(strings.TrimSpace(cause), "\n")
+	}
+	return "no result: " + regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "N")
+}
+
 // missing says what a cluster did not reach in time, without numbers and names.
 func missing(text string) string {
 	all := regexp.MustCompile(`no ([a-zA-Z ]+) in time`).FindAllStringSubmatch(text, -1)

@@ -79,14 +79,14 @@ const passages = 64
 // variations is how often a variation is drawn that makes sense.
 const variations = 10
 
-// Run implements explore.Subject.
+// Run implements explore.Subject. A run that ends without a result has failed.
 func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome, error) {
 	r, err := scenarios.Run(ctx, s.Binary, scenarios.Order{Scenario: c, Seed: c.Seed, Passages: passages}, launch.Perturb{}, scenarios.Listener{})
-	if err != nil {
-		return explore.Outcome{}, err
+	if ctx.Err() != nil {
+		return explore.Outcome{}, ctx.Err()
 	}
-	if s.Judged != nil {
+	if s.Judged != nil && err == nil {
 		s.Judged(c, r)
 	}
-	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: Signature(r), Fingerprint: r.Fingerprint}, nil
+	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: signatureOf(r, err), Fingerprint: r.Fingerprint}, nil
 }

@@ -110,20 +110,11 @@ func (e *Explorer[C]) Reached() ([]string, map[string]int) {
 // (unless told to keep going), a run differed from itself, or the context ended.
 // The context's end is no error, and the runs that it cut off are not told of.
 func (e *Explorer[C]) Explore(ctx context.Context) error {
-	for number := e.options.First; e.options.Last == 0 || number <= e.options.Last; {
+	for number := e.options.First; ctx.Err() == nil && (e.options.Last == 0 || number <= e.options.Last); {
 		round := e.draw(number)
 		number += uint64(len(round))
-		errs := e.runAll(ctx, round)
-		for i, r := range round {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if errs[i] != nil {
-				return fmt.Errorf("case %d: %w", r.Number, errs[i])
-			}
-			if e.learn(r); (r.Outcome.Failure != "" && !e.options.KeepGoing) || r.Differs {
-				return nil
-			}
+		if over, err := e.runAll(ctx, round); over || err != nil {
+			return err
 		}
 	}
 	return nil
@@ -165,23 +156,48 @@ func (e *Explorer[C]) choose(draws *rand.Rand) C {
 	return e.corpus[len(e.corpus)-1].c
 }
 
-// runAll runs the cases of a round, so many side by side.
-func (e *Explorer[C]) runAll(ctx context.Context, round []*Run[C]) []error {
-	errs := make([]error, len(round))
-	var wait sync.WaitGroup
-	free := make(chan struct{}, e.options.Parallel)
-	for i, r := range round {
-		free <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		wait.Go(func() {
-			defer func() { <-free }()
-			errs[i] = e.runOne(ctx, r)
-		})
+// runAll runs the cases of a round, so many side by side, and learns of each once
+// those before it are done. It reports whether the exploration is over; then the
+// cases that still run are cut off.
+func (e *Explorer[C]) runAll(ctx context.Context, round []*Run[C]) (over bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make([]chan error, len(round))
+	for i := range done {
+		done[i] = make(chan error, 1)
 	}
-	wait.Wait()
-	return errs
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer cancel()
+	wait.Go(func() {
+		free := make(chan struct{}, e.options.Parallel)
+		for i, r := range round {
+			select {
+			case free <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			wait.Go(func() {
+				done[i] <- e.runOne(ctx, r)
+				<-free
+			})
+		}
+	})
+	for i, r := range round {
+		select {
+		case err = <-done[i]:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return true, nil
+		}
+		if err != nil {
+			return true, fmt.Errorf("case %d: %w", r.Number, err)
+		}
+		if e.learn(r); (r.Outcome.Failure != "" && !e.options.KeepGoing) || r.Differs {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (e *Explorer[C]) runOne(ctx context.Context, r *Run[C]) error {
