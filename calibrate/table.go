@@ -117,7 +117,7 @@ func (c comparison) why() string {
 	case c.what == Bulk && c.plan.Link.Loss > 0:
 		return "Linux closes several gaps in one round trip and probes for a lost end, the simulated TCP closes one a round trip and waits for its time-out"
 	case c.what == Bulk:
-		return "the simulated congestion window is back at ten segments after the silence, and Linux's is not; why has not been found out"
+		return "how far TCP's congestion window has grown and fallen in the silence: Linux counts packets, the simulator bytes"
 	case c.plan.Link.Delay == 0:
 		return "computing takes no time in the simulator: of an agent's own work only what a small request costs is in its times"
 	default:

@@ -48,7 +48,7 @@ func (o *sender) congested() {
 // restart halves it for each time-out for which nothing was sent (RFC 2861, section
 // 3.1; net.ipv4.tcp_slow_start_after_idle).
 func (o *sender) restart(now time.Duration) {
-	if o.nxt > o.una || o.flight <= firstFlight {
+	if o.nxt > o.una || len(o.data) == 0 { // the silence goes on, or has ended before
 		return
 	}
 	for idle := now - o.moved; idle > o.rto && o.flight > firstFlight; idle -= o.rto {

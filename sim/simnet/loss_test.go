@@ -1,6 +1,7 @@
 package simnet_test
 
 import (
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -69,4 +70,33 @@ func TestWhatIsLostIsSentAgainWhenLinuxWould(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestALargeValueTakesAsManyRoundTripsAsTheWindowSays writes 100 KiB over a link of 5
+// ms: at first 10 segments, then twice as many in each round trip, and after a silence
+// of two time-outs beginning with a quarter of what was reached.
+func TestALargeValueTakesAsManyRoundTripsAsTheWindowSays(t *testing.T) {
+	const size, oneWay = 100 << 10, 5 * time.Millisecond
+	model := netmodel.Uniform{Each: netmodel.Link{Latency: netmodel.Constant(oneWay)}}
+	world(t, 1, model, func(t *testing.T, _ *simnet.Network, hosts map[string]*simnet.Stack) {
+		l := listen(t, hosts["a"], ":80")
+		from := dial(t, hosts["b"], "10.0.0.1:80")
+		to, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ silence, want time.Duration }{
+			{0, 7 * oneWay}, {300 * time.Millisecond, 3 * oneWay}, {500 * time.Millisecond, 5 * oneWay},
+		} {
+			time.Sleep(c.silence)
+			begun := time.Now()
+			go func() { _, _ = from.Write(make([]byte, size)) }() // that it fails, the reader finds out
+			if _, err := io.ReadFull(to, make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took != c.want {
+				t.Errorf("after a silence of %v it took %v, not %v", c.silence, took, c.want)
+			}
+		}
+	})
 }
