@@ -205,10 +205,21 @@ func ChildMain(mains map[string]Main) {
 		o.Watch = time.Minute
 	}
 	detrt.Watch(o.Watch)
+	// A run that goes wrong may take all memory there is, since the collector does
+	// not run by itself; it is to end instead of the machine.
+	limit := syscall.Rlimit{Cur: mostMemory, Max: mostMemory}
+	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &limit); err != nil {
+		fmt.Fprintf(os.Stderr, "child: limiting its memory: %v\n", err)
+		os.Exit(2)
+	}
 	mains[o.Main](input, descriptor(outputFD))
 	runtime.KeepAlive(kept)
 	os.Exit(0)
 }
+
+// mostMemory is how much memory a child may have, in bytes. An hour of virtual time
+// under load takes a sixth of it.
+const mostMemory = 4 << 30
 
 func receive() (o order, input []byte, err error) {
 	for _, fd := range []int{inputFD, outputFD} {
