@@ -94,7 +94,8 @@ func (p *Pool) announce() {
 	if len(there) == 0 {
 		return
 	}
-	if _, err := p.serf.Join(there[rand.IntN(len(there)):][:1], true); err != nil {
+	// What was fired meanwhile is not old: to ignore it would be to lose the next events.
+	if _, err := p.serf.Join(there[rand.IntN(len(there)):][:1], false); err != nil {
 		p.log.Info("a member does not answer", "error", err)
 	}
 }
