@@ -466,35 +466,6 @@ func TestAFiredEventReachesAllAndWaitsForNobody(t *testing.T) {
 	})
 }
 
-func TestAnAgentThatSaysAgainThatItIsHereLosesNoEvent(t *testing.T) {
-	inWorld(t, func(w *world) {
-		got := map[int]chan api.RawEvent{}
-		for i := 1; i <= 3; i++ {
-			got[i] = make(chan api.RawEvent, 100)
-			w.events = got[i]
-			w.start(i)
-		}
-		w.join(2, 1)
-		w.join(3, 1)
-		fired := 0
-		for range 5 {
-			for i := 1; i <= 3; i++ {
-				time.Sleep(20 * time.Second)
-				if err := w.pools[i].Fire("event", []byte{byte(fired)}); err != nil {
-					w.Error(err)
-				}
-				fired++
-			}
-		}
-		time.Sleep(10 * time.Second)
-		for i := 1; i <= 3; i++ {
-			if len(got[i]) != fired {
-				w.Errorf("%d of %d events reached %d", len(got[i]), fired, i)
-			}
-		}
-	})
-}
-
 func TestAnEventThatIsTooLargeIsRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start(1)

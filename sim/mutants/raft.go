@@ -145,7 +145,7 @@ func snapshotOfADeposedLeader() Mutant {
 		Patches: []overlay.Patch{{
 			Name: "snapshot-of-a-deposed-leader",
 			Why:  "who gets an older snapshot than it has forgets what it acknowledged",
-			File: "tribune/impl/consensus/consensus.go",
+			File: "tribune/impl/consensus/lane.go",
 			Old:  "	if args.LastLogTerm > args.Term || !t.node.leads(id, args.Term) {\n",
 			New:  "	if args.Term == 0 || !t.node.log.running.Load() {\n",
 		}},

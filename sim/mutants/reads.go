@@ -16,8 +16,8 @@ func staleConsistentRead() Mutant {
 			Name: "stale-consistent-read",
 			Why:  "a leader that was cut off answers with what it last knew",
 			File: "tribune/impl/server/read.go",
-			Old:  "if opts.RequireConsistent && ended != nil {",
-			New:  "if opts.RequireConsistent && ended == nil {",
+			Old:  "case ended != nil && (old || opts.RequireConsistent):",
+			New:  "case ended == nil && (old || opts.RequireConsistent):",
 		}},
 	}
 }
