@@ -120,10 +120,8 @@ func smaller(s System, c Case) []shrink.Candidate[Case] {
 	}
 	const least = 2 * time.Second
 	d := c.Duration.Duration
-	for _, part := range []time.Duration{d / 4, d / 2, d * 3 / 4, d * 9 / 10} {
-		if part = part.Round(time.Second); part >= least && part < d {
-			add(fmt.Sprintf("faults for %v", part), func(c *Case) { c.Duration.Duration = part })
-		}
+	for _, part := range shrink.Shorter(d, least) {
+		add(fmt.Sprintf("faults for %v", part), func(c *Case) { c.Duration.Duration = part })
 	}
 	for _, f := range s.cast().Smaller(c.Faults, c.Seed, d) {
 		add(f.What, func(c *Case) { c.Faults = f.Case })

@@ -12,6 +12,7 @@ import (
 	capi "github.com/hashicorp/consul/api"
 
 	"tribune/impl/api"
+	"tribune/impl/gossip"
 	"tribune/linearizability"
 	"tribune/linearizability/raftsafety"
 	"tribune/linearizability/versions"
@@ -260,7 +261,7 @@ func JudgeCanaries() map[string]string {
 		}}},
 		"exclusive":  {Lock: &Locking{Late: []string{"a write"}}},
 		"invariants": {Violations: []sim.Violation{{Invariant: "any"}}},
-		"recovery":   {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": memberAlive, "s2": memberFailed})}}},
+		"recovery":   {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": gossip.StatusAlive, "s2": gossip.StatusFailed})}}},
 		"leaks": {Figures: Figures{Levels: levels.Levels{Asked: true, Text: levels.Higher(
 			map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20}}, map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 60}}, 2)}}},
 	}
@@ -295,11 +296,11 @@ func JudgeInnocent() []Verdict {
 func deaths(r *run) Detection {
 	m := newMembership(r)
 	m.gone["s1"] = r.world.Now()
-	m.sees("s1", memberAlive)
+	m.sees("s1", gossip.StatusAlive)
 	time.Sleep(4 * time.Second)
-	m.sees("s1", memberFailed)
-	m.sees("s1", memberFailed)
+	m.sees("s1", gossip.StatusFailed)
+	m.sees("s1", gossip.StatusFailed)
 	m.gone["s1"] = r.world.Now()
-	m.sees("s1", memberFailed)
+	m.sees("s1", gossip.StatusFailed)
 	return m.result()
 }

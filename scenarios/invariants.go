@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"tribune/impl/agent"
 	"tribune/impl/consensus"
 	"tribune/impl/fsm"
+	"tribune/impl/gossip"
 	"tribune/linearizability/raftsafety"
 	"tribune/linearizability/spread"
 	"tribune/scenarios/levels"
@@ -170,30 +170,39 @@ func (w *watcher) report(r *Result) {
 // equal reports whether all servers have applied the same entries and have the
 // same state.
 func (w *watcher) equal() (bool, string) {
-	var index uint64
-	digest, first := "", ""
+	_, _, err := w.applied()
+	if err != nil {
+		return false, err.Error()
+	}
+	return true, ""
+}
+
+// applied is the index up to which all servers have applied entries, and the digest of
+// their state; the error says which of them differ.
+func (w *watcher) applied() (index uint64, digest string, err error) {
+	first := ""
 	for _, name := range w.run.plan.names() {
 		a := w.run.agents[name]
 		if a == nil {
-			return false, name + " does not run"
+			return 0, "", fmt.Errorf("%s does not run", name)
 		}
 		s := a.Server().Raft().Status()
 		d, err := a.Server().StateDigest()
 		if err != nil {
-			return false, err.Error()
+			return 0, "", err
 		}
 		if first == "" {
 			first, index, digest = name, s.Applied, d
 			continue
 		}
 		if s.Applied != index {
-			return false, fmt.Sprintf("%s has applied entries up to %d, %s up to %d of %d committed", first, index, name, s.Applied, s.Committed)
+			return 0, "", fmt.Errorf("%s has applied entries up to %d, %s up to %d of %d committed", first, index, name, s.Applied, s.Committed)
 		}
 		if d != digest {
-			return false, fmt.Sprintf("%s and %s have both applied entries up to %d, and their states differ", first, name, index)
+			return 0, "", fmt.Errorf("%s and %s have both applied entries up to %d, and their states differ", first, name, index)
 		}
 	}
-	return true, ""
+	return index, digest, nil
 }
 
 // deposed complains, where the scenario asks for that, about a leader whose reign
@@ -234,7 +243,7 @@ func (w *watcher) replayed(applied func() (index uint64, digest string, err erro
 	done := w.run.until(replayLimit, func() (bool, string) {
 		index, theirs, err := applied()
 		if err != nil {
-			return false, err.Error()
+			return false, fmt.Sprintf("the servers are not equal: %v", err)
 		}
 		var entries []raftsafety.Entry
 		if entries, gap = w.raft.Committed(index); gap != nil {
@@ -254,19 +263,6 @@ func (w *watcher) replayed(applied func() (index uint64, digest string, err erro
 	}
 }
 
-var errUnequal = errors.New("the servers are not equal")
-
-// applied is the index up to which all servers have applied entries, and the digest of
-// their state.
-func (w *watcher) applied() (index uint64, digest string, err error) {
-	if ok, why := w.equal(); !ok {
-		return 0, "", fmt.Errorf("%w: %s", errUnequal, why)
-	}
-	s := w.run.agents[w.run.plan.names()[0]].Server()
-	digest, err = s.StateDigest()
-	return s.Raft().AppliedIndex(), digest, err
-}
-
 // replay returns the digest of the state that entries make, the first of which has
 // index 1.
 func replay(entries []raftsafety.Entry) (string, error) {
@@ -281,12 +277,6 @@ func replay(entries []raftsafety.Entry) (string, error) {
 	}
 	return f.Digest()
 }
-
-// The states of a member in the eyes of another, as serf numbers them.
-const (
-	memberAlive  = 1
-	memberFailed = 4
-)
 
 // membership watches who takes whom for alive, and how long it takes until a dead
 // member is found out.
@@ -348,10 +338,10 @@ func (m *membership) look() {
 // and was back for too short a time.
 func (m *membership) sees(name string, status int) {
 	since, dead := m.gone[name]
-	if !dead || status == memberAlive {
+	if !dead || status == gossip.StatusAlive {
 		return
 	}
-	if took := m.run.world.Now() - since; status == memberFailed && took > 0 {
+	if took := m.run.world.Now() - since; status == gossip.StatusFailed && took > 0 {
 		m.detected = append(m.detected, took)
 	}
 	m.known[name] = true
@@ -386,7 +376,7 @@ func (m *membership) agree() (bool, string) {
 // notAlive says whom a member does not take for alive.
 func notAlive(name string, members []string, seen map[string]int) string {
 	for _, other := range members {
-		if s := seen[other]; s != memberAlive {
+		if s := seen[other]; s != gossip.StatusAlive {
 			return fmt.Sprintf("%s lives, and in the eyes of %s its state is %d", other, name, s)
 		}
 	}

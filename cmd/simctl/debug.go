@@ -97,7 +97,7 @@ func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, e
 	order := scenarios.Order{Scenario: *all[0], Seed: o.seed, Verbose: o.verbose}
 	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
 	r, err := debug.Record(ctx, binary, order, scenarios.Listener{Progress: show.progress})
-	show.done()
+	show.clear()
 	if err != nil {
 		return none, err
 	}

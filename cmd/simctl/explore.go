@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
 	"tribune/scenarios"
 	"tribune/scenarios/search"
 	"tribune/sim/explore"
@@ -60,7 +58,7 @@ with the command that runs it again.`)
 	}
 	first, last := uint64(1), uint64(0)
 	if o.seeds != "" {
-		numbers, err := seedRange(runOptions{seeds: o.seeds})
+		numbers, err := seedRange(o.seeds)
 		if err != nil {
 			return err
 		}
@@ -73,7 +71,7 @@ with the command that runs it again.`)
 	}
 	var failed bool
 	for _, s := range all {
-		x := &exploration{options: o, scenario: *s, binary: binary, begin: time.Now(), groups: map[string][]string{}}
+		x := &exploration{options: o, scenario: *s, binary: binary, begin: time.Now(), groups: map[string][]string{}, line: newStatus(time.Second/5, 30*time.Second)}
 		if err := x.run(ctx, first, last); err != nil {
 			return err
 		}
@@ -101,7 +99,7 @@ type exploration struct {
 
 	runs, kept, reached int
 	groups              map[string][]string // files of failures that are alike
-	shown               time.Time
+	line                *status
 	keep                *os.File // the corpus
 	err                 error
 }
@@ -183,7 +181,7 @@ func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 	case r.Outcome.Failure != "":
 		x.fail(r, r.Outcome.Failure)
 	}
-	x.progress()
+	x.line.show(func() string { return "  " + x.status() })
 }
 
 // fail writes the scenario that failed, and says how to run it.
@@ -195,7 +193,7 @@ func (x *exploration) fail(r explore.Run[scenarios.Scenario], what string) {
 	}
 	x.err = errors.Join(x.err, err)
 	x.groups[what] = append(x.groups[what], file)
-	x.clear()
+	x.line.clear()
 	command := "run"
 	if r.Differs {
 		command = "prove -seeds " + fmt.Sprintf("%d..%d", r.Case.Seed, r.Case.Seed)
@@ -223,32 +221,8 @@ func (x *exploration) status() string {
 		x.runs, float64(x.runs)/took, x.virtual.Seconds()/took, x.reached, x.kept, failures)
 }
 
-func (x *exploration) progress() {
-	interval := 30 * time.Second
-	terminal := term.IsTerminal(int(os.Stdout.Fd()))
-	if terminal {
-		interval = time.Second / 5
-	}
-	if time.Since(x.shown) < interval {
-		return
-	}
-	x.shown = time.Now()
-	if terminal {
-		fmt.Printf("\r\x1b[K  %s", x.status())
-		return
-	}
-	fmt.Printf("  %s\n", x.status())
-}
-
-// clear takes the line away that is shown in place.
-func (x *exploration) clear() {
-	if term.IsTerminal(int(os.Stdout.Fd())) {
-		fmt.Print("\r\x1b[K")
-	}
-}
-
 func (x *exploration) summary() {
-	x.clear()
+	x.line.clear()
 	fmt.Printf("  %s\n", x.status())
 	if x.options.states {
 		names, hits := x.explorer.Reached()

@@ -115,7 +115,7 @@ func (h *hunt) one(ctx context.Context, m mutants.Mutant) catch {
 	}
 	h.table.begin(m.Name)
 	defer h.table.end(m.Name)
-	binary, err := launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: m.Patches})
+	binary, err := mutated(m.Name)
 	if err != nil {
 		c.err = err
 		return c

@@ -2,14 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"tribune/sim/mutants"
 )
@@ -17,23 +14,21 @@ import (
 // huntTable prints what becomes of mutants: a row for each, in their order, and
 // below it how far the hunt is.
 type huntTable struct {
-	options  mutantsOptions
-	kept     mutants.Rates
-	of       int
-	terminal bool
-	begun    time.Time
+	options mutantsOptions
+	kept    mutants.Rates
+	of      int
+	begun   time.Time
 
 	mu      sync.Mutex // for what follows
 	now     []string   // the mutants that are being hunted
 	done    int
 	runs    int
 	virtual time.Duration
-	shown   time.Time
+	line    *status
 }
 
 func newHuntTable(o mutantsOptions, kept mutants.Rates, of int) *huntTable {
-	now := time.Now()
-	return &huntTable{options: o, kept: kept, of: of, terminal: term.IsTerminal(int(os.Stdout.Fd())), begun: now, shown: now}
+	return &huntTable{options: o, kept: kept, of: of, begun: time.Now(), line: newStatus(time.Second/5, 30*time.Second)}
 }
 
 // cells are a row: as wide as the widest content that is to be expected.
@@ -71,7 +66,7 @@ func (t *huntTable) head() {
 func (t *huntTable) row(c catch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.clear()
+	t.line.clear()
 	r := c.rate
 	by := r.Check
 	if r.Caught == 0 {
@@ -144,35 +139,16 @@ func (t *huntTable) ran(virtual time.Duration) {
 }
 
 func (t *huntTable) progress() {
-	interval := 30 * time.Second
-	if t.terminal {
-		interval = time.Second / 5
-	}
-	if time.Since(t.shown) < interval {
-		return
-	}
-	t.shown = time.Now()
-	t.clear()
-	took := time.Since(t.begun).Seconds()
-	text := fmt.Sprintf("  %d of %d mutants done, %d runs, %.0f times real time; now %s", t.done, t.of, t.runs, t.virtual.Seconds()/took, strings.Join(t.now, ", "))
-	if t.terminal {
-		fmt.Print(text)
-		return
-	}
-	fmt.Println(text)
-}
-
-// clear takes the line away that is shown in place.
-func (t *huntTable) clear() {
-	if t.terminal {
-		fmt.Print("\r\x1b[K")
-	}
+	t.line.show(func() string {
+		took := time.Since(t.begun).Seconds()
+		return fmt.Sprintf("  %d of %d mutants done, %d runs, %.0f times real time; now %s", t.done, t.of, t.runs, t.virtual.Seconds()/took, strings.Join(t.now, ", "))
+	})
 }
 
 // summary prints what the hunt says of the harness, and reports whether all is as
 // it should be.
 func (t *huntTable) summary(all []catch) bool {
-	t.clear()
+	t.line.clear()
 	caught, ok := 0, true
 	var after []time.Duration
 	var missed []mutants.Mutant

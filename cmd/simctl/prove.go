@@ -44,7 +44,7 @@ the first event that differs is named.`)
 	if err != nil {
 		return err
 	}
-	seeds, err := seedRange(o)
+	seeds, err := seedRange(o.seeds)
 	if err != nil {
 		return err
 	}

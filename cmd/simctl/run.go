@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"tribune/scenarios"
 	"tribune/scenarios/report"
 	"tribune/sim/launch"
@@ -53,8 +51,11 @@ and writes a report when a check fails or -report is given.`)
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/partition.yaml", errInput)
 	}
-	if _, err := seedRange(o); err != nil {
-		return err
+	var given []uint64
+	if o.seeds != "" {
+		if given, err = seedRange(o.seeds); err != nil {
+			return err
+		}
 	}
 	all, err := load(files, o.duration)
 	if err != nil {
@@ -70,11 +71,9 @@ and writes a report when a check fails or -report is given.`)
 	failed, n := 0, 0
 	var judged []report.Judged
 	for i, s := range all {
-		of := o
-		of.seed = seedOf(*s, o.seed)
-		seeds, err := seedRange(of)
-		if err != nil {
-			return err
+		seeds := given
+		if len(seeds) == 0 {
+			seeds = []uint64{seedOf(*s, o.seed)}
 		}
 		for _, seed := range seeds {
 			n++
@@ -143,15 +142,13 @@ func seedOf(s scenarios.Scenario, given uint64) uint64 {
 	return cmp.Or(given, s.Seed, 1)
 }
 
-func seedRange(o runOptions) ([]uint64, error) {
-	if o.seeds == "" {
-		return []uint64{o.seed}, nil
-	}
-	first, last, ok := strings.Cut(o.seeds, "..")
+// seedRange reads a range of seeds.
+func seedRange(text string) ([]uint64, error) {
+	first, last, ok := strings.Cut(text, "..")
 	a, err := strconv.ParseUint(first, 10, 64)
 	b, err2 := strconv.ParseUint(last, 10, 64)
 	if !ok || err != nil || err2 != nil || b < a || b-a > 1_000_000 {
-		return nil, fmt.Errorf("%w: -seeds %q: give a range such as 1..50", errInput, o.seeds)
+		return nil, fmt.Errorf("%w: -seeds %q: give a range such as 1..50", errInput, text)
 	}
 	var seeds []uint64
 	for n := a; n <= b; n++ {
@@ -198,7 +195,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	show := newDisplay(plan)
 	begin := time.Now()
 	r, err := scenarios.Run(ctx, o.binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
-	show.done()
+	show.clear()
 	run.Result, run.Took = r, time.Since(begin)
 	if err != nil {
 		return failed(err)
@@ -258,54 +255,31 @@ func printFindings(all []report.Finding) {
 	}
 }
 
-// display shows where a run is: in place on a terminal, a line now and then
-// elsewhere.
+// display shows where a run is.
 type display struct {
-	plan     scenarios.Plan
-	terminal bool
-	shown    bool
-	last     time.Time
+	plan scenarios.Plan
+	*status
 }
 
 func newDisplay(p scenarios.Plan) *display {
-	return &display{plan: p, terminal: term.IsTerminal(int(os.Stdout.Fd())), last: time.Now()}
+	return &display{p, newStatus(100*time.Millisecond, 5*time.Second)}
 }
 
 func (d *display) progress(p scenarios.Progress) {
-	interval := 5 * time.Second
-	if d.terminal {
-		interval = 100 * time.Millisecond
-	}
-	if time.Since(d.last) < interval {
-		return
-	}
-	d.last = time.Now()
-	phase := "recovering"
-	if end := d.plan.Scenario.Duration.Duration; p.At < end {
-		phase = fmt.Sprintf("%3.0f %%", 100*p.At.Seconds()/end.Seconds())
-	}
-	leader := p.Leader
-	if leader == "" {
-		leader = "nobody"
-	}
-	text := fmt.Sprintf("  %s  virtual %v  %d faults active  %d operations, %d failed  %s leads", phase, p.At.Round(time.Second), p.Faults, p.Ops, p.Failed, leader)
-	if d.terminal {
-		fmt.Printf("\r\x1b[K%s", text)
-		d.shown = true
-		return
-	}
-	fmt.Println(text)
+	d.show(func() string {
+		phase := "recovering"
+		if end := d.plan.Scenario.Duration.Duration; p.At < end {
+			phase = fmt.Sprintf("%3.0f %%", 100*p.At.Seconds()/end.Seconds())
+		}
+		leader := p.Leader
+		if leader == "" {
+			leader = "nobody"
+		}
+		return fmt.Sprintf("  %s  virtual %v  %d faults active  %d operations, %d failed  %s leads", phase, p.At.Round(time.Second), p.Faults, p.Ops, p.Failed, leader)
+	})
 }
 
 func (d *display) line(text string) {
-	d.done()
+	d.clear()
 	fmt.Println(text)
-}
-
-// done takes the line away that is shown in place.
-func (d *display) done() {
-	if d.shown {
-		fmt.Print("\r\x1b[K")
-		d.shown = false
-	}
 }

@@ -122,7 +122,7 @@ func replayVerb(ctx context.Context, args []string) error {
 	}()
 	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
 	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: now})
-	show.done()
+	show.clear()
 	if err != nil {
 		return err
 	}

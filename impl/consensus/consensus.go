@@ -331,6 +331,7 @@ func wrap(err error) error {
 // Entry is what a log holds at an index.
 type Entry struct {
 	Term    uint64
+	Kind    string // raft's name for it: "LogCommand", "LogNoop", "LogConfiguration", "LogBarrier"
 	Command bool   // for the FSM; others are raft's own
 	Data    []byte // must not be changed
 }
@@ -341,31 +342,11 @@ func (n *Node) Entry(index uint64) (Entry, error) {
 	if err := n.entries.GetLog(index, &l); err != nil {
 		return Entry{}, err
 	}
-	return Entry{l.Term, l.Type == raft.LogCommand, l.Data}, nil
+	return Entry{l.Term, l.Type.String(), l.Type == raft.LogCommand, l.Data}, nil
 }
 
 // Vote returns the last vote that this server has given and that is on its disk.
 func (n *Node) Vote() Vote { return *n.log.vote.Load() }
-
-// LogEntry is an entry of the log, for who looks into one.
-type LogEntry struct {
-	Index, Term uint64
-	Kind        string // raft's name for it: "LogCommand", "LogNoop", "LogConfiguration", "LogBarrier"
-	Command     []byte // of a command
-}
-
-// Read returns an entry of the log that this server holds.
-func (n *Node) Read(index uint64) (LogEntry, error) {
-	var l raft.Log
-	if err := n.entries.GetLog(index, &l); err != nil {
-		return LogEntry{}, err
-	}
-	e := LogEntry{Index: l.Index, Term: l.Term, Kind: l.Type.String()}
-	if l.Type == raft.LogCommand {
-		e.Command = l.Data
-	}
-	return e, nil
-}
 
 // Snapshot takes a snapshot now.
 func (n *Node) Snapshot() error { return n.raft.Snapshot().Error() }

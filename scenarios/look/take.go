@@ -159,16 +159,16 @@ func tail(to *Agent, s *server.Server) (keep func()) {
 	status := s.Raft().Status()
 	err := ""
 	for i := status.Last; i >= max(status.First, 1) && len(l.Entries) < logTail; i-- {
-		e, rerr := s.Raft().Read(i)
+		e, rerr := s.Raft().Entry(i)
 		if rerr != nil {
 			err = fmt.Sprintf("entry %d: %v", i, rerr)
 			break
 		}
 		text := strings.ToLower(strings.TrimPrefix(e.Kind, "Log"))
-		if e.Command != nil {
-			text = fsm.Describe(e.Command)
+		if e.Command {
+			text = fsm.Describe(e.Data)
 		}
-		l.Entries = append(l.Entries, Entry{e.Index, e.Term, text})
+		l.Entries = append(l.Entries, Entry{i, e.Term, text})
 	}
 	return func() { l.Err = err }
 }

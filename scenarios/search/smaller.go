@@ -44,11 +44,8 @@ func (l *list) add(what string, change func(*scenarios.Scenario)) {
 const least = 5 * time.Second
 
 func (l *list) shorter() {
-	d := l.from.Duration.Duration
-	for _, part := range []time.Duration{d / 4, d / 2, d * 3 / 4, d * 9 / 10} {
-		if part = part.Round(time.Second); part >= least && part < d {
-			l.add(fmt.Sprintf("faults for %v", part), func(s *scenarios.Scenario) { s.Duration.Duration = part })
-		}
+	for _, part := range shrink.Shorter(l.from.Duration.Duration, least) {
+		l.add(fmt.Sprintf("faults for %v", part), func(s *scenarios.Scenario) { s.Duration.Duration = part })
 	}
 }
 

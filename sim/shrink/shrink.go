@@ -12,6 +12,7 @@ package shrink
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Candidate is a smaller case to try.
@@ -142,6 +143,18 @@ func Without[E any](list []E) [][]E {
 			rest := make([]E, 0, len(list)-(to-from))
 			rest = append(append(rest, list[:from]...), list[to:]...)
 			all = append(all, rest)
+		}
+	}
+	return all
+}
+
+// Shorter lists times that are shorter than one, in whole seconds and not below the
+// least: a quarter, half, three quarters and nine tenths of it.
+func Shorter(d, least time.Duration) []time.Duration {
+	var all []time.Duration
+	for _, part := range []time.Duration{d / 4, d / 2, d * 3 / 4, d * 9 / 10} {
+		if part = part.Round(time.Second); part >= least && part < d {
+			all = append(all, part)
 		}
 	}
 	return all
