@@ -50,7 +50,7 @@ type Result struct {
 	Passages     []nemesis.Passage // if they were asked for
 	Reigns       []Reign
 	Recovery     Recovered
-	Violations   []sim.Violation
+	Violations   []Violation
 	Unread       string // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
@@ -80,6 +80,9 @@ type Verdict struct {
 	// Anomalies say, in words, what cannot be.
 	Anomalies []linearizability.Anomaly `json:",omitempty"`
 }
+
+// Violation is an invariant that did not hold.
+type Violation = sim.Violation
 
 // FaultLog is a strike that happened.
 type FaultLog = nemesis.Struck

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,8 +38,8 @@ func signatureOf(r scenarios.Result, err error) string {
 		return Signature(r)
 	}
 	text := err.Error()
-	if _, cause, ok := strings.Cut(text, "\n"); ok { // what the process said before the stacks of its goroutines
-		text, _, _ = strings.Cut(strings.TrimSpace(cause), "\n")
+	if died := (*scenarios.Death)(nil); errors.As(err, &died) {
+		text = died.Cause()
 	}
 	return "no result: " + regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "N")
 }
