@@ -41,12 +41,7 @@ func (l *list) add(what string, change func(*scenarios.Scenario)) {
 	s := l.from
 	change(&s)
 	if s.Check() != nil {
-		s.Faults = slices.DeleteFunc(slices.Clone(s.Faults), func(f scenarios.Fault) bool {
-			alone := s
-			alone.Faults = []scenarios.Fault{f}
-			return alone.Check() != nil
-		})
-		if s.Check() != nil {
+		if s.Faults = s.Fitting(s.Faults); s.Check() != nil {
 			return
 		}
 	}
@@ -89,7 +84,7 @@ func crowds() []crowd {
 // nobody takes all of those away who are alike, with what is said of them.
 func (l *list) nobody() {
 	if l.from.Topology.Agents > 0 {
-		l.add("no client agents", noAgents)
+		l.add("no client agents", func(s *scenarios.Scenario) { *s = scenarios.WithoutAgents(*s) })
 	}
 	for _, c := range crowds() {
 		if *c.of(&l.from.Workload) > 0 {
@@ -99,14 +94,6 @@ func (l *list) nobody() {
 	if l.from.Workload.Via == "agents" {
 		l.add("clients talk to servers", func(s *scenarios.Scenario) { s.Workload.Via = usual().Workload.Via })
 	}
-}
-
-// noAgents leaves servers alone, and nobody who needs a client agent.
-func noAgents(s *scenarios.Scenario) {
-	u := usual().Workload
-	s.Topology.Agents = 0
-	w := &s.Workload
-	w.Registrars, w.HealthWatchers, w.Via, w.Sessions = 0, 0, u.Via, u.Sessions
 }
 
 // fewerNodes leaves some of those away who are alike.

@@ -62,7 +62,7 @@ func anyScenario(t *rapid.T) scenarios.Scenario {
 	}
 	span("duration", &s.Duration, 5*time.Second, time.Minute)
 	s.Seed = rapid.Uint64().Draw(t, "seed")
-	m := scenarios.Stormy(s)
+	m := s.Mix(s)
 	m.Targets = append(slices.Clone(m.Targets), s.Cast().Servers...)
 	s.Faults = nemesis.Random(sim.Stream(s.Seed, "faults"), s.Duration.Duration, m)
 	if w.Contenders > 0 {
