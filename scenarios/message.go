@@ -97,6 +97,30 @@ type Reign struct {
 // Recovered says how the healed cluster came back.
 type Recovered struct{ Leader, Write, Lock, Converge, Members, Services, Watches, Events Reached }
 
+// parts are what a healed cluster must reach, each with its name.
+func (c Recovered) parts() []namedPart {
+	return []namedPart{
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
+		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
+	}
+}
+
+type namedPart struct {
+	name string
+	Reached
+}
+
+// Missing names what was not reached in time, such as "leader".
+func (c Recovered) Missing() []string {
+	var names []string
+	for _, p := range c.parts() {
+		if p.Asked && !p.OK {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
 // Figures are what was measured, judged or not.
 type Figures struct {
 	Staleness  map[string]versions.Staleness // of KV reads, by consistency mode
@@ -161,6 +185,9 @@ type Progress struct {
 	Failed int
 	Faults int // that last
 	Leader string
+	// Violated are the invariants that did not hold so far, Missing what the healed
+	// cluster did not reach in time.
+	Violated, Missing []string
 }
 
 // The parts of a run's output. Each is a byte that says what it is, its length

@@ -23,6 +23,7 @@ const (
 	TraceFile   = "trace.bin"
 	PictureFile = "linearizability.html" // only if it is too large for the page
 	DeathFile   = "died.txt"             // only if the run's process died: what it said
+	TurnsFile   = "turns.json"           // the sets of the goroutines' turns, which are long and for programs alone
 )
 
 // Run is a run that a report is about.
@@ -77,12 +78,17 @@ func Write(dir string, r Run, traceFrom string) error {
 		return err
 	}
 	bare := r.Result
-	bare.Picture = ""
+	bare.Picture, bare.Figures.Turns.Pairs, bare.Figures.Turns.Windows = "", nil, nil
 	result, err := json.MarshalIndent(bare, "", "\t")
 	if err != nil {
 		return err
 	}
+	turns, err := json.Marshal(r.Result.Figures.Turns)
+	if err != nil {
+		return err
+	}
 	errs := []error{
+		write(TurnsFile, turns),
 		write(OrderFile, order), write(ResultFile, result),
 		write(TextFile, []byte(Text(r, data))), write(PageFile, page.Bytes()),
 	}
@@ -132,7 +138,8 @@ func copyWhole(to, from string) error {
 	}
 }
 
-// Read returns what was run and what came of it. The result has no fingerprint if the
+// Read returns what was run and what came of it, but for the picture and the sets of
+// turns. The result has no fingerprint if the
 // run's process died: then it is what the trace tells, as far as that goes.
 func Read(dir string) (scenarios.Order, scenarios.Result, error) {
 	var o scenarios.Order

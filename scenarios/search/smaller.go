@@ -19,10 +19,10 @@ import (
 func Smaller(s scenarios.Scenario) []shrink.Candidate[scenarios.Scenario] {
 	l := list{from: s}
 	l.shorter()
-	l.faults(s.Cast().Fewer(s.Faults, s.Seed, s.Duration.Duration))
 	l.nobody()
-	l.lessWork()
+	l.faults(s.Cast().Fewer(s.Faults, s.Seed, s.Duration.Duration))
 	l.fewerNodes()
+	l.lessWork()
 	l.usual()
 	l.faults(nemesis.Plainer(s.Faults))
 	return l.all

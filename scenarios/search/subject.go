@@ -120,5 +120,5 @@ func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome
 	if s.Judged != nil && err == nil {
 		s.Judged(c, r)
 	}
-	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: signatureOf(r, err), Fingerprint: r.Fingerprint}, nil
+	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: inWords(signatureOf(r, err)), Fingerprint: r.Fingerprint, Seen: r.Figures.Turns.Windows}, nil
 }
