@@ -83,7 +83,7 @@ func stormBounds() Explore {
 // near are the bounds of a scenario that is no storm and says none: half as much as it
 // has to twice as much, and nobody whom it does not have.
 func near(s Scenario) Explore {
-	if s.delicate() {
+	if s.Delicate() {
 		return Explore{}
 	}
 	half := func(n, least int) []int {
@@ -105,9 +105,9 @@ func near(s Scenario) Explore {
 	return e
 }
 
-// delicate reports whether what the scenario expects depends on who is there and on
+// Delicate reports whether what the scenario expects depends on who is there and on
 // what strikes when.
-func (s Scenario) delicate() bool {
+func (s Scenario) Delicate() bool {
 	c := s.Checks
 	words := []string{c.Linearizable, c.Sequential, c.Staleness, c.Durable, c.Leaks, c.Transactions, c.Locks, c.Invariants, c.Recovery, c.Exclusive}
 	return slices.Contains(words, violated) || c.Bounds != "" || c.Reigns != "" || c.Outage.Duration > 0 || c.Behind.Duration > 0
@@ -174,7 +174,7 @@ func (d *drawing) all() Scenario {
 	if t.Agents == 0 {
 		d.s = WithoutAgents(d.s)
 	}
-	if d.s.Schedule.Kind == "" && (d.s.Storm || !d.s.delicate()) {
+	if d.s.Schedule.Kind == "" && (d.s.Storm || !d.s.Delicate()) {
 		d.s.Schedule = drawnSchedule(d.seed)
 	}
 	d.faults()

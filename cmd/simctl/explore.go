@@ -34,8 +34,9 @@ type exploreOptions struct {
 func exploreVerb(ctx context.Context, args []string) error {
 	var o exploreOptions
 	f := flags("explore", "[options] FILE...", `Looks for runs that fail: draws faults, topologies and workloads from each file, and
-varies those that reached states no run had reached before. Each failure is one line
-with the command that runs it again.`)
+varies those that reached states no run had reached before. A file's key explore says
+from what (docs/scenarios.md). Each failure is one line with the command that runs it
+again.`)
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: numbers of the cases (default: from 1 until interrupted)")
 	f.DurationVar(&o.limit, "for", 0, "`TIME`: real time for each file")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
@@ -129,6 +130,9 @@ func (x *exploration) run(ctx context.Context, first, last uint64) (err error) {
 		defer func() { err = errors.Join(err, x.keep.Close()) }()
 	}
 	fmt.Printf("%s: exploring with %d runs side by side\n", x.scenario.Name, o.parallel)
+	if !x.scenario.Storm && x.scenario.Delicate() {
+		fmt.Println("  what it expects depends on its faults: beside the seed only what its key explore names is drawn")
+	}
 	if err := x.explorer.Explore(ctx); err != nil {
 		return err
 	}
