@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"tribune/linearizability"
@@ -220,12 +222,13 @@ func (w partWriter) Write(b []byte) (int, error) { return w.output.write(w.kind,
 
 func (o *output) part(kind byte) io.Writer { return partWriter{o, kind} }
 
-// line and progress are lost if the parent is gone, and then nobody wants them.
+// line is lost if the parent is gone, and then nobody wants it.
 func (o *output) line(text string) { _, _ = o.write(partLine, []byte(text)) }
 
+// progress ends the process if the parent is gone: nobody wants the run any more.
 func (o *output) progress(p Progress) {
-	if b, err := json.Marshal(p); err == nil {
-		_, _ = o.write(partProgress, b)
+	if err := o.json(partProgress, p); errors.Is(err, syscall.EPIPE) {
+		os.Exit(1)
 	}
 }
 
