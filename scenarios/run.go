@@ -166,7 +166,7 @@ func (r *run) main() {
 // startContenders starts those who want the lock, and the operator, if the
 // scenario has any, and returns their nodes.
 func (r *run) startContenders() []*sim.Node {
-	r.resource, r.expel = &resource{run: r, destroyed: map[string]bool{}}, make(chan string, 1)
+	r.resource, r.expel = newResource(r), make(chan string, 1)
 	wanted := r.plan.Scenario.Workload.Contenders
 	if wanted == 0 {
 		return nil

@@ -101,7 +101,7 @@ type exploration struct {
 	virtual time.Duration
 
 	runs, kept, reached int
-	novel               int // sequences of turns that were new in the last run
+	novel               int                 // sequences of turns that were new in the last run
 	groups              map[string][]string // files of failures that are alike
 	line                *status
 	keep                *os.File // the corpus

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +31,8 @@ type runOptions struct {
 	mutant   string
 	binary   string // with the mutant; "": this one
 	verbose  bool
+	brief    bool
+	parallel int
 }
 
 func runVerb(ctx context.Context, args []string) error {
@@ -44,12 +48,17 @@ and writes a report when a check fails or -report is given.`)
 	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
 	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run agents with that deliberate bug (simctl mutants -list)")
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
+	f.BoolVar(&o.brief, "brief", false, "for many seeds: print only runs that fail, and how far all are")
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "with -brief: `N` runs side by side")
 	files, err := parse(f, args)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/partition.yaml", errInput)
+	}
+	if o.parallel < 1 {
+		return fmt.Errorf("%w: -parallel %d: give at least 1", errInput, o.parallel)
 	}
 	var given []uint64
 	if o.seeds != "" {
@@ -68,38 +77,51 @@ and writes a report when a check fails or -report is given.`)
 	if o.binary, err = mutated(o.mutant); err != nil {
 		return err
 	}
-	failed, n := 0, 0
-	var judged []report.Judged
+	var jobs []job
 	for i, s := range all {
 		seeds := given
 		if len(seeds) == 0 {
 			seeds = []uint64{seedOf(*s, o.seed)}
 		}
 		for _, seed := range seeds {
-			n++
-			j, err := runOne(ctx, o, *s, seed, files[i])
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil && j.Report == "" {
-				fmt.Printf("  FAILED %v\n", err)
-			}
-			if !j.OK || err != nil {
-				failed++
-			}
-			judged = append(judged, j)
+			jobs = append(jobs, job{*s, files[i], seed})
 		}
 	}
-	if err := o.write(judged); err != nil {
+	run := o.each
+	if o.brief {
+		run = (&many{options: o}).run
+	}
+	judged, err := run(ctx, jobs)
+	if err := errors.Join(err, o.write(judged)); err != nil {
 		return err
 	}
-	if n > 1 {
-		fmt.Printf("%d of %d runs as expected\n", n-failed, n)
-	}
-	if failed > 0 {
+	if slices.ContainsFunc(judged, func(j report.Judged) bool { return !j.OK }) {
 		return errFailed
 	}
 	return nil
+}
+
+// each makes one run after the other and prints what comes of it.
+func (o runOptions) each(ctx context.Context, jobs []job) ([]report.Judged, error) {
+	var judged []report.Judged
+	failed := 0
+	for _, j := range jobs {
+		judge, err := runOne(ctx, o, j.scenario, j.seed, j.file)
+		if ctx.Err() != nil {
+			return judged, ctx.Err()
+		}
+		if err != nil && judge.Report == "" {
+			fmt.Printf("  FAILED %v\n", err)
+		}
+		if !judge.OK {
+			failed++
+		}
+		judged = append(judged, judge)
+	}
+	if len(judged) > 1 {
+		fmt.Printf("%d of %d runs as expected\n", len(judged)-failed, len(judged))
+	}
+	return judged, nil
 }
 
 // scheduleVar is the option that run and prove have in common.
