@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"tribune/scenarios"
 )
 
 // Judged is a run as a program wants to know of it: a line of `simctl run -json`.
