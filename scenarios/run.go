@@ -320,8 +320,13 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 		r.watcher.replayed(r.watcher.applied)
 	}
 	r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.watcher.members.agree)
-	if err := <-read; err != nil {
-		r.result.Unread = err.Error()
+	select {
+	case err := <-read:
+		if err != nil {
+			r.result.Unread = err.Error()
+		}
+	case <-time.After(readAtMost):
+		r.result.Unread = fmt.Sprintf("not all keys could be read in %v", readAtMost)
 	}
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)

@@ -108,7 +108,7 @@ type World struct {
 	loop    *event.Loop
 	net     *simnet.Network
 
-	mu         sync.Mutex
+	mu         detrt.Mutex
 	trace      *trace.Recording
 	nodes      map[string]*Node
 	violations []Violation
