@@ -76,7 +76,7 @@ func repair(fsys host.FS, name string) (found batch, err error) {
 // beginning, and most of it is zeros for long: what is zeros up to the end is left
 // out, in steps that are a multiple of a frame header's size.
 func written(f host.File) ([]byte, error) {
-	const step = 256 << 10
+	const step = 64 << 10
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
