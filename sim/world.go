@@ -82,9 +82,14 @@ func (w *World) Settle() {
 	synctest.Wait()
 }
 
-// collectEvery is the number of events between two garbage collections. Real
-// time and heap size must not decide: they differ between runs.
-const collectEvery = 50_000
+// collectEvery is the number of events between two garbage collections. Real time
+// and heap size must not decide: they differ between runs. More events have the heap
+// grow, and the kernel make more pages for it, which takes longer than to collect.
+const collectEvery = 10_000
+
+// startWeighs is how many events the start of a process counts for: an agent that
+// starts allocates about 2 MB, as much as a loaded cluster does in so many events.
+const startWeighs = 200
 
 // pulse is the time between two events that do nothing, so that the world looks
 // after its nodes even when nothing else happens.
@@ -114,9 +119,9 @@ type World struct {
 	violations []Violation
 	violated   map[string]bool
 	wait       sync.WaitGroup
-	sinceGC    uint64
-	panics     int         // nodes that panicked, as far as was looked
-	stopped    atomic.Bool // somebody looks at it, and nothing may be in the way
+	sinceGC    atomic.Uint64 // events since the last garbage collection
+	panics     int           // nodes that panicked, as far as was looked
+	stopped    atomic.Bool   // somebody looks at it, and nothing may be in the way
 	observers  []observer
 	onDisks    []func(*Node, simdisk.Operation) <-chan struct{}
 }
@@ -175,9 +180,8 @@ func (w *World) between() {
 			n.checkPanic()
 		}
 	}
-	w.sinceGC++
-	if w.sinceGC >= collectEvery && !w.stopped.Load() {
-		w.sinceGC = 0
+	if w.sinceGC.Add(1) >= collectEvery && !w.stopped.Load() {
+		w.sinceGC.Store(0)
 		synctest.Wait()
 		detrt.Collect()
 	}
