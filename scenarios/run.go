@@ -385,5 +385,11 @@ func (r *run) progress() {
 			p.Failed++
 		}
 	}
+	for _, v := range r.world.Violations() {
+		if !slices.Contains(p.Violated, v.Invariant) {
+			p.Violated = append(p.Violated, v.Invariant)
+		}
+	}
+	p.Missing = r.result.Recovery.Missing()
 	r.out.progress(p)
 }

@@ -21,6 +21,7 @@ type Scenario struct {
 	Schedule Schedule `yaml:"schedule"` // of goroutines; no kind: shuffle, and in a storm what the seed draws
 	Faults   []Fault  `yaml:"faults"`
 	Duration Duration `yaml:"duration"` // of the phase in which faults strike
+	Explore  Explore  `yaml:"explore"`  // from what `simctl explore` and storms draw
 	Recovery Recovery `yaml:"recovery"`
 	Checks   Checks   `yaml:"checks"`
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
@@ -41,6 +42,35 @@ type Topology struct {
 	Servers int `yaml:"servers"`
 	Agents  int `yaml:"agents"` // client agents, each with services
 	Clients int `yaml:"clients"`
+}
+
+// Explore are bounds: from what `simctl explore` and storms draw scenarios. A pair is
+// the least and the most; where the least is 0, every other scenario has none. What is
+// left out is drawn as Draw says.
+type Explore struct {
+	Servers []int `yaml:"servers"` // odd numbers, if there are any between
+	Agents  []int `yaml:"agents"`
+	Clients []int `yaml:"clients"`
+
+	Rate           []float64 `yaml:"rate"`
+	Keys           []int     `yaml:"keys"`
+	Reads          []string  `yaml:"reads"` // one of them
+	Watchers       []int     `yaml:"watchers"`
+	PrefixWatchers []int     `yaml:"prefix_watchers"`
+	HealthWatchers []int     `yaml:"health_watchers"`
+	Registrars     []int     `yaml:"registrars"`
+	Contenders     []int     `yaml:"contenders"`
+	Heralds        []int     `yaml:"heralds"`
+	Tellers        []int     `yaml:"tellers"`
+
+	Network []string   `yaml:"network"` // one of these models
+	Sync    []Duration `yaml:"sync"`    // median of an fsync
+	Skew    []Duration `yaml:"skew"`    // of clocks; every other scenario has none
+
+	Faults  []int    `yaml:"faults"`  // how many
+	Kinds   []string `yaml:"kinds"`   // of faults
+	Targets []string `yaml:"targets"` // of faults; a word that is said twice is drawn twice as often
+	On      []string `yaml:"on"`      // points that some of the faults wait for
 }
 
 // Network names a model of package netmodel, and what is to be otherwise in it.

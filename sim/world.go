@@ -169,7 +169,14 @@ func Run(o Options, f func(*World)) error {
 	})
 }
 
-func (w *World) beat() { w.loop.After(pulse, w.beat) }
+// beat also hands on what the trace holds back, so that it is there should the process
+// not come to its end.
+func (w *World) beat() {
+	w.mu.Lock()
+	_ = w.trace.Flush() // it is told again when all is over
+	w.mu.Unlock()
+	w.loop.After(pulse, w.beat)
+}
 
 // between runs after every event: it looks after nodes that crashed, and
 // collects garbage when it is time to.

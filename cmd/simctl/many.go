@@ -82,9 +82,9 @@ func (m *many) one(ctx context.Context, i int) {
 		again, err := runOne(ctx, m.options, j.scenario, j.seed, j.file)
 		switch {
 		case ctx.Err() != nil:
-		case err != nil:
+		case err != nil && again.Report == "":
 			fmt.Printf("  FAILED %v\n", err)
-		case again.OK:
+		case err == nil && again.OK:
 			fmt.Printf("  FAILED before, with fingerprint %s: %s\n", judged.Fingerprint, complaint(judged))
 		}
 		again.OK = false

@@ -110,7 +110,7 @@ func (o runOptions) each(ctx context.Context, jobs []job) ([]report.Judged, erro
 		if ctx.Err() != nil {
 			return judged, ctx.Err()
 		}
-		if err != nil {
+		if err != nil && judge.Report == "" {
 			fmt.Printf("  FAILED %v\n", err)
 		}
 		if !judge.OK {
@@ -219,10 +219,14 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	r, err := scenarios.Run(ctx, o.binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
 	show.clear()
 	run.Result, run.Took = r, time.Since(begin)
-	if err != nil {
+	if err != nil && (!errors.As(err, &run.Died) || ctx.Err() != nil) {
 		return failed(err)
 	}
-	printResult(r, plan.Scenario.Schedule, run.Took)
+	if run.Died == nil {
+		printResult(r, plan.Scenario.Schedule, run.Took)
+	} else {
+		printDeath(run.Died)
+	}
 	if r.OK() && o.report == "" {
 		return report.Judge(run, "", nil), nil
 	}
@@ -231,11 +235,24 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 		dir = "runs"
 	}
 	dir = filepath.Join(dir, fmt.Sprintf("%s-%d", s.Name, seed))
-	if err := report.Write(dir, run, kept.Name()); err != nil {
-		return failed(errors.Join(errFailed, fmt.Errorf("the report: %w", err)))
+	if werr := report.Write(dir, run, kept.Name()); werr != nil {
+		return failed(errors.Join(errFailed, err, fmt.Errorf("the report: %w", werr)))
 	}
 	fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
-	return report.Judge(run, dir, nil), nil
+	return report.Judge(run, dir, err), err
+}
+
+// printDeath prints the beginning of what a process said that died.
+func printDeath(d *scenarios.Death) {
+	const most = 12
+	fmt.Printf("  FAILED the run came to no result: %v\n", d.Err)
+	lines := strings.Split(d.Output, "\n")
+	for _, line := range lines[:min(len(lines), most)] {
+		fmt.Printf("    %s\n", line)
+	}
+	if left := len(lines) - most; left > 0 {
+		fmt.Printf("    and %d lines more, which %s of the report has\n", left, report.DeathFile)
+	}
 }
 
 func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Duration) {
