@@ -163,13 +163,18 @@ func (r *Result) complaints(check, expected, text string, complaints []string) {
 func (r *Result) leaks(expected string) {
 	l := r.Figures.Levels
 	var complaints, texts []string
-	if l.Text != "" {
-		complaints = append(complaints, l.Text)
+	for _, text := range []string{l.Text, r.Figures.Memory.Above()} {
+		if text != "" {
+			complaints = append(complaints, text)
+		}
 	}
 	for _, kind := range []string{levels.Server, levels.Agent} {
 		if s := l.Start[kind]; s.Goroutines > 0 {
 			texts = append(texts, fmt.Sprintf("a %s had up to %v, and has %v in the end", kind, s, l.End[kind]))
 		}
+	}
+	if len(r.Figures.Memory.Held) > 0 {
+		texts = append(texts, "memory: "+r.Figures.Memory.String())
 	}
 	r.complaints("leaks", expected, strings.Join(texts, "; "), complaints)
 }

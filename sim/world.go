@@ -16,6 +16,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -85,6 +86,23 @@ func (w *World) Settle() {
 // collectEvery is the number of events between two garbage collections. Real
 // time and heap size must not decide: they differ between runs.
 const collectEvery = 50_000
+
+// Live collects garbage and returns how much memory is in use then, in bytes: of all
+// nodes and of the world together, in objects of the sizes that runtime.MemStats lists
+// (up to 19 kB; larger ones are buffers). No time passes. It is for a goroutine of the
+// world, before any Settle.
+func (w *World) Live() (bytes uint64) {
+	done := make(chan struct{})
+	w.loop.After(0, func() { w.sinceGC = collectEvery })
+	w.loop.After(0, func() { close(done) }) // it was collected between the two
+	<-done
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	for _, c := range m.BySize {
+		bytes += uint64(c.Size) * (c.Mallocs - c.Frees)
+	}
+	return bytes
+}
 
 // pulse is the time between two events that do nothing, so that the world looks
 // after its nodes even when nothing else happens.
