@@ -89,6 +89,9 @@ func execute(o Order, to io.Writer) error {
 		}
 		r.result.Fingerprint = w.Fingerprint()
 		r.result.Virtual, r.result.Events, r.result.Figures.Turns = w.Now(), w.Events(), w.Turns()
+		if !o.Unjudged {
+			r.result.Figures.Memory = r.watcher.weigh()
+		}
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -90,6 +91,23 @@ const collectEvery = 10_000
 // startWeighs is how many events the start of a process counts for: an agent that
 // starts allocates about 2 MB, as much as a loaded cluster does in so many events.
 const startWeighs = 200
+
+// Live collects garbage and returns how much memory is in use then, in bytes: of all
+// nodes and of the world together, in objects of the sizes that runtime.MemStats lists
+// (up to 19 kB; larger ones are buffers). No time passes. It is for a goroutine of the
+// world, before any Settle.
+func (w *World) Live() (bytes uint64) {
+	done := make(chan struct{})
+	w.loop.After(0, func() { w.sinceGC.Store(collectEvery) })
+	w.loop.After(0, func() { close(done) }) // it was collected between the two
+	<-done
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	for _, c := range m.BySize {
+		bytes += uint64(c.Size) * (c.Mallocs - c.Frees)
+	}
+	return bytes
+}
 
 // pulse is the time between two events that do nothing, so that the world looks
 // after its nodes even when nothing else happens.

@@ -438,19 +438,6 @@ var nodes = []overlay.Patch{{
 }
 `,
 }, {
-	Name: "timer-dead",
-	Why:  "the timers of a killed process never fire",
-	File: "runtime/time.go",
-	Old: `	f := t.f
-	arg := t.arg
-`,
-	New: `	f := t.f
-	if simDead(t) {
-		f = simNothing
-	}
-	arg := t.arg
-`,
-}, {
 	Name: "timer-enter",
 	Why:  "a timer's function runs on the clock and in the name of its node",
 	File: "runtime/time.go",

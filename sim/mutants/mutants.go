@@ -16,6 +16,7 @@
 //   - gossip.go: membership, and what the leader makes of it.
 //   - log.go: the log on the disk.
 //   - raft.go: elections, replication, the raft group.
+//   - leaks.go: what is never given back.
 //
 // table.go makes docs/mutants.md of them.
 package mutants
@@ -89,6 +90,8 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
+		leakedWatch(),
+		oldVersionsKept(),
 	}
 }
 

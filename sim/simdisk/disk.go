@@ -131,13 +131,6 @@ func (d *Disk) Used() int64 {
 	return d.used
 }
 
-// SetLatency changes how long syncs, writes and reads take; nil is no time.
-func (d *Disk) SetLatency(syncs, writes, reads netmodel.Dist) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.options.Sync, d.options.Write, d.options.Read = syncs, writes, reads
-}
-
 // Slow makes syncs take other times than usual until undo is called; of several,
 // the latest that lasts counts.
 func (d *Disk) Slow(syncs netmodel.Dist) (undo func()) {

@@ -75,13 +75,6 @@ func (n *Network) AddHost(name string, addrs ...netip.Addr) *Stack {
 	return s
 }
 
-// Hosts lists the names of all hosts, sorted.
-func (n *Network) Hosts() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.names()
-}
-
 func (n *Network) names() []string {
 	names := make([]string, 0, len(n.hosts))
 	for name := range n.hosts {
@@ -166,13 +159,9 @@ func (n *Network) decide(from, to *Stack, p *Packet, sum uint64, flow *time.Dura
 		latency = *flow - now
 	}
 	v := l.judge(n, p, now)
-	switch v.action {
-	case deliver:
-		latency, lost = v.after, ""
-	case drop:
+	latency += v.after
+	if v.lost {
 		lost = v.by
-	default:
-		latency += v.after
 	}
 	if lost != "" {
 		n.lose(p, sum, lost)

@@ -262,7 +262,8 @@ func halfway(out io.Writer) {
 	}
 }
 
-// memory shows that a frozen node's goroutines and timers keep nothing alive.
+// memory shows that a frozen node's goroutines and timers keep nothing alive, from
+// that moment on, and do nothing.
 func memory(out io.Writer) {
 	type thing struct{ p *int }
 	freed := 0
@@ -281,15 +282,20 @@ func memory(out io.Writer) {
 		t := track()
 		time.AfterFunc(time.Minute, func() { fmt.Fprintln(out, t) })
 	})
+	n.Go(func() {
+		for range time.Tick(time.Minute) {
+			fmt.Fprintln(out, "a tick")
+		}
+	})
 	time.Sleep(time.Second)
 	detrt.Collect()
 	fmt.Fprintln(out, freed, "freed while alive")
 	n.Freeze()
-	time.Sleep(2 * time.Minute)
 	for range 2 {
 		detrt.Collect()
 	}
 	fmt.Fprintln(out, freed, "freed")
+	time.Sleep(2 * time.Hour)
 }
 
 // stuck never ends: the watchdog must name the goroutine and its node.
