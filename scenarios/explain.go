@@ -48,6 +48,9 @@ func (p Plan) Explain() string {
 		}
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
+	if s.Workload.Twice > 0 {
+		fmt.Fprintf(&b, "A write is followed at once by another one of its key with probability %g.\n\n", s.Workload.Twice)
+	}
 	b.WriteString(s.others())
 	if s.Schedule.Kind != "" && s.Schedule.Kind != "shuffle" {
 		fmt.Fprintf(&b, "Goroutines run in the order of the schedule %v.\n\n", s.Schedule)

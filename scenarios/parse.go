@@ -146,6 +146,7 @@ func (v *validator) check() {
 	if total == 0 {
 		v.fail("$.workload.mix", "workload.mix: all weights are zero")
 	}
+	v.probability("$.workload.twice", "workload.twice", s.Workload.Twice)
 	if s.Workload.Timeout.Duration <= 0 {
 		v.fail("$.workload.timeout", "workload.timeout: must be more than zero")
 	}

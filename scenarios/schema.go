@@ -111,6 +111,7 @@ type Workload struct {
 	// MaxStale is how old stale reads allow the data to be; 0 sets no limit.
 	MaxStale Duration       `yaml:"max_stale"`
 	Mix      map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
+	Twice    float64        `yaml:"twice"`   // probability that a write is followed at once by another one of the same key
 	Stick    bool           `yaml:"stick"`   // each client stays with one server
 	Via      string         `yaml:"via"`     // whom clients talk to: servers or agents
 	Timeout  Duration       `yaml:"timeout"` // after which a client gives an operation up
