@@ -67,8 +67,7 @@ func meekRefutation() Mutant {
 		Bug:      "a member that was started again does not go beyond the incarnation in which it was declared dead",
 		Origin:   "hashicorp/memberlist#311",
 		Scenario: "old-incarnation.yaml",
-		MaxSeeds: 30,
-		Escapes:  "seed 5 found it once, when the order in which goroutines run was another; why none does any more is not known",
+		MaxSeeds: 3,
 		Patches: []overlay.Patch{{
 			Name: "meek-refutation",
 			Why:  "others go on to take it for dead",

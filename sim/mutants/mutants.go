@@ -74,6 +74,7 @@ func All() []Mutant {
 		immortalNode(),
 		forgetfulLeader(),
 		noRejoin(),
+		meekRefutation(),
 		saidOnce(),
 		oldLeaveIntent(),
 		eventTwice(),
@@ -98,6 +99,5 @@ func Escaped() []Mutant {
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		pipelinedReplication(),
-		meekRefutation(),
 	}
 }
