@@ -54,7 +54,7 @@ type fleet struct {
 	nodes []*sim.Node
 	sites map[string]*site      // by agent
 	calm  bool                  // no service changes any more
-	dns   map[string]resolution // by agent and service
+	dns   map[string]resolution // by agent and name
 	free  time.Duration         // since when the lock is free; 0: it is not
 
 	nurses   []*nurse

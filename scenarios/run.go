@@ -146,6 +146,7 @@ func (r *run) main() {
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
+		r.watcher.places()
 	})
 	r.nemesis.Schedule(r.plan.Strikes)
 	time.Sleep(r.plan.Scenario.Duration.Duration)

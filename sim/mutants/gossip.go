@@ -78,6 +78,51 @@ func meekRefutation() Mutant {
 	}
 }
 
+// nowhere has agents lose their place in the network when a round trip was too short to
+// be measured, and take the like of others.
+func nowhere() Mutant {
+	const file = "github.com/hashicorp/serf/coordinate/client.go"
+	return Mutant{
+		Name:     "nowhere",
+		Area:     "coordinates",
+		Bug:      "a round trip that is measured as no time makes coordinates that are no numbers, and others take them",
+		Origin:   "hashicorp/consul#3789",
+		Scenario: "partition.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "nowhere-coarse",
+			Why:  "a clock that counts milliseconds sees round trips of no time",
+			File: "github.com/hashicorp/memberlist/state.go",
+			Old:  "rtt := v.Timestamp.Sub(sent)\n",
+			New:  "rtt := v.Timestamp.Sub(sent).Truncate(time.Millisecond)\n",
+		}, {
+			Name: "nowhere-threshold",
+			Why:  "the error of an estimate is divided by the round trip time",
+			File: file,
+			Old:  "	if rttSeconds < zeroThreshold {\n		rttSeconds = zeroThreshold\n	}\n",
+			New:  "",
+		}, {
+			Name: "nowhere-limit",
+			Why:  "the error has no limit",
+			File: file,
+			Old:  "	if c.coord.Error > c.config.VivaldiErrorMax {\n		c.coord.Error = c.config.VivaldiErrorMax\n	}\n",
+			New:  "",
+		}, {
+			Name: "nowhere-taken",
+			Why:  "who takes such a coordinate has one afterwards",
+			File: file,
+			Old:  "	if err := c.checkCoordinate(other); err != nil {\n		return nil, err\n	}\n",
+			New:  "",
+		}, {
+			Name: "nowhere-kept",
+			Why:  "who has such a coordinate keeps it",
+			File: file,
+			Old:  "	if !c.coord.IsValid() {\n		c.stats.Resets++\n",
+			New:  "	if c.coord == nil {\n		c.stats.Resets++\n",
+		}},
+	}
+}
+
 // saidOnce has an agent say that it is here when it joins, and never again.
 func saidOnce() Mutant {
 	return Mutant{
