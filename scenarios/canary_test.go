@@ -106,6 +106,12 @@ func plants() map[string]func(r *run) {
 			w.reigns = []Reign{{Term: 1, Server: "s1"}}
 			w.deposed(Reign{Term: 2, Server: "s2"})
 		},
+		"renamed nodes": func(r *run) {
+			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
+		},
+		"names are kept": func(r *run) {
+			(&renamer{client: plantedClient(r)}).kept("a1", nil)
+		},
 		"coordinates": func(r *run) {
 			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
 		},

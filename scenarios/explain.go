@@ -104,6 +104,9 @@ func (s Scenario) others() string {
 	if s.Workload.Heralds > 0 {
 		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
 	}
+	if s.Workload.Renamers > 0 {
+		fmt.Fprintf(&b, "Another %d have a node in the catalog each and rename it.\n\n", s.Workload.Renamers)
+	}
 	if s.Workload.Tellers > 0 {
 		fmt.Fprintf(&b, "Another %d move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)
 	}

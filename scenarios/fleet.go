@@ -388,7 +388,9 @@ func (f *fleet) settled() (bool, string) {
 	}
 	var there []string
 	for _, n := range nodes.Items {
-		there = append(there, n.Node)
+		if !strings.HasPrefix(n.Node, externalNode) {
+			there = append(there, n.Node)
+		}
 	}
 	want := slices.Concat(f.run.plan.agents(), f.run.plan.names())
 	if slices.Sort(want); !slices.Equal(there, want) {

@@ -126,6 +126,7 @@ type Workload struct {
 	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
 	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
 	LockDelay      Duration `yaml:"lock_delay"` // of their sessions
+	Renamers       int      `yaml:"renamers"`   // further clients, which rename nodes in the catalog
 	Heralds        int      `yaml:"heralds"`    // further clients, which fire user events with agents
 	Tellers        int      `yaml:"tellers"`    // further clients, which move money with transactions
 }

@@ -57,6 +57,8 @@ func All() []Mutant {
 		dnsIncludesCritical(),
 		queryIncludesCritical(),
 		blindCAS(),
+		twoNames(),
+		takenName(),
 		txnHalfway(),
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
