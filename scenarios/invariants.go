@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"tribune/impl/agent"
+	"tribune/impl/api"
 	"tribune/impl/consensus"
+	"tribune/impl/coordinate"
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
 	"tribune/linearizability/raftsafety"
@@ -101,6 +103,23 @@ func (w *watcher) look() {
 	}
 	w.leadership(led)
 	w.members.look()
+}
+
+// places sees that servers know where they are.
+func (w *watcher) places() {
+	for _, name := range w.run.plan.names() {
+		if a := w.run.agents[name]; a != nil {
+			w.placed(name, a.Server().Coordinate())
+		}
+	}
+}
+
+// placed complains about a coordinate that is none. Whoever takes it has none
+// afterwards either, so it spreads from node to node.
+func (w *watcher) placed(name string, c *api.Coordinate) {
+	if c != nil && coordinate.Check(c) != nil {
+		w.run.world.Violate("coordinates", "%s lies at %v, with an error of %v, a height of %v and an adjustment of %v", name, c.Vec, c.Error, c.Height, c.Adjustment)
+	}
 }
 
 // stillLeads takes note of until when a leader was seen leading.

@@ -143,12 +143,13 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	others := slices.Concat(r.startFleet(), r.startTellers())
+	others := slices.Concat(r.startFleet(), r.startTellers(), r.startRenamers())
 	r.watcher.watchLevels(stop)
 	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers(), r.fleet.startNurses()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
+		r.watcher.places()
 	})
 	r.nemesis.Schedule(r.plan.Strikes)
 	time.Sleep(r.plan.Scenario.Duration.Duration)

@@ -56,7 +56,10 @@ func All() []Mutant {
 		missedFlip(),
 		tombstonesNotKept(),
 		dnsIncludesCritical(),
+		queryIncludesCritical(),
 		blindCAS(),
+		twoNames(),
+		takenName(),
 		txnHalfway(),
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
@@ -75,8 +78,10 @@ func All() []Mutant {
 		immortalNode(),
 		forgetfulLeader(),
 		noRejoin(),
+		meekRefutation(),
 		saidOnce(),
 		oldLeaveIntent(),
+		nowhere(),
 		eventTwice(),
 		lostFsync(),
 		uncheckedLog(),
@@ -101,6 +106,5 @@ func Escaped() []Mutant {
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		pipelinedReplication(),
-		meekRefutation(),
 	}
 }
