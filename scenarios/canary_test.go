@@ -106,6 +106,15 @@ func plants() map[string]func(r *run) {
 			w.reigns = []Reign{{Term: 1, Server: "s1"}}
 			w.deposed(Reign{Term: 2, Server: "s2"})
 		},
+		"renamed nodes": func(r *run) {
+			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
+		},
+		"names are kept": func(r *run) {
+			(&renamer{client: plantedClient(r)}).kept("a1", nil)
+		},
+		"coordinates": func(r *run) {
+			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
+		},
 		"size of the raft group": func(r *run) {
 			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
 		},
@@ -212,7 +221,7 @@ func plantsInTheFleet() map[string]func(r *run) {
 		},
 		"DNS": func(r *run) {
 			r.fleet.sites["a1"].stopped = r.world.Now() - long
-			r.fleet.resolvedInTime("a1", webService, resolution{r.world.Now(), []string{"10.0.5.1"}})
+			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), []string{"10.0.5.1"}})
 		},
 	}
 }

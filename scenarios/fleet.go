@@ -54,7 +54,7 @@ type fleet struct {
 	nodes []*sim.Node
 	sites map[string]*site      // by agent
 	calm  bool                  // no service changes any more
-	dns   map[string]resolution // by agent and service
+	dns   map[string]resolution // by agent and name
 	free  time.Duration         // since when the lock is free; 0: it is not
 
 	nurses   []*nurse
@@ -388,7 +388,9 @@ func (f *fleet) settled() (bool, string) {
 	}
 	var there []string
 	for _, n := range nodes.Items {
-		there = append(there, n.Node)
+		if !strings.HasPrefix(n.Node, externalNode) {
+			there = append(there, n.Node)
+		}
 	}
 	want := slices.Concat(f.run.plan.agents(), f.run.plan.names())
 	if slices.Sort(want); !slices.Equal(there, want) {

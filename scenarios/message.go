@@ -130,7 +130,7 @@ type Figures struct {
 	Detection  Detection
 	Turns      sim.Turns // of goroutines: how much of what schedules there are it saw
 	Levels     levels.Levels
-	Heap       levels.Heap   // of the run's process: it grows, since the world remembers
+	Memory     levels.Memory
 	Leaderless []outage.Span // the times without a leader
 	Unreplayed string        // why what was committed could not be applied once more
 }
@@ -156,7 +156,9 @@ func (f Figures) Text() string {
 		fmt.Fprintf(&b, "  %-12s %3d  leader: %v; write: %v\n", o.Kind, o.Leaderless.Count, o.Leaderless, o.Writeless)
 	}
 	fmt.Fprintf(&b, "\nUntil a dead member was found out: %d, %v; %d were back before\n", f.Detection.Time.Count, f.Detection.Time, f.Detection.Missed)
-	fmt.Fprintf(&b, "Live memory of all nodes and the world: %.1f MB early, %.1f MB in the end\n", float64(f.Heap.Start)/1e6, float64(f.Heap.End)/1e6)
+	if len(f.Memory.Held) > 0 {
+		fmt.Fprintf(&b, "Memory in the end, without buffers: %v\n", f.Memory)
+	}
 	if f.Unreplayed != "" {
 		fmt.Fprintf(&b, "What was committed was not applied once more: %s\n", f.Unreplayed)
 	}

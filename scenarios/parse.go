@@ -159,6 +159,7 @@ func (v *validator) check() {
 	if total == 0 {
 		v.fail("$.workload.mix", "workload.mix: all weights are zero")
 	}
+	v.probability("$.workload.twice", "workload.twice", s.Workload.Twice)
 	if s.Workload.Timeout.Duration <= 0 {
 		v.fail("$.workload.timeout", "workload.timeout: must be more than zero")
 	}
@@ -185,6 +186,10 @@ func (v *validator) others() {
 		v.fail("$.workload.health_watchers", "workload.health_watchers: there is no agent whose jobs could be watched: topology.agents is 0")
 	}
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
+	v.between("$.workload.renamers", "workload.renamers", s.Workload.Renamers, 0, 100)
+	if s.Workload.Renamers > 0 && s.Topology.Agents == 0 {
+		v.fail("$.workload.renamers", "workload.renamers: there is no agent whose name they could try to take: topology.agents is 0")
+	}
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
 	v.between("$.workload.registrars", "workload.registrars", s.Workload.Registrars, 0, 100)

@@ -141,6 +141,7 @@ type Workload struct {
 	// MaxStale is how old stale reads allow the data to be; 0 sets no limit.
 	MaxStale Duration       `yaml:"max_stale"`
 	Mix      map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
+	Twice    float64        `yaml:"twice"`   // probability that a write is followed at once by another one of the same key
 	Stick    bool           `yaml:"stick"`   // each client stays with one server
 	Via      string         `yaml:"via"`     // whom clients talk to: servers or agents
 	Timeout  Duration       `yaml:"timeout"` // after which a client gives an operation up
@@ -155,6 +156,7 @@ type Workload struct {
 	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
 	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
 	LockDelay      Duration `yaml:"lock_delay"` // of their sessions
+	Renamers       int      `yaml:"renamers"`   // further clients, which rename nodes in the catalog
 	Heralds        int      `yaml:"heralds"`    // further clients, which fire user events with agents
 	Tellers        int      `yaml:"tellers"`    // further clients, which move money with transactions
 }

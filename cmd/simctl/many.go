@@ -84,7 +84,7 @@ func (m *many) one(ctx context.Context, i int) {
 		case ctx.Err() != nil:
 		case err != nil && again.Report == "":
 			fmt.Printf("  FAILED %v\n", err)
-		case again.OK:
+		case err == nil && again.OK:
 			fmt.Printf("  FAILED before, with fingerprint %s: %s\n", judged.Fingerprint, complaint(judged))
 		}
 		again.OK = false

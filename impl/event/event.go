@@ -40,9 +40,9 @@ import (
 	"tribune/impl/fault"
 )
 
-// MaxSize is how many bytes an event may have on the wire, all of it (serf's
+// maxSize is how many bytes an event may have on the wire, all of it (serf's
 // UserEventSizeLimit); so no payload can be larger.
-const MaxSize = 512
+const maxSize = 512
 
 // Queue is how many events an agent may have waiting between gossip and Run.
 const Queue = 1024
@@ -82,7 +82,7 @@ func New(c Config) *Events {
 
 // EventFire sends an event to all agents of the datacenter and returns it with its
 // ID. The error is fault.Invalid for an event without a name or with filters that
-// are none, and fault.TooLarge for one that is over MaxSize.
+// are none, and fault.TooLarge for one that is over maxSize.
 func (e *Events) EventFire(_ context.Context, r api.EventFireRequest) (api.UserEvent, error) {
 	ev := r.Event
 	ev.Version, ev.LTime = version, 0

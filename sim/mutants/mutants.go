@@ -16,6 +16,7 @@
 //   - gossip.go: membership, and what the leader makes of it.
 //   - log.go: the log on the disk.
 //   - raft.go: elections, replication, the raft group.
+//   - leaks.go: what is never given back.
 //
 // table.go makes docs/mutants.md of them.
 package mutants
@@ -55,7 +56,10 @@ func All() []Mutant {
 		missedFlip(),
 		tombstonesNotKept(),
 		dnsIncludesCritical(),
+		queryIncludesCritical(),
 		blindCAS(),
+		twoNames(),
+		takenName(),
 		txnHalfway(),
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
@@ -74,8 +78,10 @@ func All() []Mutant {
 		immortalNode(),
 		forgetfulLeader(),
 		noRejoin(),
+		meekRefutation(),
 		saidOnce(),
 		oldLeaveIntent(),
+		nowhere(),
 		eventTwice(),
 		lostFsync(),
 		uncheckedLog(),
@@ -89,6 +95,8 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
+		leakedWatch(),
+		oldVersionsKept(),
 	}
 }
 
@@ -98,6 +106,5 @@ func Escaped() []Mutant {
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		pipelinedReplication(),
-		meekRefutation(),
 	}
 }

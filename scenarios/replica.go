@@ -1,0 +1,103 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"tribune/impl/fsm"
+	"tribune/linearizability/raftsafety"
+	"tribune/scenarios/levels"
+)
+
+// replayLimit is how long the servers may go on applying what is committed while their
+// states are held against a replay.
+const replayLimit = 5 * time.Second
+
+// replayed sees that each committed command was applied exactly once: all servers
+// have, whatever snapshots and restarts they went through, the state that a state
+// machine has that applies the committed entries one by one from the first on. (All of
+// them may be wrong alike, which comparing them with each other does not show.)
+func (w *watcher) replayed(applied func() (index uint64, digest string, err error)) {
+	var gap error
+	done := w.run.until(replayLimit, func() (bool, string) {
+		index, theirs, err := applied()
+		if err != nil {
+			return false, fmt.Sprintf("the servers are not equal: %v", err)
+		}
+		var entries []raftsafety.Entry
+		if entries, gap = w.raft.Committed(index); gap != nil {
+			return true, ""
+		}
+		own := ""
+		if w.replica, own, err = replay(entries); err != nil {
+			return false, err.Error()
+		}
+		return own == theirs, fmt.Sprintf("the state of the servers at index %d is not what the %d entries make", index, len(entries))
+	})
+	switch {
+	case gap != nil:
+		w.run.result.Figures.Unreplayed = gap.Error()
+	case !done.OK:
+		w.run.world.Violate("exactly-once application", "%s", done.Text)
+	}
+}
+
+// replay returns the state machine that has applied entries, the first of which has
+// index 1, and the digest of its state.
+func replay(entries []raftsafety.Entry) (f *fsm.FSM, digest string, err error) {
+	if f, err = fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {}); err != nil {
+		return nil, "", err
+	}
+	for i, e := range entries {
+		if e.Command {
+			f.Apply(&raft.Log{Index: uint64(i + 1), Term: e.Term, Type: raft.LogCommand, Data: e.Data})
+		}
+	}
+	digest, err = f.Digest()
+	return f, digest, err
+}
+
+// fresh returns a state machine with the state of another and nothing else that the
+// other has: what a leak in applying commands has left is not in it.
+func fresh(f *fsm.FSM) (*fsm.FSM, error) {
+	snapshot, err := f.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	var s sink
+	if err := snapshot.Persist(&s); err != nil {
+		return nil, err
+	}
+	c, err := fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Restore(io.NopCloser(&s))
+}
+
+// sink takes a snapshot.
+type sink struct{ bytes.Buffer }
+
+func (*sink) ID() string    { return "" }
+func (*sink) Cancel() error { return nil }
+func (*sink) Close() error  { return nil }
+
+// weigh measures what processes hold, and ends them. Without a state to hold it against
+// nothing can be said.
+func (w *watcher) weigh() levels.Memory {
+	if w.replica == nil {
+		return levels.Memory{}
+	}
+	state, err := fresh(w.replica)
+	if err != nil {
+		w.run.result.Figures.Unreplayed = err.Error()
+		return levels.Memory{}
+	}
+	w.replica = state
+	return w.levels.Weigh(func() { w.replica = nil }, w.run.world.Live)
+}
