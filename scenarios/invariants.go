@@ -45,14 +45,14 @@ func newWatcher(r *run) *watcher {
 // until stop closes.
 func (w *watcher) watchLevels(stop <-chan struct{}) {
 	servers, agents := w.run.plan.names(), w.run.plan.agents()
-	kind := w.run.kind(levels.Server, servers)
+	kind := kindOf(w.run.world, levels.Server, servers)
 	kind.Watched = func(n *sim.Node) int {
 		if a := w.run.agents[n.Name()]; a != nil {
 			return a.Server().Watched()
 		}
 		return 0
 	}
-	w.levels = levels.New(len(servers)-1, kind, w.run.kind(levels.Agent, agents))
+	w.levels = levels.New(len(servers)-1, kind, kindOf(w.run.world, levels.Agent, agents))
 	w.run.every(stop, time.Second, func() {
 		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
 	})
@@ -64,11 +64,11 @@ func (w *watcher) back() (l levels.Levels) {
 	return l
 }
 
-// kind are the nodes of those names.
-func (r *run) kind(name string, nodes []string) levels.Kind {
+// kindOf are the nodes of those names.
+func kindOf(w *sim.World, name string, nodes []string) levels.Kind {
 	k := levels.Kind{Name: name}
 	for _, n := range nodes {
-		k.Nodes = append(k.Nodes, r.world.Node(n))
+		k.Nodes = append(k.Nodes, w.Node(n))
 	}
 	return k
 }
