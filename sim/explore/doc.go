@@ -12,9 +12,10 @@
 // ([Outcome.Seen]), is counted and guides nothing. It was tried: a case was also kept, and
 // varied the more, if it saw sequences that none before had seen. Of the small programs in
 // sim/detrt/canary, each with a bug that needs a certain order, it found none sooner
-// (median of 12 searches, in runs: 36 instead of 37, 60 instead of 29, 4 and 4, and one in
-// none of 120). A seed decides a schedule as a whole, so nothing of it is handed on to the
-// variation of a case but its kind; and each new seed sees something new.
+// (median of 12 searches, in runs: 36 instead of 37, 60 instead of 29, 4 instead of 4, and
+// one that neither found in 120). A seed decides a schedule as a whole, so nothing of it
+// but its kind is handed on to the variation of a case; and each new seed sees something
+// new.
 //
 // Cases are drawn in rounds: all cases of a round are drawn from the corpus as it
 // was when the round began, and what came of them is looked at in the order in
