@@ -55,6 +55,7 @@ type fleet struct {
 	sites map[string]*site      // by agent
 	calm  bool                  // no service changes any more
 	dns   map[string]resolution // by agent and service
+	said  []saying              // all that it said
 	free  time.Duration         // since when the lock is free; 0: it is not
 
 	nurses   []*nurse
@@ -175,6 +176,9 @@ func (f *fleet) settings(name string) *config.Config {
 	c.NodeName, c.DataDir, c.ClientAddr, c.LogLevel = name, "/data", "0.0.0.0", "trace"
 	c.Join.Retry, c.Join.Interval = toJoin(f.run, name), 2*time.Second
 	c.Probing.LocalScripts = true
+	if most := f.run.plan.Scenario.Workload.MaxStale.Duration; most > 0 {
+		c.DNS.MaxStale = most
+	}
 	c.Services = []api.ServiceDefinition{
 		{Name: webService, Port: 80, Tags: []string{name}, Check: &api.CheckDefinition{
 			HTTP: fmt.Sprintf("http://%s:80/", f.sites[name].machine.Name()), Interval: checkInterval, Timeout: checkTimeout,

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,11 +34,20 @@ func (w *watcher) replayed(applied func() (index uint64, digest string, err erro
 		if entries, gap = w.raft.Committed(index); gap != nil {
 			return true, ""
 		}
-		own := ""
-		if w.replica, own, err = replay(entries); err != nil {
+		if w.replica, err = replay(entries, nil); err != nil {
 			return false, err.Error()
 		}
-		return own == theirs, fmt.Sprintf("the state of the servers at index %d is not what the %d entries make", index, len(entries))
+		own, err := w.replica.Digest()
+		switch {
+		case err != nil:
+			return false, err.Error()
+		case own != theirs:
+			return false, fmt.Sprintf("the state of the servers at index %d is not what the %d entries make", index, len(entries))
+		}
+		if err := w.run.fleet.aged(entries, w.commits); err != nil {
+			return false, err.Error()
+		}
+		return true, ""
 	})
 	switch {
 	case gap != nil:
@@ -48,18 +58,21 @@ func (w *watcher) replayed(applied func() (index uint64, digest string, err erro
 }
 
 // replay returns the state machine that has applied entries, the first of which has
-// index 1, and the digest of its state.
-func replay(entries []raftsafety.Entry) (f *fsm.FSM, digest string, err error) {
-	if f, err = fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {}); err != nil {
-		return nil, "", err
+// index 1. It calls each, if that is not nil, after every command.
+func replay(entries []raftsafety.Entry, each func(index uint64, f *fsm.FSM) error) (*fsm.FSM, error) {
+	f, err := fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {})
+	if err != nil {
+		return nil, err
 	}
 	for i, e := range entries {
 		if e.Command {
 			f.Apply(&raft.Log{Index: uint64(i + 1), Term: e.Term, Type: raft.LogCommand, Data: e.Data})
+			if each != nil {
+				err = errors.Join(err, each(uint64(i+1), f))
+			}
 		}
 	}
-	digest, err = f.Digest()
-	return f, digest, err
+	return f, err
 }
 
 // fresh returns a state machine with the state of another and nothing else that the

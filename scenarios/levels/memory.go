@@ -18,7 +18,7 @@ const (
 	// ServerMemory and AgentMemory are what a process may hold beside the state.
 	// Measured over all scenarios, it is TODO for a server, and 110 to 150 kB for a
 	// client agent.
-	ServerMemory, AgentMemory = 1 << 20, 256 << 10
+	ServerMemory, AgentMemory = 1 << 20, 512 << 10
 	// States is how many times a server may hold the state: once as it is, and parts
 	// of it as entries of the log and as messages.
 	States = 3
