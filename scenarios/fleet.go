@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -176,9 +177,7 @@ func (f *fleet) settings(name string) *config.Config {
 	c.NodeName, c.DataDir, c.ClientAddr, c.LogLevel = name, "/data", "0.0.0.0", "trace"
 	c.Join.Retry, c.Join.Interval = toJoin(f.run, name), 2*time.Second
 	c.Probing.LocalScripts = true
-	if most := f.run.plan.Scenario.Workload.MaxStale.Duration; most > 0 {
-		c.DNS.MaxStale = most
-	}
+	c.DNS.MaxStale = cmp.Or(f.run.plan.Scenario.Workload.MaxStale.Duration, c.DNS.MaxStale)
 	c.Services = []api.ServiceDefinition{
 		{Name: webService, Port: 80, Tags: []string{name}, Check: &api.CheckDefinition{
 			HTTP: fmt.Sprintf("http://%s:80/", f.sites[name].machine.Name()), Interval: checkInterval, Timeout: checkTimeout,
