@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"tribune/impl/agent"
+	"tribune/impl/api"
 	"tribune/impl/consensus"
+	"tribune/impl/coordinate"
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
 	"tribune/linearizability/raftsafety"
@@ -44,14 +46,14 @@ func newWatcher(r *run) *watcher {
 // until stop closes.
 func (w *watcher) watchLevels(stop <-chan struct{}) {
 	servers, agents := w.run.plan.names(), w.run.plan.agents()
-	kind := w.run.kind(levels.Server, servers)
+	kind := kindOf(w.run.world, levels.Server, servers)
 	kind.Watched = func(n *sim.Node) int {
 		if a := w.run.agents[n.Name()]; a != nil {
 			return a.Server().Watched()
 		}
 		return 0
 	}
-	w.levels = levels.New(len(servers)-1, kind, w.run.kind(levels.Agent, agents))
+	w.levels = levels.New(len(servers)-1, kind, kindOf(w.run.world, levels.Agent, agents))
 	w.run.every(stop, time.Second, func() {
 		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
 	})
@@ -63,11 +65,11 @@ func (w *watcher) back() (l levels.Levels) {
 	return l
 }
 
-// kind are the nodes of those names.
-func (r *run) kind(name string, nodes []string) levels.Kind {
+// kindOf are the nodes of those names.
+func kindOf(w *sim.World, name string, nodes []string) levels.Kind {
 	k := levels.Kind{Name: name}
 	for _, n := range nodes {
-		k.Nodes = append(k.Nodes, r.world.Node(n))
+		k.Nodes = append(k.Nodes, w.Node(n))
 	}
 	return k
 }
@@ -105,6 +107,23 @@ func (w *watcher) look() {
 		w.commits = append(w.commits, commit{now, committed})
 	}
 	w.members.look()
+}
+
+// places sees that servers know where they are.
+func (w *watcher) places() {
+	for _, name := range w.run.plan.names() {
+		if a := w.run.agents[name]; a != nil {
+			w.placed(name, a.Server().Coordinate())
+		}
+	}
+}
+
+// placed complains about a coordinate that is none. Whoever takes it has none
+// afterwards either, so it spreads from node to node.
+func (w *watcher) placed(name string, c *api.Coordinate) {
+	if c != nil && coordinate.Check(c) != nil {
+		w.run.world.Violate("coordinates", "%s lies at %v, with an error of %v, a height of %v and an adjustment of %v", name, c.Vec, c.Error, c.Height, c.Adjustment)
+	}
 }
 
 // stillLeads takes note of until when a leader was seen leading.

@@ -232,17 +232,9 @@ func (r *Result) invariants(expected string) {
 }
 
 func (r *Result) recovery(expected string) {
-	c := r.Recovery
 	got := holds
 	var texts []string
-	type named struct {
-		name string
-		Reached
-	}
-	for _, part := range []named{
-		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
-		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
-	} {
+	for _, part := range r.Recovery.parts() {
 		if !part.Asked {
 			continue
 		}

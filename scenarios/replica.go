@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 
+	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/raft"
 
 	"tribune/impl/fsm"
@@ -113,4 +115,40 @@ func (w *watcher) weigh() levels.Memory {
 	}
 	w.replica = state
 	return w.levels.Weigh(func() { w.replica = nil }, w.run.world.Live)
+}
+
+// committed is the index up to which the leader has committed entries.
+func (f *fleet) committed() uint64 {
+	if leader := f.run.agents[f.run.leader()]; leader != nil {
+		return leader.Server().Raft().Status().Committed
+	}
+	return math.MaxUint64 // nobody knows what comes after it
+}
+
+// idle complains about registrations of client agents in the raft log after an index,
+// at which the catalog agreed with all of them: nothing has changed since, so there is
+// nothing to write. Each would wake all who watch.
+func (f *fleet) idle(since uint64) {
+	leader := f.run.agents[f.run.leader()]
+	if leader == nil {
+		return
+	}
+	raft := leader.Server().Raft()
+	n, example := 0, ""
+	for i, end := since, raft.Status().Committed; i < end; {
+		i++
+		entry, err := raft.Entry(i)
+		command := entry.Data
+		if err != nil || len(command) == 0 || fsm.Type(command[0]) != fsm.RegisterType && fsm.Type(command[0]) != fsm.DeregisterType {
+			continue
+		}
+		var about struct{ Node string }
+		if err := codec.NewDecoderBytes(command[1:], &codec.MsgpackHandle{}).Decode(&about); err == nil && f.sites[about.Node] != nil {
+			n++
+			example = fmt.Sprintf("that of %s at %d", about.Node, i)
+		}
+	}
+	if n > 0 {
+		f.run.world.Violate("anti-entropy comes to rest", "%d registrations were written although nothing had changed, such as %s", n, example)
+	}
 }

@@ -44,6 +44,9 @@ func Judge(r Run, folder string, err error) Judged {
 	if err != nil {
 		j.Error = err.Error()
 	}
+	if r.Died != nil {
+		j.Error = fmt.Sprintf("%v: %s", r.Died.Err, r.Died.Cause())
+	}
 	for _, v := range x.Verdicts {
 		j.Verdicts = append(j.Verdicts, Verdict{Check: v.Check, Means: means(v.Check), Expected: v.Expected, Got: v.Got, OK: v.OK, Text: v.Text, Findings: Findings(x, v)})
 	}

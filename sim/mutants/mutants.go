@@ -57,7 +57,10 @@ func All() []Mutant {
 		tombstonesNotKept(),
 		dnsIncludesCritical(),
 		dnsOfAnyAge(),
+		queryIncludesCritical(),
 		blindCAS(),
+		twoNames(),
+		takenName(),
 		txnHalfway(),
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
@@ -76,8 +79,10 @@ func All() []Mutant {
 		immortalNode(),
 		forgetfulLeader(),
 		noRejoin(),
+		meekRefutation(),
 		saidOnce(),
 		oldLeaveIntent(),
+		nowhere(),
 		eventTwice(),
 		lostFsync(),
 		uncheckedLog(),
@@ -102,6 +107,5 @@ func Escaped() []Mutant {
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		pipelinedReplication(),
-		meekRefutation(),
 	}
 }

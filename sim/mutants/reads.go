@@ -161,6 +161,24 @@ func tombstonesNotKept() Mutant {
 	}
 }
 
+// queryIncludesCritical has a prepared query find instances whatever their health.
+func queryIncludesCritical() Mutant {
+	return Mutant{
+		Name:     "query-includes-critical",
+		Area:     "prepared queries",
+		Bug:      "a prepared query finds instances whose checks are critical",
+		Scenario: "service-dies.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "query-includes-critical",
+			Why:  "others are sent to a service that is down",
+			File: "tribune/impl/query/choose.go",
+			Old:  "		bad := c.Status == api.HealthCritical || ",
+			New:  "		bad := ",
+		}},
+	}
+}
+
 // dnsIncludesCritical names all instances of a service, whatever their health.
 func dnsIncludesCritical() Mutant {
 	return Mutant{

@@ -14,6 +14,7 @@ import (
 
 	"tribune/impl/host"
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/trace"
 )
@@ -38,7 +39,7 @@ type Disk struct {
 	sched event.Scheduler
 	rec   trace.Recorder
 
-	mu      sync.Mutex
+	mu      detrt.Mutex
 	options Options
 	root    *inode
 	journal []change // of names, in order, not yet durable

@@ -5,11 +5,11 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/trace"
 )
@@ -29,7 +29,7 @@ type Network struct {
 	model netmodel.Model
 	sums  checksums
 
-	mu     sync.Mutex
+	mu     detrt.Mutex
 	hosts  map[string]*Stack
 	byAddr map[netip.Addr]*Stack
 	links  map[ends]*link
