@@ -94,6 +94,7 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
+		pipelinedReplication(),
 	}
 }
 
@@ -102,6 +103,5 @@ func Escaped() []Mutant {
 	return []Mutant{
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
-		pipelinedReplication(),
 	}
 }
