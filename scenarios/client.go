@@ -302,4 +302,6 @@ func (r *run) readAll(done chan<- error) sim.Program {
 const (
 	readTries = 20
 	readPause = 500 * time.Millisecond
+
+	readAtMost = 30 * time.Minute // of all, if the network or the servers say nothing at all
 )

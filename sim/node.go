@@ -66,7 +66,7 @@ type Node struct {
 
 	usual Clock // as it was configured
 
-	mu      sync.Mutex
+	mu      detrt.Mutex
 	clock   clock
 	process *process // nil when none runs
 	starts  int
@@ -113,6 +113,7 @@ func (n *Node) Stack() *simnet.Stack { return n.stack }
 // Start runs a program in a new process on the node's disk. A node that runs
 // one already is a mistake of the caller and panics.
 func (n *Node) Start(program Program) {
+	n.world.sinceGC.Add(startWeighs)
 	p, start := n.begin()
 	n.world.Recordf(trace.Life, n.name, "", "start %d", start)
 	returned := make(chan error, 1)

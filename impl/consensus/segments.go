@@ -48,49 +48,59 @@ func (f filer) Open(info types.SegmentInfo) (types.SegmentReader, error) {
 // then what is read may lie in the page cache only, which takes it for clean, so
 // a sync alone would not bring it to the disk (Rebello et al., Can Applications
 // Recover from fsync Failures?, 2020).
-func repair(fsys host.FS, name string) (batch, error) {
-	b, err := host.ReadFile(fsys, name)
-	if err != nil {
-		return batch{}, err
-	}
-	found, err := scan(b)
-	if err != nil {
-		return batch{}, fmt.Errorf("%s is corrupt: %w", name, err)
-	}
-	clear(b[found.end:])
+func repair(fsys host.FS, name string) (found batch, err error) {
 	f, err := fsys.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return batch{}, err
 	}
-	if err := overwrite(f, b); err != nil {
-		return batch{}, errors.Join(err, f.Close())
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b, err := written(f)
+	if err != nil {
+		return batch{}, fmt.Errorf("reading %s: %w", name, err)
 	}
-	if err := f.Close(); err != nil {
+	if found, err = scan(b); err != nil {
+		return batch{}, fmt.Errorf("%s is corrupt: %w", name, err)
+	}
+	clear(b[found.end:])
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return batch{}, err
+	}
+	if err := f.Sync(); err != nil {
 		return batch{}, err
 	}
 	// The process may have ended before the first sync of a new segment.
 	return found, fsys.SyncDir(path.Dir(name))
 }
 
-// overwrite makes the content of a file of the same length durable. Where it is
-// to be zero and is already there is nothing to lose.
-func overwrite(f host.File, b []byte) error {
-	const chunk = 64 << 10
-	old, zero := make([]byte, chunk), make([]byte, chunk)
-	for at := 0; at < len(b); at += chunk {
-		part := b[at:min(at+chunk, len(b))]
-		n, err := f.ReadAt(old[:len(part)], int64(at))
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if bytes.Equal(part, zero[:len(part)]) && bytes.Equal(part, old[:n]) {
-			continue
-		}
-		if _, err := f.WriteAt(part, int64(at)); err != nil {
-			return err
-		}
+// written reads what was written of a segment. That has its full size from the
+// beginning, and most of it is zeros for long: what is zeros up to the end is left
+// out, in steps that are a multiple of a frame header's size.
+func written(f host.File) ([]byte, error) {
+	const step = 64 << 10
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	return f.Sync()
+	end, buffer := info.Size(), make([]byte, min(info.Size(), step))
+	for end > 0 {
+		begin := (end - 1) / step * step
+		part := buffer[:end-begin]
+		if err := readAt(f, part, begin); err != nil {
+			return nil, err
+		}
+		if bytes.Count(part, []byte{0}) < len(part) {
+			break
+		}
+		end = begin
+	}
+	b := make([]byte, end)
+	return b, readAt(f, b, 0)
+}
+
+// readAt fills b with what a file has from a byte on.
+func readAt(f host.File, b []byte, at int64) error {
+	_, err := io.ReadFull(io.NewSectionReader(f, at, int64(len(b))), b)
+	return err
 }
 
 // The format of a segment (raft-wal, README, "Segment File Format"): a header,

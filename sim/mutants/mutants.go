@@ -16,6 +16,7 @@
 //   - gossip.go: membership, and what the leader makes of it.
 //   - log.go: the log on the disk.
 //   - raft.go: elections, replication, the raft group.
+//   - leaks.go: what is never given back.
 //
 // table.go makes docs/mutants.md of them.
 package mutants
@@ -55,6 +56,7 @@ func All() []Mutant {
 		missedFlip(),
 		tombstonesNotKept(),
 		dnsIncludesCritical(),
+		dnsOfAnyAge(),
 		queryIncludesCritical(),
 		blindCAS(),
 		twoNames(),
@@ -95,6 +97,8 @@ func All() []Mutant {
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
 		pipelinedReplication(),
+		leakedWatch(),
+		oldVersionsKept(),
 	}
 }
 
