@@ -60,7 +60,7 @@ var neighbours = map[string]string{
 	"sim/shrink":   "",
 	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
-	"scenarios":         "impl/agent impl/api impl/config impl/consensus impl/coordinate impl/fsm impl/gossip impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/look scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
+	"scenarios":         "impl/agent impl/api impl/catalog impl/config impl/consensus impl/coordinate impl/fsm impl/gossip impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/look scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
 	"scenarios/report":  "linearizability scenarios sim/trace",
 	"scenarios/look":    "impl/agent impl/api impl/consensus impl/fsm impl/server sim sim/simdisk sim/simnet",
 	"scenarios/debug":   "impl/api scenarios scenarios/look scenarios/report sim/launch sim/trace",

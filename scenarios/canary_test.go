@@ -219,9 +219,16 @@ func plantsInTheFleet() map[string]func(r *run) {
 			r.fleet.free = r.world.Now() - long
 			r.fleet.handed(false, r.world.Now())
 		},
+		"age of DNS answers": func(r *run) {
+			r.plan.Scenario.Workload.MaxStale.Duration = second
+			r.fleet.said = []saying{{"a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}}}}
+			if err := r.fleet.aged(nil, nil); err != nil {
+				panic(err)
+			}
+		},
 		"DNS": func(r *run) {
 			r.fleet.sites["a1"].stopped = r.world.Now() - long
-			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), []string{"10.0.5.1"}})
+			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}})
 		},
 	}
 }

@@ -29,6 +29,7 @@ type watcher struct {
 	reigns  []Reign
 	members *membership
 	levels  *levels.Watch
+	commits commits
 	replica *fsm.FSM // the judge's own, when all is healed; nil if there is none
 	shrunk  bool     // the raft group has, too far; that is told once
 
@@ -95,13 +96,16 @@ func (w *watcher) look() {
 		w.deposed(reign)
 		w.reigns = append(w.reigns, reign)
 	}
-	led := false
+	led, committed := false, w.commits.by(w.run.world.Now())
 	for _, o := range seen {
-		led = led || o.Leader
+		led, committed = led || o.Leader, max(committed, o.Committed)
 		w.stillLeads(o)
 		w.quorum(o)
 	}
 	w.leadership(led)
+	if now := w.run.world.Now(); committed > w.commits.by(now) {
+		w.commits = append(w.commits, commit{now, committed})
+	}
 	w.members.look()
 }
 

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,10 +10,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/consul/api"
+	capi "github.com/hashicorp/consul/api"
 	"github.com/miekg/dns"
 
+	"tribune/impl/api"
+	"tribune/impl/catalog"
+	"tribune/impl/fsm"
 	"tribune/impl/host"
+	"tribune/linearizability/raftsafety"
 	"tribune/sim/trace"
 )
 
@@ -27,8 +32,15 @@ const (
 
 // resolution is what an agent's DNS last said about a service.
 type resolution struct {
-	asked time.Duration
-	found []string // addresses, sorted
+	asked, answered time.Duration
+	found           []string // addresses, sorted
+}
+
+// saying is what an agent's DNS once said.
+type saying struct {
+	agent string
+	question
+	resolution
 }
 
 // question is a name of which the DNS is asked, and the service that it stands for.
@@ -58,8 +70,10 @@ func (f *fleet) resolve(ctx context.Context, h host.Host, _ *slog.Logger) error 
 					continue // the agent is down, or an answer was lost
 				}
 				f.run.world.Recordf(trace.Op, "resolver", agent, "%s is at %v", q.name, found)
-				f.dns[agent+" "+q.name] = resolution{asked, found}
-				f.resolvedInTime(agent, q, resolution{asked, found})
+				r := resolution{asked, f.run.world.Now(), found}
+				f.dns[agent+" "+q.name] = r
+				f.resolvedInTime(agent, q, r)
+				f.said = append(f.said, saying{agent, q, r})
 			}
 		}
 		select {
@@ -78,9 +92,9 @@ func (f *fleet) prepare(ctx context.Context, h host.Host) error {
 		return err
 	}
 	for _, service := range []string{webService, jobService} {
-		q := &api.PreparedQueryDefinition{Name: service, Service: api.ServiceQuery{Service: service}}
+		q := &capi.PreparedQueryDefinition{Name: service, Service: capi.ServiceQuery{Service: service}}
 		for {
-			_, _, err := c.servers[c.at].PreparedQuery().Create(q, (&api.WriteOptions{}).WithContext(ctx))
+			_, _, err := c.servers[c.at].PreparedQuery().Create(q, (&capi.WriteOptions{}).WithContext(ctx))
 			if err == nil || strings.Contains(err.Error(), "aliases an existing query") {
 				break
 			}
@@ -181,6 +195,98 @@ func (f *fleet) resolved() (bool, string) {
 		}
 	}
 	return true, ""
+}
+
+// commits says how far servers had committed entries by when, in order of both.
+type commits []commit
+
+type commit struct {
+	at    time.Duration
+	index uint64
+}
+
+// by is the index up to which entries were seen committed by a time, 0 if none were.
+func (c commits) by(at time.Duration) uint64 {
+	i, _ := slices.BinarySearchFunc(c, at, func(c commit, at time.Duration) int { return cmp.Compare(c.at, at+1) })
+	if i == 0 {
+		return 0
+	}
+	return c[i-1].index
+}
+
+// unseenCommit is within what time it is seen that something was committed, though who
+// knew it first is killed or stands still.
+const unseenCommit = 15 * time.Second
+
+// aged complains, where stale reads have a limit, about answers of the DNS that are
+// older: that are not what the entries say that were committed up to any index between
+// the one at that time before the question and the one at the answer.
+func (f *fleet) aged(entries []raftsafety.Entry, seen commits) error {
+	limit := f.run.plan.Scenario.Workload.MaxStale.Duration
+	if limit == 0 || len(f.said) == 0 {
+		return nil
+	}
+	truth, err := f.truth(entries)
+	if err != nil {
+		return err
+	}
+	for _, s := range f.said {
+		if len(s.found) == 0 && strings.HasSuffix(s.name, ".query") {
+			continue // the server did not have the query yet
+		}
+		low, high := seen.by(s.asked-limit-f.run.plan.Scenario.Checks.Lag.Duration-watchEvery), seen.by(s.answered+unseenCommit)
+		if !truth[s.service].had(s.found, low, high) {
+			f.run.world.Violate("age of DNS answers", "%s said that %s was at %v when it was asked at %v, and that was so at no time since %v before", s.agent, s.name, s.found, s.asked, limit)
+		}
+	}
+	return nil
+}
+
+// version is where a service was from an index on.
+type version struct {
+	index uint64
+	at    []string // addresses, sorted
+}
+
+// whereabouts are the versions of a service, in order.
+type whereabouts []version
+
+// had reports whether the addresses were those at any index between two, both included.
+func (a whereabouts) had(found []string, low, high uint64) bool {
+	for i := len(a) - 1; i >= 0; i-- {
+		if a[i].index <= high && slices.Equal(a[i].at, found) {
+			return true
+		}
+		if a[i].index <= low {
+			return false
+		}
+	}
+	return len(found) == 0
+}
+
+// truth is where entries say that the services of the fleet are that are well.
+func (f *fleet) truth(entries []raftsafety.Entry) (map[string]whereabouts, error) {
+	all := map[string]whereabouts{}
+	_, err := replay(entries, func(index uint64, m *fsm.FSM) error {
+		for _, service := range []string{webService, jobService} {
+			_, found, err := catalog.Health(m.Store().Read(), nil, service, nil, nil, false)
+			if err != nil {
+				return err
+			}
+			at := []string{}
+			for _, n := range found {
+				if !slices.ContainsFunc(n.Checks, func(c api.HealthCheck) bool { return c.Status == api.HealthCritical }) {
+					at = append(at, n.Node.Address)
+				}
+			}
+			slices.Sort(at)
+			if known := all[service]; len(known) == 0 || !slices.Equal(known[len(known)-1].at, at) {
+				all[service] = append(known, version{index, at})
+			}
+		}
+		return nil
+	})
+	return all, err
 }
 
 // dnsSilence is how long an agent's DNS may be silent when nothing is broken: an

@@ -144,7 +144,8 @@ type Workload struct {
 	Rate  float64 `yaml:"rate"` // operations per second of all clients
 	Keys  int     `yaml:"keys"`
 	Reads string  `yaml:"reads"` // consistent, default or stale
-	// MaxStale is how old stale reads allow the data to be; 0 sets no limit.
+	// MaxStale is how old stale reads allow the data to be, and so do client agents for
+	// their DNS; 0 sets no limit.
 	MaxStale Duration       `yaml:"max_stale"`
 	Mix      map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
 	Twice    float64        `yaml:"twice"`   // probability that a write is followed at once by another one of the same key

@@ -56,6 +56,7 @@ func All() []Mutant {
 		missedFlip(),
 		tombstonesNotKept(),
 		dnsIncludesCritical(),
+		dnsOfAnyAge(),
 		queryIncludesCritical(),
 		blindCAS(),
 		twoNames(),

@@ -196,3 +196,33 @@ func dnsIncludesCritical() Mutant {
 		}},
 	}
 }
+
+// dnsOfAnyAge has DNS take whatever a server has.
+func dnsOfAnyAge() Mutant {
+	return Mutant{
+		Name:     "dns-of-any-age",
+		Area:     "DNS",
+		Bug:      "DNS answers with what a server last knew, however old that is",
+		Scenario: "max-stale.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "dns-of-any-age",
+			Why:  "others are sent to a service that was down long before",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale, MaxStaleDuration: r.MaxStale})\n",
+			New:  "	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale})\n",
+		}, {
+			Name: "dns-of-any-age-after-all",
+			Why:  "it does not ask the leader then either",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "	if err == nil && r.AllowStale && meta.LastContact > r.MaxStale {\n",
+			New:  "	if err == nil && r.AllowStale && meta.LastContact > unknownAge {\n",
+		}, {
+			Name: "dns-of-any-age-limit",
+			Why:  "it is longer than any run",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "const staleAfter = 5 * time.Second\n",
+			New:  "const staleAfter, unknownAge = 5 * time.Second, 1000 * time.Hour\n",
+		}},
+	}
+}

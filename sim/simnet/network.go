@@ -75,15 +75,6 @@ func (n *Network) AddHost(name string, addrs ...netip.Addr) *Stack {
 	return s
 }
 
-func (n *Network) names() []string {
-	names := make([]string, 0, len(n.hosts))
-	for name := range n.hosts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Add puts a rule on the network, behind those that are there, and returns how
 // to take it away again.
 func (n *Network) Add(rule Rule) (remove func()) {
