@@ -149,7 +149,7 @@ func observe(name string, life int, address string, n *consensus.Node) raftsafet
 		Committed: s.Committed, Applied: s.Applied, Address: address,
 		Entry: func(i uint64) (raftsafety.Entry, bool) {
 			e, err := n.Entry(i) // an error: it was compacted meanwhile
-			return raftsafety.Entry{Term: e.Term, Command: e.Command, Data: e.Data}, err == nil
+			return raftsafety.Entry{Term: e.Term, Command: e.Command, Group: e.Kind == "LogConfiguration", Data: e.Data}, err == nil
 		},
 	}
 	if s.Leader {
