@@ -73,7 +73,7 @@ func stormBounds() Explore {
 	times := func(low, high time.Duration) []Duration { return []Duration{{Duration: low}, {Duration: high}} }
 	return Explore{
 		Servers: []int{3, 7}, Agents: []int{0, 5}, Clients: []int{2, 6},
-		Rate: []float64{10, 70}, Keys: []int{1, 8}, Registrars: []int{0, 3}, Contenders: []int{0, 4},
+		Rate: []float64{10, 70}, Keys: []int{1, 8}, Crowds: Crowds{Registrars: []int{0, 3}, Contenders: []int{0, 4}},
 		Network: []string{"lan", "lan", "wan", "geo:aws"},
 		Sync:    times(100*time.Microsecond, 20*time.Millisecond), Skew: times(second, 10*minute),
 		Kinds: nemesis.Stormy().Kinds,
@@ -95,8 +95,10 @@ func near(s Scenario) Explore {
 	t, w := s.Topology, s.Workload
 	e := Explore{
 		Clients: half(t.Clients, 2), Agents: half(t.Agents, 1), Keys: half(w.Keys, 1), Rate: []float64{w.Rate / 2, min(2*w.Rate, 10000)},
-		Watchers: half(w.Watchers, 1), PrefixWatchers: half(w.PrefixWatchers, 1), HealthWatchers: half(w.HealthWatchers, 1),
-		Registrars: half(w.Registrars, 1), Contenders: half(w.Contenders, 1), Heralds: half(w.Heralds, 1), Tellers: half(w.Tellers, 1),
+		Crowds: Crowds{
+			Watchers: half(w.Watchers, 1), PrefixWatchers: half(w.PrefixWatchers, 1), HealthWatchers: half(w.HealthWatchers, 1), Registrars: half(w.Registrars, 1),
+			Contenders: half(w.Contenders, 1), Renamers: half(w.Renamers, 1), Heralds: half(w.Heralds, 1), Tellers: half(w.Tellers, 1),
+		},
 	}
 	if t.Servers >= 3 {
 		e.Servers = []int{max(3, t.Servers-2), min(t.Servers+2, 21)}
@@ -115,13 +117,19 @@ func (s Scenario) Delicate() bool {
 
 // orElse are the bounds, with others where they say nothing.
 func (e Explore) orElse(others Explore) Explore {
-	said, usual := reflect.ValueOf(&e).Elem(), reflect.ValueOf(others)
+	fill(reflect.ValueOf(&e).Elem(), reflect.ValueOf(others))
+	return e
+}
+
+// fill sets the lists of a struct that are empty.
+func fill(said, usual reflect.Value) {
 	for i := range said.NumField() {
-		if said.Field(i).Len() == 0 {
+		if said.Field(i).Kind() == reflect.Struct {
+			fill(said.Field(i), usual.Field(i))
+		} else if said.Field(i).Len() == 0 {
 			said.Field(i).Set(usual.Field(i))
 		}
 	}
-	return e
 }
 
 // drawing draws a scenario. Everything has a stream of its own, so that a bound that is
@@ -147,7 +155,8 @@ func (d *drawing) all() Scenario {
 		{"agents", e.Agents, &t.Agents}, {"clients", e.Clients, &t.Clients}, {"keys", e.Keys, &w.Keys},
 		{"watchers", e.Watchers, &w.Watchers}, {"prefix watchers", e.PrefixWatchers, &w.PrefixWatchers},
 		{"health watchers", e.HealthWatchers, &w.HealthWatchers}, {"registrars", e.Registrars, &w.Registrars},
-		{"contenders", e.Contenders, &w.Contenders}, {"heralds", e.Heralds, &w.Heralds}, {"tellers", e.Tellers, &w.Tellers},
+		{"contenders", e.Contenders, &w.Contenders}, {"renamers", e.Renamers, &w.Renamers},
+		{"heralds", e.Heralds, &w.Heralds}, {"tellers", e.Tellers, &w.Tellers},
 	} {
 		d.number(number.what, number.between, number.into)
 	}
@@ -244,7 +253,7 @@ func WithoutAgents(s Scenario) Scenario {
 	usual := defaults().Workload
 	s.Topology.Agents = 0
 	w := &s.Workload
-	w.Registrars, w.HealthWatchers, w.Via, w.Sessions = 0, 0, usual.Via, usual.Sessions
+	w.Registrars, w.HealthWatchers, w.Renamers, w.Via, w.Sessions = 0, 0, 0, usual.Via, usual.Sessions
 	s.Faults = s.Fitting(s.Faults)
 	return s
 }

@@ -216,7 +216,8 @@ func (v *validator) explore() {
 	}{
 		{"servers", e.Servers, 1, 21}, {"agents", e.Agents, 0, 200}, {"clients", e.Clients, 1, 100}, {"keys", e.Keys, 1, 10000},
 		{"watchers", e.Watchers, 0, 100}, {"prefix_watchers", e.PrefixWatchers, 0, 100}, {"health_watchers", e.HealthWatchers, 0, 100},
-		{"registrars", e.Registrars, 0, 100}, {"contenders", e.Contenders, 0, 100}, {"heralds", e.Heralds, 0, 100},
+		{"registrars", e.Registrars, 0, 100}, {"contenders", e.Contenders, 0, 100}, {"renamers", e.Renamers, 0, 100},
+		{"heralds", e.Heralds, 0, 100},
 		{"tellers", e.Tellers, 0, 100}, {"faults", e.Faults, 0, 100},
 	} {
 		if !pairOf(pair.said) || len(pair.said) == 2 && (pair.said[0] < pair.low || pair.said[1] > pair.high) {

@@ -52,16 +52,10 @@ type Explore struct {
 	Agents  []int `yaml:"agents"`
 	Clients []int `yaml:"clients"`
 
-	Rate           []float64 `yaml:"rate"`
-	Keys           []int     `yaml:"keys"`
-	Reads          []string  `yaml:"reads"` // one of them
-	Watchers       []int     `yaml:"watchers"`
-	PrefixWatchers []int     `yaml:"prefix_watchers"`
-	HealthWatchers []int     `yaml:"health_watchers"`
-	Registrars     []int     `yaml:"registrars"`
-	Contenders     []int     `yaml:"contenders"`
-	Heralds        []int     `yaml:"heralds"`
-	Tellers        []int     `yaml:"tellers"`
+	Rate   []float64 `yaml:"rate"`
+	Keys   []int     `yaml:"keys"`
+	Reads  []string  `yaml:"reads"` // one of them
+	Crowds `yaml:",inline"`
 
 	Network []string   `yaml:"network"` // one of these models
 	Sync    []Duration `yaml:"sync"`    // median of an fsync
@@ -71,6 +65,18 @@ type Explore struct {
 	Kinds   []string `yaml:"kinds"`   // of faults
 	Targets []string `yaml:"targets"` // of faults; a word that is said twice is drawn twice as often
 	On      []string `yaml:"on"`      // points that some of the faults wait for
+}
+
+// Crowds are the bounds of the further clients of a workload.
+type Crowds struct {
+	Watchers       []int `yaml:"watchers"`
+	PrefixWatchers []int `yaml:"prefix_watchers"`
+	HealthWatchers []int `yaml:"health_watchers"`
+	Registrars     []int `yaml:"registrars"`
+	Contenders     []int `yaml:"contenders"`
+	Renamers       []int `yaml:"renamers"`
+	Heralds        []int `yaml:"heralds"`
+	Tellers        []int `yaml:"tellers"`
 }
 
 // Network names a model of package netmodel, and what is to be otherwise in it.

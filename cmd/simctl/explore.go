@@ -27,7 +27,6 @@ type exploreOptions struct {
 	corpus   string
 	folder   string
 	states   bool
-	novel    float64
 	mutant   string
 }
 
@@ -47,7 +46,6 @@ again.`)
 	f.StringVar(&o.folder, "report", "runs/explore", "`DIR`: write the scenarios that fail there")
 	f.StringVar(&o.mutant, "mutant", "", "`NAME`: of agents with that deliberate bug (simctl mutants -list)")
 	f.BoolVar(&o.states, "states", false, "list the states that were reached, at the end")
-	f.Float64Var(&o.novel, "novel", 0, "experimental")
 	files, err := parse(f, args)
 	if err != nil {
 		return err
@@ -101,7 +99,7 @@ type exploration struct {
 	virtual time.Duration
 
 	runs, kept, reached int
-	novel               int // sequences of turns that were new in the last run
+	novel               int                 // sequences of turns that were new in the last run
 	groups              map[string][]string // files of failures that are alike
 	line                *status
 	keep                *os.File // the corpus
@@ -121,7 +119,7 @@ func (x *exploration) run(ctx context.Context, first, last uint64) (err error) {
 		x.virtual += r.Virtual
 	}}
 	x.explorer = explore.New(subject, explore.Options{
-		First: first, Last: last, Parallel: o.parallel, Unguided: o.unguided, Again: o.again, KeepGoing: o.goOn, Novel: o.novel,
+		First: first, Last: last, Parallel: o.parallel, Unguided: o.unguided, Again: o.again, KeepGoing: o.goOn,
 	}, x.learn)
 	if o.corpus != "" {
 		if err := x.recall(); err != nil {

@@ -165,7 +165,7 @@ func (c *contact) confirmed(term uint64, voters []raft.ServerID, now time.Time, 
 	if c.settled != term || len(voters) == 0 {
 		return time.Time{}
 	}
-	var moments []time.Time
+	moments := make([]time.Time, 0, len(voters))
 	for _, id := range voters {
 		moment := time.Time{}
 		if p := c.peers[id]; slices.Contains(present, id) {

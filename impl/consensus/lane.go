@@ -94,8 +94,9 @@ func (t oneLane) AppendEntries(id raft.ServerID, target raft.ServerAddress, args
 // this server leads, zero if it does not or if that is not known. Those in present
 // count as being in it now.
 func (n *Node) inTerm(term uint64, now time.Time, present ...raft.ServerID) time.Time {
-	var voters []raft.ServerID
-	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+	servers := n.raft.GetConfiguration().Configuration().Servers
+	voters := make([]raft.ServerID, 0, len(servers))
+	for _, s := range servers {
 		if s.Suffrage == raft.Voter {
 			voters = append(voters, s.ID)
 		}

@@ -144,6 +144,9 @@ func (p *Pool) settings(c Config, t memberlist.Transport) *serf.Config {
 		mc = memberlist.DefaultWANConfig()
 	}
 	mc.Transport = t
+	// memberlist would compress each message, and take 80 KB of memory to make a
+	// ping smaller. A local network has room.
+	mc.EnableCompression = c.WAN
 	mc.DeadNodeReclaimTime = reclaimAfter
 	mc.Logger = logging.Std(c.Logger)
 	mc.BindAddr, mc.BindPort = c.Advertise.Addr().String(), int(c.Advertise.Port())

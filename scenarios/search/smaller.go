@@ -76,6 +76,7 @@ func crowds() []crowd {
 		{"watchers", func(w *scenarios.Workload) *int { return &w.Watchers }},
 		{"prefix watchers", func(w *scenarios.Workload) *int { return &w.PrefixWatchers }},
 		{"health watchers", func(w *scenarios.Workload) *int { return &w.HealthWatchers }},
+		{"renamers", func(w *scenarios.Workload) *int { return &w.Renamers }},
 		{"heralds", func(w *scenarios.Workload) *int { return &w.Heralds }},
 		{"tellers", func(w *scenarios.Workload) *int { return &w.Tellers }},
 	}
@@ -187,6 +188,7 @@ func (l *list) usual() {
 		{"the usual schedule", func(s *scenarios.Scenario) any { return &s.Schedule }},
 		{"reads of any age", func(s *scenarios.Scenario) any { return &s.Workload.MaxStale }},
 		{"the usual reads", func(s *scenarios.Scenario) any { return &s.Workload.Reads }},
+		{"no two writes at once", func(s *scenarios.Scenario) any { return &s.Workload.Twice }},
 		{"clients that go to any server", func(s *scenarios.Scenario) any { return &s.Workload.Stick }},
 		{"the usual timeout", func(s *scenarios.Scenario) any { return &s.Workload.Timeout }},
 		{"the usual sessions", func(s *scenarios.Scenario) any { return &s.Workload.Sessions }},

@@ -50,6 +50,7 @@ func anyScenario(t *rapid.T) scenarios.Scenario {
 		span("max stale", &w.MaxStale, 0, time.Second)
 	}
 	w.Mix = rapid.MapOfN(rapid.SampledFrom([]string{"get", "put", "cas", "delete", "delete-cas"}), rapid.IntRange(1, 50), 1, 5).Draw(t, "mix")
+	w.Twice = float64(number("twice", 0, 2)) / 10
 	w.Stick = rapid.Bool().Draw(t, "stick")
 	span("timeout", &w.Timeout, time.Second, 9*time.Second)
 	span("lock-delay", &w.LockDelay, 0, 15*time.Second)
@@ -58,7 +59,7 @@ func anyScenario(t *rapid.T) scenarios.Scenario {
 	}
 	if s.Topology.Agents > 0 {
 		w.Via, w.Sessions = rapid.SampledFrom([]string{"servers", "agents"}).Draw(t, "via"), rapid.SampledFrom([]string{"ttl", "health"}).Draw(t, "sessions")
-		w.Registrars, w.HealthWatchers = number("registrars", 0, 4), number("health watchers", 0, 4)
+		w.Registrars, w.HealthWatchers, w.Renamers = number("registrars", 0, 4), number("health watchers", 0, 4), number("renamers", 0, 4)
 	}
 	span("duration", &s.Duration, 5*time.Second, time.Minute)
 	s.Seed = rapid.Uint64().Draw(t, "seed")
@@ -116,7 +117,7 @@ func size(t interface{ Fatal(...any) }, s scenarios.Scenario) []float64 {
 		length += (f.At.Duration + f.For.Duration + f.By.Abs() + f.After.Duration).Seconds() + f.Rate + f.Duplicate + f.Reorder
 	}
 	nodes := s.Topology.Servers + s.Topology.Agents + s.Topology.Clients + w.Registrars + w.Contenders + w.Watchers +
-		w.PrefixWatchers + w.HealthWatchers + w.Heralds + w.Tellers
+		w.PrefixWatchers + w.HealthWatchers + w.Renamers + w.Heralds + w.Tellers
 	weights := 0
 	for _, n := range w.Mix {
 		weights += n

@@ -25,7 +25,8 @@ func within(t *rapid.T, c, from scenarios.Scenario) {
 		{"servers", c.Topology.Servers, e.Servers, false}, {"agents", c.Topology.Agents, e.Agents, false}, {"clients", c.Topology.Clients, e.Clients, false},
 		{"keys", w.Keys, e.Keys, false}, {"watchers", w.Watchers, e.Watchers, false}, {"prefix watchers", w.PrefixWatchers, e.PrefixWatchers, false},
 		{"health watchers", w.HealthWatchers, e.HealthWatchers, needy}, {"registrars", w.Registrars, e.Registrars, needy},
-		{"contenders", w.Contenders, e.Contenders, false}, {"heralds", w.Heralds, e.Heralds, false}, {"tellers", w.Tellers, e.Tellers, false},
+		{"contenders", w.Contenders, e.Contenders, false}, {"renamers", w.Renamers, e.Renamers, needy},
+		{"heralds", w.Heralds, e.Heralds, false}, {"tellers", w.Tellers, e.Tellers, false},
 		{"faults", len(c.Faults), e.Faults, false},
 	} {
 		if b := n.between; len(b) == 2 && (n.n > b[1] || n.n < b[0] && !n.fewer) {
@@ -59,8 +60,10 @@ func anyBounds(t *rapid.T) scenarios.Explore {
 	}
 	e := scenarios.Explore{
 		Servers: pair("servers", 1, 9), Agents: pair("agents", 0, 4), Clients: pair("clients", 1, 9), Keys: pair("keys", 1, 30),
-		Watchers: pair("watchers", 0, 9), PrefixWatchers: pair("prefix watchers", 0, 9), Registrars: pair("registrars", 0, 9),
-		Contenders: pair("contenders", 0, 9), Heralds: pair("heralds", 0, 9), Tellers: pair("tellers", 0, 9), HealthWatchers: pair("health watchers", 0, 9),
+		Crowds: scenarios.Crowds{
+			Watchers: pair("watchers", 0, 9), PrefixWatchers: pair("prefix watchers", 0, 9), HealthWatchers: pair("health watchers", 0, 9), Registrars: pair("registrars", 0, 9),
+			Contenders: pair("contenders", 0, 9), Renamers: pair("renamers", 0, 9), Heralds: pair("heralds", 0, 9), Tellers: pair("tellers", 0, 9),
+		},
 		Reads: some("reads", "consistent", "default", "stale"), Network: some("network", "lan", "wan", "geo:aws"),
 		Faults: pair("faults", 0, 9), Kinds: some("kinds", "partition", "kill", "loss", "bit-rot", "leave", "expel", "disk-error"),
 		Targets: some("targets", "leader", "random", "majority", "agent", "holder", "s1"), On: some("on", "elected", "snapshot-sent", "log-written"),

@@ -27,7 +27,8 @@ type Outcome struct {
 	// Features are what the run reached, each once.
 	Features []string
 	// Seen is a set of what is too fine to have names, such as sequences of turns: bits,
-	// by a hash that is the same in all runs. It may be nil.
+	// by a hash that is the same in all runs. It may be nil. It is counted, and guides
+	// nothing: see the package's comment.
 	Seen []byte
 	// Failure says what failed, alike for failures that are alike; "" if nothing did.
 	Failure string
@@ -47,9 +48,6 @@ type Options struct {
 	Again uint64
 	// KeepGoing goes on after a failure.
 	KeepGoing bool
-	// Novel keeps a case also if at least this share of what it has Seen no earlier case
-	// had; 0: only for its features.
-	Novel float64
 }
 
 // Run is a case that was run.
@@ -82,7 +80,6 @@ type Explorer[C any] struct {
 type entry[C any] struct {
 	c        C
 	features []string
-	novel    bool // kept for what it has seen
 }
 
 // perRound is how many cases are drawn before what came of them is looked at. It
@@ -103,7 +100,7 @@ func New[C any](s Subject[C], o Options, told func(Run[C])) *Explorer[C] {
 // Add puts a case into the corpus that reached the features in an earlier
 // exploration.
 func (e *Explorer[C]) Add(c C, features []string) {
-	e.corpus = append(e.corpus, entry[C]{c, features, false})
+	e.corpus = append(e.corpus, entry[C]{c, features})
 	for _, f := range features {
 		e.hits[f]++
 	}
@@ -157,9 +154,6 @@ func (e *Explorer[C]) choose(draws *rand.Rand) C {
 	for i, c := range e.corpus {
 		for _, f := range c.features {
 			weights[i] += 1 / float64(e.hits[f])
-		}
-		if c.novel {
-			weights[i]++ // as a feature that nobody else has
 		}
 		total += weights[i]
 	}
@@ -237,27 +231,23 @@ func (e *Explorer[C]) learn(r *Run[C]) {
 		}
 		e.hits[f]++
 	}
-	var all int
-	e.seen, r.Novel, all = join(e.seen, r.Outcome.Seen)
-	novel := e.options.Novel > 0 && r.Novel > 0 && float64(r.Novel) >= e.options.Novel*float64(all)
-	if r.Kept = (len(r.New) > 0 || novel) && r.Outcome.Failure == ""; r.Kept {
-		e.corpus = append(e.corpus, entry[C]{r.Case, r.Outcome.Features, novel})
+	e.seen, r.Novel = join(e.seen, r.Outcome.Seen)
+	if r.Kept = len(r.New) > 0 && r.Outcome.Failure == ""; r.Kept {
+		e.corpus = append(e.corpus, entry[C]{r.Case, r.Outcome.Features})
 	}
 	e.told(*r)
 }
 
-// join adds a set to another, which it changes, and returns how many bits are new, and
-// how many there are in the set that was added.
-func join(to, set []byte) (union []byte, added, all int) {
+// join adds a set to another, which it changes, and returns how many bits are new.
+func join(to, set []byte) (union []byte, added int) {
 	if len(to) < len(set) {
 		to = append(to, make([]byte, len(set)-len(to))...)
 	}
 	for i, b := range set {
 		added += bits.OnesCount8(b &^ to[i])
-		all += bits.OnesCount8(b)
 		to[i] |= b
 	}
-	return to, added, all
+	return to, added
 }
 
 // Seen is how many bits all cases together have seen.
