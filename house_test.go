@@ -360,28 +360,6 @@ func exprName(e ast.Expr) string {
 }
 
 func (h house) unchanged(t *testing.T, s source, globals map[string]bool) {
-	target := func(e ast.Expr) string {
-		for {
-			switch x := e.(type) {
-			case *ast.IndexExpr:
-				e = x.X
-			case *ast.SelectorExpr:
-				e = x.X
-			case *ast.StarExpr:
-				e = x.X
-			case *ast.Ident:
-				// A local variable that shadows the global has its own declaration.
-				if x.Obj != nil && x.Obj.Kind == ast.Var {
-					if _, ok := x.Obj.Decl.(*ast.ValueSpec); !ok {
-						return ""
-					}
-				}
-				return x.Name
-			default:
-				return ""
-			}
-		}
-	}
 	ast.Inspect(s.ast, func(n ast.Node) bool {
 		var changed []ast.Expr
 		switch n := n.(type) {
@@ -393,17 +371,17 @@ func (h house) unchanged(t *testing.T, s source, globals map[string]bool) {
 			changed = []ast.Expr{n.X}
 		}
 		for _, e := range changed {
-			if name := target(e); globals[name] && fileScope(e, s.ast) {
-				t.Errorf("%s: package-level variable %s is changed", h.at(n), name)
+			if x := root(e); x != nil && globals[x.Name] && (x.Obj == nil || s.ast.Scope.Lookup(x.Name) == x.Obj) {
+				t.Errorf("%s: package-level variable %s is changed", h.at(n), x.Name)
 			}
 		}
 		return true
 	})
 }
 
-// fileScope reports whether the identifier at the root of e is not declared in
-// a function.
-func fileScope(e ast.Expr, f *ast.File) bool {
+// root is the identifier that an expression such as a.b[c] begins with, nil if there is
+// none.
+func root(e ast.Expr) *ast.Ident {
 	for {
 		switch x := e.(type) {
 		case *ast.IndexExpr:
@@ -413,9 +391,9 @@ func fileScope(e ast.Expr, f *ast.File) bool {
 		case *ast.StarExpr:
 			e = x.X
 		case *ast.Ident:
-			return x.Obj == nil || f.Scope.Lookup(x.Name) == x.Obj
+			return x
 		default:
-			return false
+			return nil
 		}
 	}
 }

@@ -114,9 +114,6 @@ func milliseconds(text string) (time.Duration, error) {
 	return time.Duration(ms * float64(time.Millisecond)), nil
 }
 
-// Regions lists the regions, sorted.
-func (m *Matrix) Regions() []string { return slices.Clone(m.regions) }
-
 // Place puts a host into a region. Hosts that are not placed are spread over
 // the regions by the last number in their name, or lie in the first.
 func (m *Matrix) Place(host, region string) error {

@@ -63,8 +63,8 @@ func emptyRun(w *sim.World) *run {
 	s := defaults()
 	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
 	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
-	r := &run{plan: NewPlan(*s, 1), world: w, resource: &resource{destroyed: map[string]bool{}}}
-	r.resource.run = r
+	r := &run{plan: NewPlan(*s, 1), world: w}
+	r.resource = newResource(r)
 	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}
 	return r
@@ -106,6 +106,15 @@ func plants() map[string]func(r *run) {
 			w.reigns = []Reign{{Term: 1, Server: "s1"}}
 			w.deposed(Reign{Term: 2, Server: "s2"})
 		},
+		"renamed nodes": func(r *run) {
+			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
+		},
+		"names are kept": func(r *run) {
+			(&renamer{client: plantedClient(r)}).kept("a1", nil)
+		},
+		"coordinates": func(r *run) {
+			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
+		},
 		"size of the raft group": func(r *run) {
 			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
 		},
@@ -114,6 +123,7 @@ func plants() map[string]func(r *run) {
 			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
 		},
 	}
+	all["release on its way"] = releaseOnItsWay
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
 	for name, looks := range plantsInRaft() {
@@ -151,6 +161,24 @@ func plantsInLocks() map[string]func(r *run) {
 			k.ended()
 		},
 	}
+}
+
+// releaseOnItsWay has a lock go on before its holder knows that it was released, which
+// is all right: the one plant that nothing must reject.
+func releaseOnItsWay(r *run) {
+	r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
+	c := plantedClient(r)
+	take := func(session string) {
+		_ = r.resource.did(c, linearizability.LockAcquire, session, func(o *linearizability.LockOp) error { o.Done = true; return nil })
+	}
+	take("s")
+	_ = r.resource.did(c, linearizability.LockRelease, "s", func(o *linearizability.LockOp) error {
+		time.Sleep(time.Second)
+		take("t")
+		r.resource.tooEarly("h2")
+		o.Done = true
+		return nil
+	})
 }
 
 func plantsInTheFleet() map[string]func(r *run) {
@@ -191,9 +219,16 @@ func plantsInTheFleet() map[string]func(r *run) {
 			r.fleet.free = r.world.Now() - long
 			r.fleet.handed(false, r.world.Now())
 		},
+		"age of DNS answers": func(r *run) {
+			r.plan.Scenario.Workload.MaxStale.Duration = second
+			r.fleet.said = []saying{{"a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}}}}
+			if err := r.fleet.aged(nil, nil); err != nil {
+				panic(err)
+			}
+		},
 		"DNS": func(r *run) {
 			r.fleet.sites["a1"].stopped = r.world.Now() - long
-			r.fleet.resolvedInTime("a1", webService, resolution{r.world.Now(), []string{"10.0.5.1"}})
+			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}})
 		},
 	}
 }

@@ -79,6 +79,9 @@ func TestEveryInvariantRejectsItsCanary(t *testing.T) {
 			t.Errorf("the canary of %q violates %q", name, found[name])
 		}
 	}
+	if found["release on its way"] != nil {
+		t.Errorf("a lock that was taken while its release was on its way: %q", found["release on its way"])
+	}
 	if want := []string{"1", "4s"}; !slices.Equal(found["deaths"], want) {
 		t.Errorf("of two deaths, one of which was found out after 4 s, %q are measured, want %q", found["deaths"], want)
 	}

@@ -104,7 +104,10 @@ func (r *run) work(number int, name string) sim.Program {
 				return nil
 			case <-time.After(pause):
 			}
-			c.operate(ctx, c.draw())
+			o := c.operate(ctx, c.draw())
+			if o.Kind != linearizability.Get && w.Twice > 0 && c.draws.Float64() < w.Twice {
+				c.operate(ctx, linearizability.Op{Kind: linearizability.Put, Key: o.Key, Value: c.value()})
+			}
 		}
 	}
 }
@@ -138,10 +141,15 @@ func (c *client) draw() linearizability.Op {
 		}
 	}
 	if o.Kind == linearizability.Put || o.Kind == linearizability.CAS {
-		c.writes++
-		o.Value = fmt.Sprintf("%s-%d", c.name, c.writes)
+		o.Value = c.value()
 	}
 	return o
+}
+
+// value returns one that nobody has written before.
+func (c *client) value() string {
+	c.writes++
+	return fmt.Sprintf("%s-%d", c.name, c.writes)
 }
 
 // operate carries out an operation and adds it to the history.
@@ -241,8 +249,7 @@ func (r *run) probe(done chan<- time.Duration) sim.Program {
 			return err
 		}
 		for ; ctx.Err() == nil; c.at = (c.at + 1) % len(c.servers) {
-			c.writes++
-			o := c.operate(ctx, linearizability.Op{Kind: linearizability.Put, Key: "probe", Value: fmt.Sprint("probe-", c.writes)})
+			o := c.operate(ctx, linearizability.Op{Kind: linearizability.Put, Key: "probe", Value: c.value()})
 			if o.Outcome == linearizability.OK {
 				done <- r.world.Now()
 				return nil
@@ -295,4 +302,6 @@ func (r *run) readAll(done chan<- error) sim.Program {
 const (
 	readTries = 20
 	readPause = 500 * time.Millisecond
+
+	readAtMost = 30 * time.Minute // of all, if the network or the servers say nothing at all
 )

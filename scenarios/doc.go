@@ -13,6 +13,7 @@
 //   - fleet.go, resolve.go, events.go: client agents with services, their DNS, and
 //     user events.
 //   - invariants.go: what is watched while a run goes on.
+//   - replica.go: what was committed, applied once more and held against the servers.
 //   - judge.go: the verdicts (docs/checks.md says what each asks, and why).
 //   - parent.go: starting runs. What is written about them is package report's.
 //   - nodes.go: what the nodes of a run are, and their names.

@@ -48,6 +48,9 @@ func (p Plan) Explain() string {
 		}
 	}
 	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
+	if s.Workload.Twice > 0 {
+		fmt.Fprintf(&b, "A write is followed at once by another one of its key with probability %g.\n\n", s.Workload.Twice)
+	}
 	b.WriteString(s.others())
 	if s.Schedule.Kind != "" && s.Schedule.Kind != "shuffle" {
 		fmt.Fprintf(&b, "Goroutines run in the order of the schedule %v.\n\n", s.Schedule)
@@ -100,6 +103,9 @@ func (s Scenario) others() string {
 	}
 	if s.Workload.Heralds > 0 {
 		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
+	}
+	if s.Workload.Renamers > 0 {
+		fmt.Fprintf(&b, "Another %d have a node in the catalog each and rename it.\n\n", s.Workload.Renamers)
 	}
 	if s.Workload.Tellers > 0 {
 		fmt.Fprintf(&b, "Another %d move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)

@@ -2,21 +2,21 @@ package scenarios
 
 import (
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"tribune/impl/agent"
+	"tribune/impl/api"
 	"tribune/impl/consensus"
+	"tribune/impl/coordinate"
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
 	"tribune/linearizability/raftsafety"
 	"tribune/linearizability/spread"
 	"tribune/scenarios/levels"
 	"tribune/scenarios/outage"
+	"tribune/sim"
 )
 
 // watchEvery is how often the servers are looked at.
@@ -29,7 +29,9 @@ type watcher struct {
 	reigns  []Reign
 	members *membership
 	levels  *levels.Watch
-	shrunk  bool // the raft group has, too far; that is told once
+	commits commits
+	replica *fsm.FSM // the judge's own, when all is healed; nil if there is none
+	shrunk  bool     // the raft group has, too far; that is told once
 
 	leaderless []outage.Span
 	since      time.Duration // when the present time without a leader began
@@ -44,7 +46,14 @@ func newWatcher(r *run) *watcher {
 // until stop closes.
 func (w *watcher) watchLevels(stop <-chan struct{}) {
 	servers, agents := w.run.plan.names(), w.run.plan.agents()
-	w.levels = levels.New(len(servers)-1, w.run.kind(levels.Server, servers), w.run.kind(levels.Agent, agents))
+	kind := kindOf(w.run.world, levels.Server, servers)
+	kind.Watched = func(n *sim.Node) int {
+		if a := w.run.agents[n.Name()]; a != nil {
+			return a.Server().Watched()
+		}
+		return 0
+	}
+	w.levels = levels.New(len(servers)-1, kind, kindOf(w.run.world, levels.Agent, agents))
 	w.run.every(stop, time.Second, func() {
 		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
 	})
@@ -56,11 +65,11 @@ func (w *watcher) back() (l levels.Levels) {
 	return l
 }
 
-// kind are the nodes of those names.
-func (r *run) kind(name string, nodes []string) levels.Kind {
+// kindOf are the nodes of those names.
+func kindOf(w *sim.World, name string, nodes []string) levels.Kind {
 	k := levels.Kind{Name: name}
 	for _, n := range nodes {
-		k.Nodes = append(k.Nodes, r.world.Node(n))
+		k.Nodes = append(k.Nodes, w.Node(n))
 	}
 	return k
 }
@@ -87,14 +96,34 @@ func (w *watcher) look() {
 		w.deposed(reign)
 		w.reigns = append(w.reigns, reign)
 	}
-	led := false
+	led, committed := false, w.commits.by(w.run.world.Now())
 	for _, o := range seen {
-		led = led || o.Leader
+		led, committed = led || o.Leader, max(committed, o.Committed)
 		w.stillLeads(o)
 		w.quorum(o)
 	}
 	w.leadership(led)
+	if now := w.run.world.Now(); committed > w.commits.by(now) {
+		w.commits = append(w.commits, commit{now, committed})
+	}
 	w.members.look()
+}
+
+// places sees that servers know where they are.
+func (w *watcher) places() {
+	for _, name := range w.run.plan.names() {
+		if a := w.run.agents[name]; a != nil {
+			w.placed(name, a.Server().Coordinate())
+		}
+	}
+}
+
+// placed complains about a coordinate that is none. Whoever takes it has none
+// afterwards either, so it spreads from node to node.
+func (w *watcher) placed(name string, c *api.Coordinate) {
+	if c != nil && coordinate.Check(c) != nil {
+		w.run.world.Violate("coordinates", "%s lies at %v, with an error of %v, a height of %v and an adjustment of %v", name, c.Vec, c.Error, c.Height, c.Adjustment)
+	}
 }
 
 // stillLeads takes note of until when a leader was seen leading.
@@ -164,7 +193,6 @@ func (w *watcher) report(r *Result) {
 	w.leadership(true)
 	r.Reigns, r.Figures.Leaderless = w.reigns, w.leaderless
 	r.Figures.Detection = w.members.result()
-	r.Figures.Heap = w.levels.Heap()
 }
 
 // equal reports whether all servers have applied the same entries and have the
@@ -228,54 +256,6 @@ func (w *watcher) quorum(o raftsafety.Observation) {
 		w.shrunk = true
 		w.run.world.Violate("size of the raft group", "%s leads a group of %d, which was made for %d", o.Server, voters, made)
 	}
-}
-
-// replayLimit is how long the servers may go on applying what is committed while their
-// states are held against a replay.
-const replayLimit = 5 * time.Second
-
-// replayed sees that each committed command was applied exactly once: all servers
-// have, whatever snapshots and restarts they went through, the state that a state
-// machine has that applies the committed entries one by one from the first on. (All of
-// them may be wrong alike, which comparing them with each other does not show.)
-func (w *watcher) replayed(applied func() (index uint64, digest string, err error)) {
-	var gap error
-	done := w.run.until(replayLimit, func() (bool, string) {
-		index, theirs, err := applied()
-		if err != nil {
-			return false, fmt.Sprintf("the servers are not equal: %v", err)
-		}
-		var entries []raftsafety.Entry
-		if entries, gap = w.raft.Committed(index); gap != nil {
-			return true, ""
-		}
-		own, err := replay(entries)
-		if err != nil {
-			return false, err.Error()
-		}
-		return own == theirs, fmt.Sprintf("the state of the servers at index %d is not what the %d entries make", index, len(entries))
-	})
-	switch {
-	case gap != nil:
-		w.run.result.Figures.Unreplayed = gap.Error()
-	case !done.OK:
-		w.run.world.Violate("exactly-once application", "%s", done.Text)
-	}
-}
-
-// replay returns the digest of the state that entries make, the first of which has
-// index 1.
-func replay(entries []raftsafety.Entry) (string, error) {
-	f, err := fsm.New(slog.New(slog.DiscardHandler), func(string, time.Duration) {})
-	if err != nil {
-		return "", err
-	}
-	for i, e := range entries {
-		if e.Command {
-			f.Apply(&raft.Log{Index: uint64(i + 1), Term: e.Term, Type: raft.LogCommand, Data: e.Data})
-		}
-	}
-	return f.Digest()
 }
 
 // membership watches who takes whom for alive, and how long it takes until a dead

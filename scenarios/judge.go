@@ -48,12 +48,11 @@ func (r *Result) judge(c Checks) {
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
 	if limit := c.Outage.Duration; limit > 0 {
-		longest, from := linearizability.Outage(r.History, r.Healed)
-		r.within("outage", longest, limit, fmt.Sprintf("at most %v without a write, from %v on", longest, from))
+		longest := outage.Longest(r.writes(), r.Healed)
+		r.within("outage", longest.To-longest.From, limit, fmt.Sprintf("at most %v without a write, from %v on", longest.To-longest.From, longest.From))
 	}
 	if limit := c.Behind.Duration; limit > 0 {
-		behind, which := linearizability.Staleness(r.History, "default")
-		r.within("behind", behind, limit, fmt.Sprintf("at most %v %s", behind, which))
+		r.complaints("behind", holds, fmt.Sprint("default: ", r.Figures.Staleness["default"]), versions.Behind(r.History, "default", limit))
 	}
 	if r.Figures.Levels.Asked {
 		r.leaks(c.Leaks)
@@ -109,12 +108,6 @@ func (r *Result) linearizable(expected string) {
 // measure sums up what is reported whether anybody judges it or not.
 func (r *Result) measure() {
 	r.Figures.Staleness = versions.Measure(r.History)
-	var writes []time.Duration
-	for _, o := range r.History {
-		if o.Kind != linearizability.Get && o.Outcome == linearizability.OK {
-			writes = append(writes, o.Return)
-		}
-	}
 	var strikes []outage.Strike
 	for _, f := range r.Faults {
 		strikes = append(strikes, outage.Strike{Kind: f.Kind, Span: outage.Span{From: f.At, To: f.Until}})
@@ -124,7 +117,17 @@ func (r *Result) measure() {
 	for _, o := range r.History {
 		end = max(end, o.Return)
 	}
-	r.Figures.Outages = outage.ByKind(strikes, r.Figures.Leaderless, outage.Between(writes, end))
+	r.Figures.Outages = outage.ByKind(strikes, r.Figures.Leaderless, outage.Between(r.writes(), end))
+}
+
+// writes are the times at which writes returned that were done.
+func (r *Result) writes() (at []time.Duration) {
+	for _, o := range r.History {
+		if o.Kind != linearizability.Get && o.Outcome == linearizability.OK {
+			at = append(at, o.Return)
+		}
+	}
+	return at
 }
 
 // versions judges what needs no search: the order of reads, their age, and whether
@@ -160,13 +163,18 @@ func (r *Result) complaints(check, expected, text string, complaints []string) {
 func (r *Result) leaks(expected string) {
 	l := r.Figures.Levels
 	var complaints, texts []string
-	if l.Text != "" {
-		complaints = append(complaints, l.Text)
+	for _, text := range []string{l.Text, r.Figures.Memory.Above()} {
+		if text != "" {
+			complaints = append(complaints, text)
+		}
 	}
 	for _, kind := range []string{levels.Server, levels.Agent} {
 		if s := l.Start[kind]; s.Goroutines > 0 {
 			texts = append(texts, fmt.Sprintf("a %s had up to %v, and has %v in the end", kind, s, l.End[kind]))
 		}
+	}
+	if len(r.Figures.Memory.Held) > 0 {
+		texts = append(texts, "memory: "+r.Figures.Memory.String())
 	}
 	r.complaints("leaks", expected, strings.Join(texts, "; "), complaints)
 }
@@ -224,17 +232,9 @@ func (r *Result) invariants(expected string) {
 }
 
 func (r *Result) recovery(expected string) {
-	c := r.Recovery
 	got := holds
 	var texts []string
-	type named struct {
-		name string
-		Reached
-	}
-	for _, part := range []named{
-		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
-		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
-	} {
+	for _, part := range r.Recovery.parts() {
 		if !part.Asked {
 			continue
 		}

@@ -40,13 +40,21 @@ type resource struct {
 
 	history   []linearizability.LockOp
 	destroyed map[string]bool // sessions that somebody wanted to be destroyed
+	released  map[string]bool // sessions that gave the lock up, or asked for it and know of no refusal
+}
+
+func newResource(r *run) *resource {
+	return &resource{run: r, destroyed: map[string]bool{}, released: map[string]bool{}}
 }
 
 // did carries out an operation on the lock or a session and adds it to the history.
 func (r *resource) did(c *client, kind linearizability.LockKind, session string, f func(*linearizability.LockOp) error) error {
 	o := linearizability.LockOp{Client: c.number, Kind: kind, Session: session, Call: r.run.world.Now(), Outcome: linearizability.OK}
-	if kind == linearizability.LockDestroy {
+	switch kind { // each may take effect long before its answer is there
+	case linearizability.LockDestroy:
 		r.destroyed[session] = true
+	case linearizability.LockRelease:
+		r.released[session] = true
 	}
 	err := f(&o)
 	if o.Return = r.run.world.Now(); err != nil {
@@ -57,6 +65,9 @@ func (r *resource) did(c *client, kind linearizability.LockKind, session string,
 		case kind == linearizability.LockAcquire && strings.Contains(err.Error(), "invalid session"):
 			o.Outcome, o.Gone = linearizability.OK, true
 		}
+	}
+	if kind == linearizability.LockRelease {
+		r.released[session] = o.Done || o.Outcome == linearizability.Unknown
 	}
 	r.run.world.Recordf(trace.Op, c.name, "", "lock: %s %s: %s done=%t gone=%t %s %d", kind, session, o.Outcome, o.Done, o.Gone, o.Holder, o.Token)
 	r.history = append(r.history, o)
@@ -89,17 +100,14 @@ func (r *resource) acquire(who string, token uint64, begun time.Duration) {
 func (r *resource) tooEarly(who string) {
 	delay := r.run.plan.Scenario.Workload.LockDelay.Duration*3/4 - time.Second
 	var now *linearizability.LockOp
-	released := map[string]bool{}
 	for i := len(r.history) - 1; i >= 0; i-- {
 		o := &r.history[i]
 		took := o.Kind == linearizability.LockAcquire && o.Done
 		switch {
-		case o.Kind == linearizability.LockRelease && (o.Done || o.Outcome == linearizability.Unknown):
-			released[o.Session] = true
 		case took && now == nil:
 			now = o
 		case took && o.Session != now.Session:
-			if !released[o.Session] && now.Return-o.Call < delay {
+			if !r.released[o.Session] && now.Return-o.Call < delay {
 				r.run.world.Violate("lock-delay", "%s acquired at %v, %v after another holder, which did not release and wants a delay of %v",
 					who, now.Return, now.Return-o.Call, r.run.plan.Scenario.Workload.LockDelay.Duration)
 			}

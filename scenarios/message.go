@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"tribune/linearizability"
@@ -50,7 +52,7 @@ type Result struct {
 	Passages     []nemesis.Passage // if they were asked for
 	Reigns       []Reign
 	Recovery     Recovered
-	Violations   []sim.Violation
+	Violations   []Violation
 	Unread       string // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
@@ -81,6 +83,9 @@ type Verdict struct {
 	Anomalies []linearizability.Anomaly `json:",omitempty"`
 }
 
+// Violation is an invariant that did not hold.
+type Violation = sim.Violation
+
 // FaultLog is a strike that happened.
 type FaultLog = nemesis.Struck
 
@@ -94,6 +99,30 @@ type Reign struct {
 // Recovered says how the healed cluster came back.
 type Recovered struct{ Leader, Write, Lock, Converge, Members, Services, Watches, Events Reached }
 
+// parts are what a healed cluster must reach, each with its name.
+func (c Recovered) parts() []namedPart {
+	return []namedPart{
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
+		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
+	}
+}
+
+type namedPart struct {
+	name string
+	Reached
+}
+
+// Missing names what was not reached in time, such as "leader".
+func (c Recovered) Missing() []string {
+	var names []string
+	for _, p := range c.parts() {
+		if p.Asked && !p.OK {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
 // Figures are what was measured, judged or not.
 type Figures struct {
 	Staleness  map[string]versions.Staleness // of KV reads, by consistency mode
@@ -101,7 +130,7 @@ type Figures struct {
 	Detection  Detection
 	Turns      sim.Turns // of goroutines: how much of what schedules there are it saw
 	Levels     levels.Levels
-	Heap       levels.Heap   // of the run's process: it grows, since the world remembers
+	Memory     levels.Memory
 	Leaderless []outage.Span // the times without a leader
 	Unreplayed string        // why what was committed could not be applied once more
 }
@@ -127,7 +156,9 @@ func (f Figures) Text() string {
 		fmt.Fprintf(&b, "  %-12s %3d  leader: %v; write: %v\n", o.Kind, o.Leaderless.Count, o.Leaderless, o.Writeless)
 	}
 	fmt.Fprintf(&b, "\nUntil a dead member was found out: %d, %v; %d were back before\n", f.Detection.Time.Count, f.Detection.Time, f.Detection.Missed)
-	fmt.Fprintf(&b, "Live memory of all nodes and the world: %.1f MB early, %.1f MB in the end\n", float64(f.Heap.Start)/1e6, float64(f.Heap.End)/1e6)
+	if len(f.Memory.Held) > 0 {
+		fmt.Fprintf(&b, "Memory in the end, without buffers: %v\n", f.Memory)
+	}
 	if f.Unreplayed != "" {
 		fmt.Fprintf(&b, "What was committed was not applied once more: %s\n", f.Unreplayed)
 	}
@@ -158,6 +189,9 @@ type Progress struct {
 	Failed int
 	Faults int // that last
 	Leader string
+	// Violated are the invariants that did not hold so far, Missing what the healed
+	// cluster did not reach in time.
+	Violated, Missing []string
 }
 
 // The parts of a run's output. Each is a byte that says what it is, its length
@@ -190,12 +224,13 @@ func (w partWriter) Write(b []byte) (int, error) { return w.output.write(w.kind,
 
 func (o *output) part(kind byte) io.Writer { return partWriter{o, kind} }
 
-// line and progress are lost if the parent is gone, and then nobody wants them.
+// line is lost if the parent is gone, and then nobody wants it.
 func (o *output) line(text string) { _, _ = o.write(partLine, []byte(text)) }
 
+// progress ends the process if the parent is gone: nobody wants the run any more.
 func (o *output) progress(p Progress) {
-	if b, err := json.Marshal(p); err == nil {
-		_, _ = o.write(partProgress, b)
+	if err := o.json(partProgress, p); errors.Is(err, syscall.EPIPE) {
+		os.Exit(1)
 	}
 }
 

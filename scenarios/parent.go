@@ -28,9 +28,37 @@ func Children() map[string]launch.Main {
 	}}
 }
 
+// Death is the error of a run whose process ended without a result: it panicked, it
+// wanted more memory than it may have, its virtual time stood still, or somebody killed
+// it.
+type Death struct {
+	Scenario string
+	Seed     uint64
+	Err      error  // how the process ended
+	Output   string // what it said: the cause, and the stacks of its goroutines
+}
+
+// Error implements error: all that is known.
+func (d *Death) Error() string {
+	return fmt.Sprintf("%s, seed %d: %v\n%s", d.Scenario, d.Seed, d.Err, d.Output)
+}
+
+// Unwrap returns how the process ended.
+func (d *Death) Unwrap() error { return d.Err }
+
+// Cause says in a line why the process ended: the first line that it said, or how it
+// ended if it said nothing.
+func (d *Death) Cause() string {
+	first, _, _ := strings.Cut(d.Output, "\n")
+	if first = strings.TrimSpace(first); first == "" {
+		return d.Err.Error()
+	}
+	return first
+}
+
 // Run carries out an order in a process of its own, the program binary or, if
 // that is empty, this one. What the process says on its standard error, such as
-// the stack of a panic, is part of the error.
+// the stack of a panic, is part of the error: a *Death, if the process was started.
 func Run(ctx context.Context, binary string, o Order, perturb launch.Perturb, l Listener) (Result, error) {
 	in, err := json.Marshal(o)
 	if err != nil {
@@ -49,7 +77,7 @@ func Run(ctx context.Context, binary string, o Order, perturb launch.Perturb, l 
 		err = werr
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s, seed %d: %w\n%s", o.Scenario.Name, o.Seed, err, strings.TrimSpace(complaints.String()))
+		return r, &Death{o.Scenario.Name, o.Seed, err, strings.TrimSpace(complaints.String())}
 	}
 	if !o.Unjudged {
 		r.judge(NewPlan(o.Scenario, o.Seed).Scenario.Checks)

@@ -45,12 +45,25 @@ func Parse(file string, text []byte) (*Scenario, error) {
 	return s, nil
 }
 
+// Write is the reverse of Parse: the text of a file that says the scenario, without
+// what goes without saying, and with a comment above it.
+func Write(s Scenario, comment string) []byte { return casefile.Write(s, *defaults(), comment) }
+
 // Check returns the first thing in a scenario that makes no sense. What Parse
 // returns was checked.
 func (s Scenario) Check() error {
 	v := validator{file: s.Name, tree: &ast.File{}, scenario: &s}
 	v.check()
 	return v.err
+}
+
+// Fitting lists those of the faults that make sense in the scenario.
+func (s Scenario) Fitting(faults []Fault) []Fault {
+	return slices.DeleteFunc(slices.Clone(faults), func(f Fault) bool {
+		v := validator{file: s.Name, tree: &ast.File{}, scenario: &s}
+		v.fault("", f)
+		return v.err != nil
+	})
 }
 
 func defaults() *Scenario {
@@ -126,7 +139,7 @@ func (v *validator) check() {
 	v.between("$.agent.raft_multiplier", "agent.raft_multiplier", s.Agent.RaftMultiplier, 1, 10)
 	v.between("$.workload.keys", "workload.keys", s.Workload.Keys, 1, 10000)
 	v.between("$.seeds", "seeds", s.Seeds, 1, 1000)
-	v.oneOf("$.workload.reads", "workload.reads", s.Workload.Reads, []string{"consistent", "default", "stale"})
+	v.oneOf("$.workload.reads", "workload.reads", s.Workload.Reads, readModes())
 	if w := s.Workload; w.MaxStale.Duration < 0 || w.MaxStale.Duration > 0 && w.Reads != "stale" {
 		v.fail("$.workload.max_stale", "workload.max_stale: it is for stale reads, and not less than nothing")
 	}
@@ -146,6 +159,7 @@ func (v *validator) check() {
 	if total == 0 {
 		v.fail("$.workload.mix", "workload.mix: all weights are zero")
 	}
+	v.probability("$.workload.twice", "workload.twice", s.Workload.Twice)
 	if s.Workload.Timeout.Duration <= 0 {
 		v.fail("$.workload.timeout", "workload.timeout: must be more than zero")
 	}
@@ -156,6 +170,7 @@ func (v *validator) check() {
 	v.schedule()
 	v.checks()
 	v.others()
+	v.explore()
 	for i, f := range s.Faults {
 		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
 	}
@@ -171,6 +186,10 @@ func (v *validator) others() {
 		v.fail("$.workload.health_watchers", "workload.health_watchers: there is no agent whose jobs could be watched: topology.agents is 0")
 	}
 	v.between("$.workload.heralds", "workload.heralds", s.Workload.Heralds, 0, 100)
+	v.between("$.workload.renamers", "workload.renamers", s.Workload.Renamers, 0, 100)
+	if s.Workload.Renamers > 0 && s.Topology.Agents == 0 {
+		v.fail("$.workload.renamers", "workload.renamers: there is no agent whose name they could try to take: topology.agents is 0")
+	}
 	v.between("$.workload.tellers", "workload.tellers", s.Workload.Tellers, 0, 100)
 	v.between("$.topology.agents", "topology.agents", s.Topology.Agents, 0, 200)
 	v.between("$.workload.registrars", "workload.registrars", s.Workload.Registrars, 0, 100)
@@ -185,6 +204,63 @@ func (v *validator) others() {
 	if d := s.Workload.LockDelay.Duration; d < 0 || d > minute {
 		v.fail("$.workload.lock_delay", "workload.lock_delay: %v is not between 0 and 1m", d)
 	}
+}
+
+// explore checks the bounds from which scenarios are drawn.
+func (v *validator) explore() {
+	e := v.scenario.Explore
+	for _, pair := range []struct {
+		key       string
+		said      []int
+		low, high int
+	}{
+		{"servers", e.Servers, 1, 21}, {"agents", e.Agents, 0, 200}, {"clients", e.Clients, 1, 100}, {"keys", e.Keys, 1, 10000},
+		{"watchers", e.Watchers, 0, 100}, {"prefix_watchers", e.PrefixWatchers, 0, 100}, {"health_watchers", e.HealthWatchers, 0, 100},
+		{"registrars", e.Registrars, 0, 100}, {"contenders", e.Contenders, 0, 100}, {"renamers", e.Renamers, 0, 100},
+		{"heralds", e.Heralds, 0, 100},
+		{"tellers", e.Tellers, 0, 100}, {"faults", e.Faults, 0, 100},
+	} {
+		if !pairOf(pair.said) || len(pair.said) == 2 && (pair.said[0] < pair.low || pair.said[1] > pair.high) {
+			v.fail("$.explore."+pair.key, "explore.%s: %v is not the least and the most, between %d and %d, such as [%d, %d]",
+				pair.key, pair.said, pair.low, pair.high, max(pair.low, 2), min(pair.high, 5))
+		}
+	}
+	if !pairOf(e.Rate) || len(e.Rate) == 2 && (e.Rate[0] <= 0 || e.Rate[1] > 10000) {
+		v.fail("$.explore.rate", "explore.rate: %v is not the least and the most operations per second, more than 0 and at most 10000, such as [10, 80]", e.Rate)
+	}
+	for _, pair := range []struct {
+		key  string
+		said []Duration
+	}{{"sync", e.Sync}, {"skew", e.Skew}} {
+		if n := len(pair.said); n != 0 && (n != 2 || pair.said[0].Duration <= 0 || pair.said[0].Duration > pair.said[1].Duration) {
+			v.fail("$.explore."+pair.key, "explore.%s: %v is not the least and the most, more than 0, such as [1ms, 20ms]", pair.key, pair.said)
+		}
+	}
+	for _, model := range e.Network {
+		if _, err := netmodel.Named(model); err != nil {
+			v.fail("$.explore.network", "explore.network: %v", err)
+		}
+	}
+	who := []string{"random", leaderRole, "majority", "all", holderRole, agentWord}
+	servers := v.scenario.Topology.Servers
+	for _, n := range e.Servers {
+		servers = max(servers, n)
+	}
+	who = append(who, serverNames(servers)...)
+	cast := v.scenario.Cast()
+	for _, words := range []struct {
+		key         string
+		said, known []string
+	}{{"reads", e.Reads, readModes()}, {"kinds", e.Kinds, cast.KindNames()}, {"targets", e.Targets, who}, {"on", e.On, cast.NotablePoints()}} {
+		for _, word := range words.said {
+			v.oneOf("$.explore."+words.key, "explore."+words.key, word, words.known)
+		}
+	}
+}
+
+// pairOf reports whether numbers that are said are two, the lower first.
+func pairOf[N int | float64](said []N) bool {
+	return len(said) == 0 || len(said) == 2 && said[0] <= said[1]
 }
 
 func (v *validator) schedule() {
@@ -256,5 +332,7 @@ func serverNames(n int) []string {
 	}
 	return names
 }
+
+func readModes() []string { return []string{"consistent", "default", "stale"} }
 
 func operations() []string { return []string{"get", "put", "cas", "delete", "delete-cas"} }

@@ -89,7 +89,7 @@ func (s Scenario) Cast() nemesis.Cast {
 	return nemesis.Cast{
 		Servers: serverNames(s.Topology.Servers),
 		Others:  agentNames(s.Topology.Agents),
-		Other:   "agent",
+		Other:   agentWord,
 		Roles: []nemesis.Role{
 			{Name: leaderRole, Words: "the leader of that time"},
 			{Name: holderRole, Words: "the holder of the lock at that time", Outside: true},

@@ -89,6 +89,9 @@ func execute(o Order, to io.Writer) error {
 		}
 		r.result.Fingerprint = w.Fingerprint()
 		r.result.Virtual, r.result.Events, r.result.Figures.Turns = w.Now(), w.Events(), w.Turns()
+		if !o.Unjudged {
+			r.result.Figures.Memory = r.watcher.weigh()
+		}
 	})
 	if err != nil {
 		return err
@@ -140,12 +143,13 @@ func (r *run) main() {
 	for i, n := range r.clients {
 		n.Start(r.work(i+1, n.Name()))
 	}
-	others := slices.Concat(r.startFleet(), r.startTellers())
+	others := slices.Concat(r.startFleet(), r.startTellers(), r.startRenamers())
 	r.watcher.watchLevels(stop)
 	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers(), r.fleet.startNurses()), r.startEvents()
 	r.every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
+		r.watcher.places()
 	})
 	r.nemesis.Schedule(r.plan.Strikes)
 	time.Sleep(r.plan.Scenario.Duration.Duration)
@@ -166,7 +170,7 @@ func (r *run) main() {
 // startContenders starts those who want the lock, and the operator, if the
 // scenario has any, and returns their nodes.
 func (r *run) startContenders() []*sim.Node {
-	r.resource, r.expel = &resource{run: r, destroyed: map[string]bool{}}, make(chan string, 1)
+	r.resource, r.expel = newResource(r), make(chan string, 1)
 	wanted := r.plan.Scenario.Workload.Contenders
 	if wanted == 0 {
 		return nil
@@ -320,8 +324,13 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 		r.watcher.replayed(r.watcher.applied)
 	}
 	r.result.Recovery.Members = r.until(max(healed+limits.Members.Duration-r.world.Now(), 0), r.watcher.members.agree)
-	if err := <-read; err != nil {
-		r.result.Unread = err.Error()
+	select {
+	case err := <-read:
+		if err != nil {
+			r.result.Unread = err.Error()
+		}
+	case <-time.After(readAtMost):
+		r.result.Unread = fmt.Sprintf("not all keys could be read in %v", readAtMost)
 	}
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
@@ -380,5 +389,11 @@ func (r *run) progress() {
 			p.Failed++
 		}
 	}
+	for _, v := range r.world.Violations() {
+		if !slices.Contains(p.Violated, v.Invariant) {
+			p.Violated = append(p.Violated, v.Invariant)
+		}
+	}
+	p.Missing = r.result.Recovery.Missing()
 	r.out.progress(p)
 }

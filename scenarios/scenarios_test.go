@@ -232,6 +232,14 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"a holder whose clock jumps", "workload: {contenders: 2}\nfaults:\n  - {kind: clock-jump, by: 1s, target: holder}\n", "x.yaml:3: target: who holds the lock"},
 		{"a schedule that does not exist", "schedule: {kind: pc, depth: 3}\n", `x.yaml:1: schedule: "pc" is none of shuffle, walk, pct`},
 		{"a schedule that has no depth", "seeds: 1\nschedule:\n  depth: 3\n", "x.yaml:3: schedule: only pct has a depth"},
+		{"bounds the wrong way round", "name: x\nexplore:\n  servers: [7, 3]\n", "x.yaml:3: explore.servers: [7 3] is not the least and the most, between 1 and 21, such as [2, 5]"},
+		{"bounds that are one number", "explore: {rate: [5]}\n", "x.yaml:1: explore.rate: [5] is not the least and the most operations per second"},
+		{"bounds without a unit", "explore:\n  sync: [1, 20]\n", "is not a duration with a unit"},
+		{"bounds of nothing", "explore:\n  skew: [0s, 1s]\n", "x.yaml:2: explore.skew: [0s 1s] is not the least and the most, more than 0"},
+		{"a kind to draw that does not exist", "explore:\n  faults: [0, 3]\n  kinds: [partition, kil]\n", `x.yaml:3: explore.kinds: "kil" is none of`},
+		{"a point to draw that does not exist", "explore: {on: [electd]}\n", `did you mean "elected"?`},
+		{"a target to draw that does not exist", "explore: {targets: [s9]}\n", `x.yaml:1: explore.targets: "s9" is none of`},
+		{"a bound that does not exist", "explore:\n  server: [3, 5]\n", `x.yaml:2: unknown key "server"; did you mean "servers"?`},
 		{"a model that does not exist", "network: {model: moon}\n", `no network model is called "moon"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,6 +21,7 @@ type Scenario struct {
 	Schedule Schedule `yaml:"schedule"` // of goroutines; no kind: shuffle, and in a storm what the seed draws
 	Faults   []Fault  `yaml:"faults"`
 	Duration Duration `yaml:"duration"` // of the phase in which faults strike
+	Explore  Explore  `yaml:"explore"`  // from what `simctl explore` and storms draw
 	Recovery Recovery `yaml:"recovery"`
 	Checks   Checks   `yaml:"checks"`
 	Seeds    int      `yaml:"seeds"` // how many `go test` runs
@@ -41,6 +42,41 @@ type Topology struct {
 	Servers int `yaml:"servers"`
 	Agents  int `yaml:"agents"` // client agents, each with services
 	Clients int `yaml:"clients"`
+}
+
+// Explore are bounds: from what `simctl explore` and storms draw scenarios. A pair is
+// the least and the most; where the least is 0, every other scenario has none. What is
+// left out is drawn as Draw says.
+type Explore struct {
+	Servers []int `yaml:"servers"` // odd numbers, if there are any between
+	Agents  []int `yaml:"agents"`
+	Clients []int `yaml:"clients"`
+
+	Rate   []float64 `yaml:"rate"`
+	Keys   []int     `yaml:"keys"`
+	Reads  []string  `yaml:"reads"` // one of them
+	Crowds `yaml:",inline"`
+
+	Network []string   `yaml:"network"` // one of these models
+	Sync    []Duration `yaml:"sync"`    // median of an fsync
+	Skew    []Duration `yaml:"skew"`    // of clocks; every other scenario has none
+
+	Faults  []int    `yaml:"faults"`  // how many
+	Kinds   []string `yaml:"kinds"`   // of faults
+	Targets []string `yaml:"targets"` // of faults; a word that is said twice is drawn twice as often
+	On      []string `yaml:"on"`      // points that some of the faults wait for
+}
+
+// Crowds are the bounds of the further clients of a workload.
+type Crowds struct {
+	Watchers       []int `yaml:"watchers"`
+	PrefixWatchers []int `yaml:"prefix_watchers"`
+	HealthWatchers []int `yaml:"health_watchers"`
+	Registrars     []int `yaml:"registrars"`
+	Contenders     []int `yaml:"contenders"`
+	Renamers       []int `yaml:"renamers"`
+	Heralds        []int `yaml:"heralds"`
+	Tellers        []int `yaml:"tellers"`
 }
 
 // Network names a model of package netmodel, and what is to be otherwise in it.
@@ -108,9 +144,11 @@ type Workload struct {
 	Rate  float64 `yaml:"rate"` // operations per second of all clients
 	Keys  int     `yaml:"keys"`
 	Reads string  `yaml:"reads"` // consistent, default or stale
-	// MaxStale is how old stale reads allow the data to be; 0 sets no limit.
+	// MaxStale is how old stale reads allow the data to be, and so do client agents for
+	// their DNS; 0 sets no limit.
 	MaxStale Duration       `yaml:"max_stale"`
 	Mix      map[string]int `yaml:"mix"`     // weights of get, put, cas, delete and delete-cas
+	Twice    float64        `yaml:"twice"`   // probability that a write is followed at once by another one of the same key
 	Stick    bool           `yaml:"stick"`   // each client stays with one server
 	Via      string         `yaml:"via"`     // whom clients talk to: servers or agents
 	Timeout  Duration       `yaml:"timeout"` // after which a client gives an operation up
@@ -125,6 +163,7 @@ type Workload struct {
 	Contenders     int      `yaml:"contenders"` // further clients, which want one lock
 	Sessions       string   `yaml:"sessions"`   // of the contenders: they have a ttl, or stand on the health of a client agent
 	LockDelay      Duration `yaml:"lock_delay"` // of their sessions
+	Renamers       int      `yaml:"renamers"`   // further clients, which rename nodes in the catalog
 	Heralds        int      `yaml:"heralds"`    // further clients, which fire user events with agents
 	Tellers        int      `yaml:"tellers"`    // further clients, which move money with transactions
 }

@@ -66,7 +66,7 @@ type Node struct {
 
 	usual Clock // as it was configured
 
-	mu      sync.Mutex
+	mu      detrt.Mutex
 	clock   clock
 	process *process // nil when none runs
 	starts  int

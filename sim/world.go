@@ -16,6 +16,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -91,6 +92,23 @@ const collectEvery = 10_000
 // starts allocates about 2 MB, as much as a loaded cluster does in so many events.
 const startWeighs = 200
 
+// Live collects garbage and returns how much memory is in use then, in bytes: of all
+// nodes and of the world together, in objects of the sizes that runtime.MemStats lists
+// (up to 19 kB; larger ones are buffers). No time passes. It is for a goroutine of the
+// world, before any Settle.
+func (w *World) Live() (bytes uint64) {
+	done := make(chan struct{})
+	w.loop.After(0, func() { w.sinceGC.Store(collectEvery) })
+	w.loop.After(0, func() { close(done) }) // it was collected between the two
+	<-done
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	for _, c := range m.BySize {
+		bytes += uint64(c.Size) * (c.Mallocs - c.Frees)
+	}
+	return bytes
+}
+
 // pulse is the time between two events that do nothing, so that the world looks
 // after its nodes even when nothing else happens.
 const pulse = 100 * time.Millisecond
@@ -113,7 +131,7 @@ type World struct {
 	loop    *event.Loop
 	net     *simnet.Network
 
-	mu         sync.Mutex
+	mu         detrt.Mutex
 	trace      *trace.Recording
 	nodes      map[string]*Node
 	violations []Violation
@@ -169,7 +187,14 @@ func Run(o Options, f func(*World)) error {
 	})
 }
 
-func (w *World) beat() { w.loop.After(pulse, w.beat) }
+// beat also hands on what the trace holds back, so that it is there should the process
+// not come to its end.
+func (w *World) beat() {
+	w.mu.Lock()
+	_ = w.trace.Flush() // it is told again when all is over
+	w.mu.Unlock()
+	w.loop.After(pulse, w.beat)
+}
 
 // between runs after every event: it looks after nodes that crashed, and
 // collects garbage when it is time to.

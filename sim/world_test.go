@@ -176,6 +176,35 @@ func manyLives(s *scene) {
 	}
 }
 
+// weighed: what a process holds is free as soon as it has ended, be it held by its
+// goroutines or by what its timers would have done.
+func weighed(s *scene) {
+	const size, many = 1 << 10, 2000
+	hold := func() (held [][]byte) {
+		for range many {
+			held = append(held, make([]byte, size))
+		}
+		return held
+	}
+	n := s.node("n")
+	n.Start(func(ctx context.Context, _ host.Host, _ *slog.Logger) error {
+		onStack, onTimer := hold(), hold()
+		time.AfterFunc(time.Hour, func() { runtime.KeepAlive(onTimer) })
+		<-ctx.Done()
+		runtime.KeepAlive(onStack)
+		return nil
+	})
+	time.Sleep(time.Second)
+	before, at := s.Live(), s.Now()
+	n.Kill()
+	if free := before - s.Live(); free < 2*many*size || free > 3*many*size {
+		s.errorf("of %d bytes in %d objects %d become free", 2*many*size, 2*many, free)
+	}
+	if s.Now() != at {
+		s.errorf("it took %v", s.Now()-at)
+	}
+}
+
 // talk: nodes send, draw, write, fail and log as they like.
 func talk(more bool) story {
 	return func(s *scene) {

@@ -33,8 +33,9 @@ type exploreOptions struct {
 func exploreVerb(ctx context.Context, args []string) error {
 	var o exploreOptions
 	f := flags("explore", "[options] FILE...", `Looks for runs that fail: draws faults, topologies and workloads from each file, and
-varies those that reached states no run had reached before. Each failure is one line
-with the command that runs it again.`)
+varies those that reached states no run had reached before. A file's key explore says
+from what (docs/scenarios.md). Each failure is one line with the command that runs it
+again.`)
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: numbers of the cases (default: from 1 until interrupted)")
 	f.DurationVar(&o.limit, "for", 0, "`TIME`: real time for each file")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
@@ -98,6 +99,7 @@ type exploration struct {
 	virtual time.Duration
 
 	runs, kept, reached int
+	novel               int                 // sequences of turns that were new in the last run
 	groups              map[string][]string // files of failures that are alike
 	line                *status
 	keep                *os.File // the corpus
@@ -126,6 +128,9 @@ func (x *exploration) run(ctx context.Context, first, last uint64) (err error) {
 		defer func() { err = errors.Join(err, x.keep.Close()) }()
 	}
 	fmt.Printf("%s: exploring with %d runs side by side\n", x.scenario.Name, o.parallel)
+	if !x.scenario.Storm && x.scenario.Delicate() {
+		fmt.Println("  what it expects depends on its faults: beside the seed only what its key explore names is drawn")
+	}
 	if err := x.explorer.Explore(ctx); err != nil {
 		return err
 	}
@@ -165,7 +170,8 @@ func (x *exploration) recall() error {
 func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 	x.runs++
 	x.reached += len(r.New)
-	if len(r.New) > 0 && r.Outcome.Failure == "" {
+	x.novel = r.Novel
+	if r.Kept {
 		x.kept++
 		if x.keep != nil {
 			line, err := json.Marshal(kept{string(scenarios.Write(r.Case, "")), r.Outcome.Features})
@@ -217,8 +223,8 @@ func (x *exploration) status() string {
 	for _, files := range x.groups {
 		failures += len(files)
 	}
-	return fmt.Sprintf("%d runs, %.1f a second, %.0f times real time; %d states reached, %d cases kept; %d failures",
-		x.runs, float64(x.runs)/took, x.virtual.Seconds()/took, x.reached, x.kept, failures)
+	return fmt.Sprintf("%d runs, %.1f a second, %.0f times real time; %d states reached, %d cases kept, %d sequences of turns (%d new in the last run); %d failures",
+		x.runs, float64(x.runs)/took, x.virtual.Seconds()/took, x.reached, x.kept, x.explorer.Seen(), x.novel, failures)
 }
 
 func (x *exploration) summary() {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +31,8 @@ type runOptions struct {
 	mutant   string
 	binary   string // with the mutant; "": this one
 	verbose  bool
+	brief    bool
+	parallel int
 }
 
 func runVerb(ctx context.Context, args []string) error {
@@ -44,12 +48,17 @@ and writes a report when a check fails or -report is given.`)
 	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
 	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run agents with that deliberate bug (simctl mutants -list)")
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
+	f.BoolVar(&o.brief, "brief", false, "for many seeds: print only runs that fail, and how far all are")
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "with -brief: `N` runs side by side")
 	files, err := parse(f, args)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/partition.yaml", errInput)
+	}
+	if o.parallel < 1 {
+		return fmt.Errorf("%w: -parallel %d: give at least 1", errInput, o.parallel)
 	}
 	var given []uint64
 	if o.seeds != "" {
@@ -68,38 +77,51 @@ and writes a report when a check fails or -report is given.`)
 	if o.binary, err = mutated(o.mutant); err != nil {
 		return err
 	}
-	failed, n := 0, 0
-	var judged []report.Judged
+	var jobs []job
 	for i, s := range all {
 		seeds := given
 		if len(seeds) == 0 {
 			seeds = []uint64{seedOf(*s, o.seed)}
 		}
 		for _, seed := range seeds {
-			n++
-			j, err := runOne(ctx, o, *s, seed, files[i])
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				fmt.Printf("  FAILED %v\n", err)
-			}
-			if !j.OK || err != nil {
-				failed++
-			}
-			judged = append(judged, j)
+			jobs = append(jobs, job{*s, files[i], seed})
 		}
 	}
-	if err := o.write(judged); err != nil {
+	run := o.each
+	if o.brief {
+		run = (&many{options: o}).run
+	}
+	judged, err := run(ctx, jobs)
+	if err := errors.Join(err, o.write(judged)); err != nil {
 		return err
 	}
-	if n > 1 {
-		fmt.Printf("%d of %d runs as expected\n", n-failed, n)
-	}
-	if failed > 0 {
+	if slices.ContainsFunc(judged, func(j report.Judged) bool { return !j.OK }) {
 		return errFailed
 	}
 	return nil
+}
+
+// each makes one run after the other and prints what comes of it.
+func (o runOptions) each(ctx context.Context, jobs []job) ([]report.Judged, error) {
+	var judged []report.Judged
+	failed := 0
+	for _, j := range jobs {
+		judge, err := runOne(ctx, o, j.scenario, j.seed, j.file)
+		if ctx.Err() != nil {
+			return judged, ctx.Err()
+		}
+		if err != nil && judge.Report == "" {
+			fmt.Printf("  FAILED %v\n", err)
+		}
+		if !judge.OK {
+			failed++
+		}
+		judged = append(judged, judge)
+	}
+	if len(judged) > 1 {
+		fmt.Printf("%d of %d runs as expected\n", len(judged)-failed, len(judged))
+	}
+	return judged, nil
 }
 
 // scheduleVar is the option that run and prove have in common.
@@ -197,10 +219,14 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	r, err := scenarios.Run(ctx, o.binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
 	show.clear()
 	run.Result, run.Took = r, time.Since(begin)
-	if err != nil {
+	if err != nil && (!errors.As(err, &run.Died) || ctx.Err() != nil) {
 		return failed(err)
 	}
-	printResult(r, plan.Scenario.Schedule, run.Took)
+	if run.Died == nil {
+		printResult(r, plan.Scenario.Schedule, run.Took)
+	} else {
+		printDeath(run.Died)
+	}
 	if r.OK() && o.report == "" {
 		return report.Judge(run, "", nil), nil
 	}
@@ -209,11 +235,24 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 		dir = "runs"
 	}
 	dir = filepath.Join(dir, fmt.Sprintf("%s-%d", s.Name, seed))
-	if err := report.Write(dir, run, kept.Name()); err != nil {
-		return failed(errors.Join(errFailed, fmt.Errorf("the report: %w", err)))
+	if werr := report.Write(dir, run, kept.Name()); werr != nil {
+		return failed(errors.Join(errFailed, err, fmt.Errorf("the report: %w", werr)))
 	}
 	fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
-	return report.Judge(run, dir, nil), nil
+	return report.Judge(run, dir, err), err
+}
+
+// printDeath prints the beginning of what a process said that died.
+func printDeath(d *scenarios.Death) {
+	const most = 12
+	fmt.Printf("  FAILED the run came to no result: %v\n", d.Err)
+	lines := strings.Split(d.Output, "\n")
+	for _, line := range lines[:min(len(lines), most)] {
+		fmt.Printf("    %s\n", line)
+	}
+	if left := len(lines) - most; left > 0 {
+		fmt.Printf("    and %d lines more, which %s of the report has\n", left, report.DeathFile)
+	}
 }
 
 func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Duration) {

@@ -97,7 +97,7 @@ func openTrace(name string) (*os.File, error) {
 }
 
 func replayVerb(ctx context.Context, args []string) error {
-	f := flags("replay", "[options] REPORT", "Runs what a report is about once more and compares the fingerprints. When they\ndiffer, the first event that does is named: the harness is at fault then, or the\nprogram was changed.")
+	f := flags("replay", "[options] REPORT", "Runs what a report is about once more and compares the fingerprints. When they\ndiffer, the first event that does is named: the harness is at fault then, or the\nprogram was changed. A run that died is to die again, in the same way.")
 	verbose := f.Bool("v", false, "print what the servers log")
 	rest, err := parse(f, args)
 	if err != nil {
@@ -123,6 +123,12 @@ func replayVerb(ctx context.Context, args []string) error {
 	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
 	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: now})
 	show.clear()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if was.Fingerprint == "" {
+		return compareDeaths(rest[0], err)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +146,29 @@ func replayVerb(ctx context.Context, args []string) error {
 		return err
 	}
 	return errFailed
+}
+
+// compareDeaths says whether a run that died, according to its report, died again in the
+// same way, now that it ended with an error.
+func compareDeaths(dir string, err error) error {
+	text, rerr := os.ReadFile(filepath.Join(dir, report.DeathFile))
+	if rerr != nil {
+		return fmt.Errorf("%w: %w", errInput, rerr)
+	}
+	was, _, _ := strings.Cut(string(text), "\n")
+	var died *scenarios.Death
+	switch {
+	case err == nil:
+		fmt.Printf("the run has a result now; it had died: %s\n", was)
+		return errFailed
+	case !errors.As(err, &died):
+		return err
+	case died.Cause() != was:
+		fmt.Printf("the run died in another way: %s\nit had died: %s\n", died.Cause(), was)
+		return errFailed
+	}
+	fmt.Printf("the run died again: %s\n", was)
+	return nil
 }
 
 // printDifference names the first event in which two traces differ.

@@ -171,10 +171,7 @@ func leaveVerb() verb {
 		about:    "Has the agent leave the cluster for good and stop.",
 		flags: func(_ *flag.FlagSet, c *call) func([]string) error {
 			return func(args []string) error {
-				if len(args) > 0 {
-					return fmt.Errorf("too many arguments (expected 0, got %d)", len(args))
-				}
-				client, err := c.client()
+				client, err := c.noArguments(args)
 				if err != nil {
 					return err
 				}

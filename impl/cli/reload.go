@@ -12,10 +12,7 @@ func reloadVerb() verb {
 		about:    "Has a running agent read its configuration files again.",
 		flags: func(_ *flag.FlagSet, c *call) func([]string) error {
 			return func(args []string) error {
-				if len(args) > 0 {
-					return fmt.Errorf("too many arguments (expected 0, got %d)", len(args))
-				}
-				client, err := c.client()
+				client, err := c.noArguments(args)
 				if err != nil {
 					return err
 				}

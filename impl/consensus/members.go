@@ -101,6 +101,3 @@ func (n *Node) Leader() (id, address string) {
 
 // IsLeader reports whether this server takes itself for the leader.
 func (n *Node) IsLeader() bool { return n.raft.State() == raft.Leader }
-
-// AppliedIndex is the last index that the FSM has applied.
-func (n *Node) AppliedIndex() uint64 { return n.raft.AppliedIndex() }

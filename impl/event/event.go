@@ -40,10 +40,6 @@ import (
 	"tribune/impl/fault"
 )
 
-// MaxSize is how many bytes an event may have on the wire, all of it (serf's
-// UserEventSizeLimit); so no payload can be larger.
-const MaxSize = 512
-
 // Queue is how many events an agent may have waiting between gossip and Run.
 const Queue = 1024
 
@@ -82,7 +78,8 @@ func New(c Config) *Events {
 
 // EventFire sends an event to all agents of the datacenter and returns it with its
 // ID. The error is fault.Invalid for an event without a name or with filters that
-// are none, and fault.TooLarge for one that is over MaxSize.
+// are none, and fault.TooLarge for one that is over 512 bytes on the wire, all of it
+// (serf's UserEventSizeLimit).
 func (e *Events) EventFire(_ context.Context, r api.EventFireRequest) (api.UserEvent, error) {
 	ev := r.Event
 	ev.Version, ev.LTime = version, 0

@@ -93,6 +93,17 @@ func (w *world) join(i, to int) {
 	}
 }
 
+// together starts so many agents, and has all join the first.
+func (w *world) together(n int) {
+	w.Helper()
+	for i := 1; i <= n; i++ {
+		w.start(i)
+	}
+	for i := 2; i <= n; i++ {
+		w.join(i, 1)
+	}
+}
+
 // view is what an agent sees: "node01:alive node02:failed".
 func (w *world) view(i int) string {
 	states := map[int]string{1: "alive", 2: "leaving", 3: "left", 4: "failed"}
@@ -163,11 +174,7 @@ func TestJoiningNobodyIsAnErrorThatNamesWhomAndNoHalfJoin(t *testing.T) {
 
 func TestASilentAgentIsSeenFailedAndBackAliveWhenItReturns(t *testing.T) {
 	inWorld(t, func(w *world) {
-		for i := 1; i <= 3; i++ {
-			w.start(i)
-		}
-		w.join(2, 1)
-		w.join(3, 1)
+		w.together(3)
 		time.Sleep(5 * time.Second)
 		w.net.Cut(addr(3))
 		time.Sleep(30 * time.Second)
@@ -183,11 +190,7 @@ func TestASilentAgentIsSeenFailedAndBackAliveWhenItReturns(t *testing.T) {
 
 func TestAnAgentThatLeavesIsLeftAndDoesNotComeBackByItself(t *testing.T) {
 	inWorld(t, func(w *world) {
-		for i := 1; i <= 3; i++ {
-			w.start(i)
-		}
-		w.join(2, 1)
-		w.join(3, 1)
+		w.together(3)
 		time.Sleep(5 * time.Second)
 		if err := w.pools[3].Leave(); err != nil {
 			w.Error(err)
@@ -269,12 +272,7 @@ func TestAFailedAgentComesBackUnderAnotherAddress(t *testing.T) {
 
 func TestForceLeave(t *testing.T) {
 	inWorld(t, func(w *world) {
-		for i := 1; i <= 5; i++ {
-			w.start(i)
-		}
-		for i := 2; i <= 5; i++ {
-			w.join(i, 1)
-		}
+		w.together(5)
 		time.Sleep(5 * time.Second)
 		w.close(4)
 		w.close(5)

@@ -13,12 +13,7 @@ import (
 func TestAllAgentsFindEachOtherAfterAnOutageOfAll(t *testing.T) {
 	for _, order := range [][]int{{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}, {3, 1, 5, 2, 4}} {
 		inWorld(t, func(w *world) {
-			for i := 1; i <= 5; i++ {
-				w.start(i)
-			}
-			for i := 2; i <= 5; i++ {
-				w.join(i, 1)
-			}
+			w.together(5)
 			time.Sleep(10 * time.Second)
 			for i := 1; i <= 5; i++ {
 				w.close(i)
@@ -37,12 +32,7 @@ func TestAllAgentsFindEachOtherAfterAnOutageOfAll(t *testing.T) {
 
 func TestTwoHalvesThatStartedApartMeet(t *testing.T) {
 	inWorld(t, func(w *world) {
-		for i := 1; i <= 4; i++ {
-			w.start(i)
-		}
-		for i := 2; i <= 4; i++ {
-			w.join(i, 1)
-		}
+		w.together(4)
 		time.Sleep(10 * time.Second)
 		for i := 1; i <= 4; i++ {
 			w.close(i)

@@ -87,13 +87,13 @@ func (t *table) Health(fits func(api.AgentService) bool) []api.AgentServiceHealt
 			continue
 		}
 		checks := t.checksWhere(func(c *check) bool { return c.ServiceID == "" || c.ServiceID == n.ID })
-		list = append(list, api.AgentServiceHealth{AggregatedStatus: Worst(checks), Service: shown, Checks: checks})
+		list = append(list, api.AgentServiceHealth{AggregatedStatus: aggregated(checks), Service: shown, Checks: checks})
 	}
 	return list
 }
 
-// Worst is the status of what has all of some checks.
-func Worst(checks []api.HealthCheck) string {
+// aggregated is the status of what has all of some checks.
+func aggregated(checks []api.HealthCheck) string {
 	rank := []string{api.HealthPassing, api.HealthWarning, api.HealthCritical, api.HealthMaintenance}
 	worst := 0
 	for _, c := range checks {

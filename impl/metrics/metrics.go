@@ -100,12 +100,6 @@ func (r *Registry) Counter(name, help string, labels Labels) Counter {
 	return c
 }
 
-// CounterFunc adds a counter that something else keeps.
-func (r *Registry) CounterFunc(name, help string, read func() float64) {
-	d := r.define(KindCounter, name, help, nil, nil)
-	r.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: d.Prometheus(), Help: help}, read))
-}
-
 // Gauge adds a gauge, whose value is read whenever somebody asks.
 func (r *Registry) Gauge(name, help string, labels Labels, read func() float64) {
 	d := r.define(KindGauge, name, help, labels, nil)

@@ -73,6 +73,7 @@ func (s *Server) measure(r *metrics.Registry) {
 		return 0
 	})
 	r.Gauge("rpc.queries_blocking", "blocking queries that wait on this server", nil, func() float64 { return float64(s.figures.blocking.Load()) })
+	r.Gauge("state.watched", "channels of the state on which blocking queries wait (not in Consul)", nil, func() float64 { return float64(s.Watched()) })
 	r.Gauge("session_ttl.active", "sessions with a TTL that this server, as the leader, looks after", nil, func() float64 {
 		if _, leads := s.leads(); !leads {
 			return 0

@@ -111,7 +111,7 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 		}
 		ws.Add(abandoned)
 		ws.Add(ended)
-		if ws.WatchCtx(wait) != nil {
+		if s.fsm.Store().Wait(wait, ws) != nil {
 			if s.ctx.Err() != nil && ctx.Value(arrival{}) != nil {
 				return fault.New(fault.NotLeader, "this server is shutting down") // another can go on with it
 			}

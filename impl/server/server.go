@@ -297,6 +297,9 @@ func (s *Server) Raft() *consensus.Node { return s.raft }
 // have applied the same entries.
 func (s *Server) StateDigest() (string, error) { return s.fsm.Digest() }
 
+// Watched is the number of channels of the state on which blocking queries wait.
+func (s *Server) Watched() int { return s.fsm.Store().Watched() }
+
 // Failed receives the error after which the server cannot go on, such as a disk
 // that refused a write; it should be closed then.
 func (s *Server) Failed() <-chan error { return s.raft.Failed() }

@@ -10,6 +10,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 
@@ -32,8 +33,9 @@ type tableIndex struct {
 
 // Store holds the tables.
 type Store struct {
-	schema *memdb.DBSchema
-	state  atomic.Pointer[state]
+	schema  *memdb.DBSchema
+	state   atomic.Pointer[state]
+	watched atomic.Int64
 }
 
 // state is what a Restore replaces in one step.
@@ -95,6 +97,19 @@ func (s *Store) Restore(fill func(*Txn) error) error {
 	close(old.abandon)
 	return nil
 }
+
+// Wait waits until one of the channels of ws closes, or ctx ends; then the error is
+// that of ctx.
+func (s *Store) Wait(ctx context.Context, ws WatchSet) error {
+	n := int64(len(ws))
+	s.watched.Add(n)
+	defer s.watched.Add(-n)
+	return ws.WatchCtx(ctx)
+}
+
+// Watched is the number of channels on which somebody waits now; one on which several
+// do counts for each of them.
+func (s *Store) Watched() int { return int(s.watched.Load()) }
 
 // Txn is a transaction: a consistent view, with the writer's own changes.
 type Txn struct {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hashicorp/go-memdb"
 	"pgregory.net/rapid"
@@ -360,6 +362,38 @@ func TestASchemaThatCannotWorkIsRefused(t *testing.T) {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
+}
+
+func TestWhoWaitsIsCountedWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		ws := store.WatchSet{}
+		changed := make(chan struct{})
+		ws.Add(changed)
+		ws.Add(make(chan struct{}))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 2)
+		for _, c := range []context.Context{ctx, t.Context()} {
+			go func() { ended <- s.Wait(c, ws) }()
+		}
+		for _, step := range []struct {
+			do   func()
+			left int
+			err  error
+		}{{cancel, 2, context.Canceled}, {func() { close(changed) }, 0, nil}} {
+			synctest.Wait()
+			if got := s.Watched(); got != step.left+2 {
+				t.Errorf("%d channels are watched, want %d", got, step.left+2)
+			}
+			step.do()
+			if err := <-ended; !errors.Is(err, step.err) {
+				t.Errorf("waiting ended with %v, want %v", err, step.err)
+			}
+			if got := s.Watched(); got != step.left {
+				t.Errorf("%d channels are watched afterwards, want %d", got, step.left)
+			}
+		}
+	})
 }
 
 func ExampleStore() {

@@ -66,24 +66,41 @@ func (k *key) age(read linearizability.Op) (time.Duration, linearizability.Op) {
 // state may be (X-Consul-LastContact), or than the read allowed (max_stale), and a lag
 // besides.
 func Beyond(history []linearizability.Op, lag time.Duration) []string {
+	return older(history, func(o linearizability.Op) time.Duration {
+		switch {
+		case o.Mode == "stale" && o.MaxStale > 0:
+			return min(o.Contact, o.MaxStale) + lag
+		case o.Mode == "stale":
+			return o.Contact + lag
+		case o.Mode == "consistent":
+			return 0
+		}
+		return never
+	})
+}
+
+// Behind complains about reads of a mode that were older than a limit.
+func Behind(history []linearizability.Op, mode string, limit time.Duration) []string {
+	return older(history, func(o linearizability.Op) time.Duration {
+		if o.Mode == mode {
+			return limit
+		}
+		return never
+	})
+}
+
+// older complains about reads that were older than allowed says.
+func older(history []linearizability.Op, allowed func(linearizability.Op) time.Duration) []string {
 	all := keys(history)
 	var complaints []string
 	for _, o := range history {
 		if o.Kind != linearizability.Get || o.Outcome != linearizability.OK {
 			continue
 		}
-		allowed := time.Duration(0)
-		switch {
-		case o.Mode == "stale" && o.MaxStale > 0:
-			allowed = min(o.Contact, o.MaxStale) + lag
-		case o.Mode == "stale":
-			allowed = o.Contact + lag
-		case o.Mode != "consistent":
-			continue
-		}
-		if age, by := all[o.Key].age(o); age > allowed {
+		most := allowed(o)
+		if age, by := all[o.Key].age(o); age > most {
 			complaints = append(complaints, fmt.Sprintf("client %d read %s from %s at %v (%s), %v after %s was acknowledged; %v were allowed",
-				o.Client, seen(o), o.ServedBy, o.Call, o.Mode, age, wrote(by), allowed))
+				o.Client, seen(o), o.ServedBy, o.Call, o.Mode, age, wrote(by), most))
 		}
 	}
 	return complaints

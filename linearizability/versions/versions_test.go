@@ -79,6 +79,26 @@ func TestTheAgeOfAReadIsTheTimeSinceItsValueWasOverwritten(t *testing.T) {
 	}
 }
 
+func TestReadsOfAModeThatAreOlderThanALimitAreFound(t *testing.T) {
+	overwritten := []op{put("a", 0, 1), put("b", 2, 100)}
+	for _, c := range []struct {
+		name string
+		read op
+		want int
+	}{
+		{"within it", get("default", "a", 5, 110, 111), 0},
+		{"beyond it", get("default", "a", 5, 111, 112), 1},
+		{"fresh", get("default", "b", 6, 999, 1000), 0},
+		{"of another mode", get("stale", "a", 5, 999, 1000), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := versions.Behind(append(overwritten, c.read), "default", 10); len(got) != c.want {
+				t.Errorf("%d complaints, want %d: %q", len(got), c.want, got)
+			}
+		})
+	}
+}
+
 func TestReadsThatAreOlderThanTheirAnswersSayAreFound(t *testing.T) {
 	history := func(o op) []op { return []op{put("a", 0, 1), put("b", 2, 100), o} }
 	for _, c := range []struct {

@@ -1,16 +1,15 @@
 // Package levels sees that the processes of a simulated world give back what they
-// hold: goroutines and TCP streams, which pile up when something forgets them. What a
-// cluster holds that has settled, while clients work, is held against what it holds
-// when all is over and they have gone. (As goleak does it for a test; but a server goes
-// on to live, so there is a level that it returns to, and not nothing.)
+// hold. (As goleak does it for a test; but a server goes on to live, so there is a level
+// that it returns to, and not nothing.)
 //
-// Memory belongs to the run's process as a whole and not to a node, and what the world
-// remembers is part of it; it is measured, and nobody asks that it returns.
+// Goroutines and TCP streams, which pile up when something forgets them: what a cluster
+// holds that has settled, while clients work, is held against what it holds when all is
+// over and they have gone. Watch channels: nobody may wait for a change then any more.
+// Memory (memory.go): what becomes free when the processes end.
 package levels
 
 import (
 	"fmt"
-	"runtime/metrics"
 	"time"
 
 	"tribune/sim"
@@ -20,12 +19,11 @@ import (
 type Level struct {
 	Goroutines int `json:"goroutines"` // those that wait for a change in a blocking query among them
 	Streams    int `json:"streams"`    // TCP streams that it has not closed
+	Watched    int `json:"watched"`    // channels on which its blocking queries wait
 }
 
-func of(n *sim.Node) Level { return Level{n.Goroutines(), n.Stack().Streams()} }
-
 func (l Level) or(o Level) Level {
-	return Level{max(l.Goroutines, o.Goroutines), max(l.Streams, o.Streams)}
+	return Level{max(l.Goroutines, o.Goroutines), max(l.Streams, o.Streams), max(l.Watched, o.Watched)}
 }
 
 // Kind is a kind of nodes, all of which do the same, so that each may come to hold what
@@ -33,6 +31,17 @@ func (l Level) or(o Level) Level {
 type Kind struct {
 	Name  string
 	Nodes []*sim.Node
+	// Watched is the number of channels on which blocking queries wait at a node; nil if
+	// there are none.
+	Watched func(*sim.Node) int
+}
+
+func (k Kind) level(n *sim.Node) Level {
+	l := Level{Goroutines: n.Goroutines(), Streams: n.Stack().Streams()}
+	if k.Watched != nil {
+		l.Watched = k.Watched(n)
+	}
+	return l
 }
 
 // Levels are the highest levels of any node, by kind, in the beginning and in the end.
@@ -42,11 +51,6 @@ type Levels struct {
 	End   map[string]Level
 	Text  string // why they are not back, if they are not
 }
-
-// Heap is the live memory of the process, of all nodes and the world together, in
-// bytes: after the first collection of garbage, and after the last one; 0 if there was
-// none.
-type Heap struct{ Start, End uint64 }
 
 const (
 	// From and To are when a cluster has settled: it has a leader and its connections.
@@ -66,10 +70,9 @@ const (
 
 // Watch looks at processes from outside. It is used by one goroutine at a time.
 type Watch struct {
-	kinds        []Kind
-	peers        int
-	start        map[string]Level
-	noHeap, heap uint64 // before the first collection of garbage, and after it
+	kinds []Kind
+	peers int
+	start map[string]Level
 }
 
 // New returns a watch over nodes, which have so many peers with which they keep
@@ -81,11 +84,6 @@ func New(peers int, kinds ...Kind) *Watch {
 // Look takes note of the levels at a time of the run, if the cluster has settled and
 // nothing has struck yet. It is to be called every second or so.
 func (w *Watch) Look(now time.Duration, struck bool) {
-	if live := liveHeap(); w.noHeap == 0 {
-		w.noHeap = live
-	} else if w.heap == 0 && live != w.noHeap {
-		w.heap = live
-	}
 	if now < From || now > To || len(w.start) > 0 && struck {
 		return
 	}
@@ -100,7 +98,7 @@ func (w *Watch) highest() map[string]Level {
 	high := map[string]Level{}
 	for _, k := range w.kinds {
 		for _, n := range k.Nodes {
-			high[k.Name] = high[k.Name].or(of(n))
+			high[k.Name] = high[k.Name].or(k.level(n))
 		}
 	}
 	return high
@@ -115,13 +113,16 @@ func (w *Watch) Back(r *Levels) (bool, string) {
 }
 
 // Higher says which level is higher in the end than it was, if any is by more than is
-// allowed with so many peers.
+// allowed with so many peers, or that somebody waits for a change still.
 func Higher(start, end map[string]Level, peers int) string {
 	more := peers * PerPeer
 	for _, kind := range []string{Server, Agent} {
 		s, e := start[kind], end[kind]
 		if e.Goroutines > s.Goroutines+Goroutines+more || e.Streams > s.Streams+Streams+more {
 			return fmt.Sprintf("a %s has %v, and had %v in the beginning", kind, e, s)
+		}
+		if e.Watched > 0 {
+			return fmt.Sprintf("a %s waits on %d watch channels, and all clients have gone", kind, e.Watched)
 		}
 	}
 	return ""
@@ -135,18 +136,5 @@ const (
 
 // String says what is held.
 func (l Level) String() string {
-	return fmt.Sprintf("%d goroutines and %d streams", l.Goroutines, l.Streams)
-}
-
-// Heap is what was found of the process's memory.
-func (w *Watch) Heap() Heap { return Heap{w.heap, liveHeap()} }
-
-// liveHeap is the memory that the last collection of garbage found in use, in bytes.
-func liveHeap() uint64 {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	if live[0].Value.Kind() != metrics.KindUint64 {
-		return 0
-	}
-	return live[0].Value.Uint64()
+	return fmt.Sprintf("%d goroutines, %d streams and %d watch channels", l.Goroutines, l.Streams, l.Watched)
 }

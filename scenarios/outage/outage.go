@@ -54,6 +54,22 @@ func Between(moments []time.Duration, end time.Duration) []Span {
 	return spans
 }
 
+// Longest returns the longest time between two of the moments, or between the last one
+// and the end; later ones do not count. Without a moment it is all the time until then.
+func Longest(moments []time.Duration, end time.Duration) Span {
+	early := slices.DeleteFunc(slices.Clone(moments), func(m time.Duration) bool { return m >= end })
+	if len(early) == 0 {
+		return Span{To: end}
+	}
+	most := Span{slices.Min(early), slices.Min(early)}
+	for _, s := range Between(early, end) {
+		if s.From >= most.From && s.To-s.From > most.To-most.From {
+			most = s
+		}
+	}
+	return most
+}
+
 // ByKind returns the outages by kind of fault, sorted by kind, after one for all of
 // them; none if nothing struck. The times without a leader and without a write are
 // each in order and do not overlap. A strike that struck nothing counts with zero.

@@ -42,3 +42,22 @@ func TestTheTimesBetweenMomentsCoverTheRun(t *testing.T) {
 		t.Errorf("without a moment: %v", got)
 	}
 }
+
+func TestTheLongestTimeIsAfterTheFirstMoment(t *testing.T) {
+	for _, c := range []struct {
+		moments []time.Duration
+		end     time.Duration
+		want    outage.Span
+	}{
+		{[]time.Duration{60, 10, 70}, 90, outage.Span{From: 10, To: 60}},
+		{[]time.Duration{60, 10, 70}, 200, outage.Span{From: 70, To: 200}},
+		{[]time.Duration{60, 62}, 65, outage.Span{From: 62, To: 65}},
+		{[]time.Duration{60, 62, 80}, 65, outage.Span{From: 62, To: 65}},
+		{[]time.Duration{90}, 90, outage.Span{To: 90}},
+		{nil, 90, outage.Span{To: 90}},
+	} {
+		if got := outage.Longest(c.moments, c.end); got != c.want {
+			t.Errorf("%v until %v: %v, want %v", c.moments, c.end, got, c.want)
+		}
+	}
+}

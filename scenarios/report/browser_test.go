@@ -21,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"tribune/scenarios/report"
 )
 
 // tab is a page in a browser without a screen, and what it complained about.
@@ -152,7 +154,7 @@ func TestTheReportOfAFailedRun(t *testing.T) {
 // findings looks for what went wrong.
 func findings(b *tab) {
 	t := b.t
-	if got := b.text("#outcome"); got != "1 of 3 checks failed" {
+	if got := b.text("#outcome"); got != "1 of 7 checks failed" {
 		t.Errorf("the outcome is %q", got)
 	}
 	first := b.text("[data-finding]")
@@ -255,6 +257,27 @@ func TestColoursFollowThePersonAndThePaper(t *testing.T) {
 	pdf, err := chromedp.Run(b.ctx, chromedp.PrintToPDF())
 	if err != nil || !strings.HasPrefix(string(pdf), "%PDF") {
 		t.Errorf("it does not print: %v", err)
+	}
+}
+
+// TestTheReportOfARunThatDied shows what its process said, and goes to where its trace
+// ends.
+func TestTheReportOfARunThatDied(t *testing.T) {
+	r, events := dead(t)
+	b := open(t, filepath.Join(reported(t, r, events), report.PageFile))
+	if got := b.text("#outcome"); got != "the run died" {
+		t.Errorf("the outcome is %q", got)
+	}
+	if got := b.text("#verdicts"); !strings.Contains(got, "without one, expected a result") || !strings.Contains(got, "panic: <no> lock") {
+		t.Errorf("the verdicts are %q", got)
+	}
+	if got := b.text("#more"); !strings.Contains(got, "goroutine 1:") || !strings.Contains(got, "the last line") || !strings.Contains(got, "simctl replay") {
+		t.Errorf("below the picture stands %q", got)
+	}
+	b.do(chromedp.KeyEvent("+"), chromedp.KeyEvent("+"), chromedp.Click(chromedp.CSS("[data-finding]")))
+	type window struct{ From, Until, End float64 }
+	if w := ask[window](b, "({ from: report.view.from, until: report.view.until, end: report.run.end })"); w.Until < w.End || w.From <= 0 {
+		t.Errorf("the end of the trace is not in the window %+v", w)
 	}
 }
 

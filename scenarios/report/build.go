@@ -37,6 +37,9 @@ type builder struct {
 func Build(r Run, dir string, from io.Reader) (Data, error) {
 	b := &builder{run: r, nodes: map[string]int{}, texts: map[string]int{}}
 	b.data.Version = Version
+	if d := r.Died; d != nil {
+		b.data.Died = &Death{Cause: d.Cause(), End: d.Err.Error(), Output: bothEnds(d.Output)}
+	}
 	b.facts()
 	if err := b.read(from); err != nil {
 		return Data{}, err

@@ -27,6 +27,14 @@ type Data struct {
 	Replay      []Command `json:"replay"`
 	Picture     string    `json:"picture,omitempty"`      // porcupine's, an HTML page
 	PictureFile string    `json:"picture_file,omitempty"` // where it is, if there is no room for it here
+	Died        *Death    `json:"died,omitempty"`         // why there is no result, if there is none
+}
+
+// Death says why a run came to no result.
+type Death struct {
+	Cause  string `json:"cause"`  // a line
+	End    string `json:"end"`    // how the process ended
+	Output string `json:"output"` // what it said: the beginning and the end of it
 }
 
 // Facts are numbers about a run.

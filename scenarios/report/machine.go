@@ -3,10 +3,13 @@ package report
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"tribune/scenarios"
 )
 
 // Judged is a run as a program wants to know of it: a line of `simctl run -json`.
@@ -43,6 +46,9 @@ func Judge(r Run, folder string, err error) Judged {
 	}
 	if err != nil {
 		j.Error = err.Error()
+	}
+	if died := (*scenarios.Death)(nil); errors.As(err, &died) {
+		j.Error = fmt.Sprintf("%v: %s", died.Err, died.Cause())
 	}
 	for _, v := range x.Verdicts {
 		j.Verdicts = append(j.Verdicts, Verdict{Check: v.Check, Means: means(v.Check), Expected: v.Expected, Got: v.Got, OK: v.OK, Text: v.Text, Findings: Findings(x, v)})

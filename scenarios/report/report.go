@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tribune/scenarios"
+	"tribune/sim/trace"
 )
 
 // The files of a report.
@@ -21,6 +22,8 @@ const (
 	ResultFile  = "result.json"
 	TraceFile   = "trace.bin"
 	PictureFile = "linearizability.html" // only if it is too large for the page
+	DeathFile   = "died.txt"             // only if the run's process died: what it said
+	TurnsFile   = "turns.json"           // the sets of the goroutines' turns, which are long and for programs alone
 )
 
 // Run is a run that a report is about.
@@ -30,6 +33,9 @@ type Run struct {
 	Result scenarios.Result
 	Took   time.Duration // real time
 	File   string        // of the scenario, to be named in commands
+	// Died says why there is no result, if there is none. What is reported then is
+	// found in the trace, as far as it goes.
+	Died *scenarios.Death
 }
 
 // Write writes a report into a folder, which it creates. The trace is copied from
@@ -38,15 +44,27 @@ func Write(dir string, r Run, traceFrom string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := copyFile(filepath.Join(dir, TraceFile), traceFrom); err != nil {
+	copyTrace := copyFile
+	if r.Died != nil {
+		copyTrace = copyWhole
+	}
+	if err := copyTrace(filepath.Join(dir, TraceFile), traceFrom); err != nil {
 		return err
 	}
-	trace, err := os.Open(filepath.Join(dir, TraceFile))
+	events, err := os.Open(filepath.Join(dir, TraceFile))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = trace.Close() }() // only read
-	data, err := Build(r, dir, trace)
+	defer func() { _ = events.Close() }() // only read
+	if r.Died != nil {
+		if r.Result, err = recovered(r, events); err != nil {
+			return err
+		}
+		if _, err := events.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	data, err := Build(r, dir, events)
 	if err != nil {
 		return err
 	}
@@ -60,14 +78,22 @@ func Write(dir string, r Run, traceFrom string) error {
 		return err
 	}
 	bare := r.Result
-	bare.Picture = ""
+	bare.Picture, bare.Figures.Turns.Pairs, bare.Figures.Turns.Windows = "", nil, nil
 	result, err := json.MarshalIndent(bare, "", "\t")
 	if err != nil {
 		return err
 	}
+	turns, err := json.Marshal(r.Result.Figures.Turns)
+	if err != nil {
+		return err
+	}
 	errs := []error{
+		write(TurnsFile, turns),
 		write(OrderFile, order), write(ResultFile, result),
 		write(TextFile, []byte(Text(r, data))), write(PageFile, page.Bytes()),
+	}
+	if r.Died != nil {
+		errs = append(errs, write(DeathFile, []byte(r.Died.Cause()+"\n\n"+r.Died.Error()+"\n")))
 	}
 	if data.PictureFile != "" {
 		errs = append(errs, write(PictureFile, []byte(r.Result.Picture)))
@@ -89,7 +115,32 @@ func copyFile(to, from string) error {
 	return errors.Join(err, out.Close())
 }
 
-// Read returns what was run and what came of it.
+// copyWhole copies the events of a trace that are whole: a process that died may have
+// left a part of its last one.
+func copyWhole(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // only read
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	whole := trace.NewRecording(out, 0)
+	r := trace.NewReader(in)
+	for {
+		e, err := r.Next()
+		if err != nil {
+			return errors.Join(whole.Flush(), out.Close())
+		}
+		whole.Record(e)
+	}
+}
+
+// Read returns what was run and what came of it, but for the picture and the sets of
+// turns. The result has no fingerprint if the
+// run's process died: then it is what the trace tells, as far as that goes.
 func Read(dir string) (scenarios.Order, scenarios.Result, error) {
 	var o scenarios.Order
 	var r scenarios.Result

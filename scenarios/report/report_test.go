@@ -270,14 +270,7 @@ func TestALongRunStaysSmallAndKeepsWhatMatters(t *testing.T) {
 
 func TestAReportCanBeReadAgain(t *testing.T) {
 	r, events := tiny()
-	from := filepath.Join(t.TempDir(), "trace")
-	if err := os.WriteFile(from, recorded(t, events).Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "tiny-7")
-	if err := report.Write(dir, r, from); err != nil {
-		t.Fatal(err)
-	}
+	dir := reported(t, r, recorded(t, events).Bytes())
 	order, result, err := report.Read(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -299,6 +292,99 @@ func TestAReportCanBeReadAgain(t *testing.T) {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the text does not say: %s\n%s", want, text)
 		}
+	}
+}
+
+// dead is the tiny run, whose process died when the lock was wanted. Its trace ends
+// within an event.
+func dead(t *testing.T) (r report.Run, recording []byte) {
+	t.Helper()
+	r, events := tiny()
+	r.Result = scenarios.Result{}
+	r.Died = &scenarios.Death{Scenario: "tiny", Seed: 7, Err: errors.New("exit status 2"), Output: "panic: <no> lock\n\ngoroutine 1:\n" + strings.Repeat("more\n", 900) + "the last line"}
+	const ms = time.Millisecond
+	events = append(events[:4],
+		trace.Event{At: 100 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "put k c1-1"},
+		trace.Event{At: 110 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "put k returns ok done=false found=false @0 "},
+		trace.Event{At: 120 * ms, Node: "c2", Kind: trace.Op, Peer: "s2", Text: "get k "},
+		trace.Event{At: 130 * ms, Node: "c2", Kind: trace.Op, Peer: "s2", Text: "get k returns ok done=false found=true c1-1@9 "},
+		trace.Event{At: 140 * ms, Node: "c2", Kind: trace.Op, Peer: "s2", Text: "delete k "},
+		trace.Event{At: 150 * ms, Node: "c2", Kind: trace.Op, Peer: "s2", Text: "delete k returns failed done=false found=false @0 No cluster leader"},
+		trace.Event{At: 200 * ms, Node: "s1", Kind: trace.Log, Text: "INFO election won part=raft term=2 tally=2"},
+		trace.Event{At: 200 * ms, Node: "s1", Kind: trace.Log, Text: "INFO entering leader state part=raft"},
+		trace.Event{At: 250 * ms, Kind: trace.Fault, Text: "the network cuts s1 off from the other servers"},
+		trace.Event{At: 300 * ms, Node: "s1", Kind: trace.Log, Text: "INFO entering follower state part=raft"},
+		trace.Event{At: 333 * ms, Kind: trace.Check, Text: "election safety: s1 and s2 both lead in term 2"},
+		trace.Event{At: 400 * ms, Kind: trace.Fault, Text: "over: the network cuts s1 off from the other servers"},
+		trace.Event{At: 500 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "cas k c1-2"},
+		trace.Event{At: 600 * ms, Node: "s2", Kind: trace.Life, Text: "kill"},
+		trace.Event{At: 700 * ms, Node: "s1", Kind: trace.Log, Text: "INFO cut off in the middle"},
+	)
+	all := recorded(t, events).Bytes()
+	return r, all[:len(all)-5]
+}
+
+// reported writes a report and returns its folder.
+func reported(t *testing.T, r report.Run, recording []byte) string {
+	t.Helper()
+	from := filepath.Join(t.TempDir(), "trace")
+	if err := os.WriteFile(from, recording, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "tiny-7")
+	if err := report.Write(dir, r, from); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestARunThatDiedHasAReportAsFarAsItsTraceGoes(t *testing.T) {
+	r, events := dead(t)
+	dir := reported(t, r, events)
+	_, result, err := report.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ms = time.Millisecond
+	want := scenarios.Result{
+		Scenario: "tiny", Seed: 7, Virtual: 600 * ms, Ops: scenarios.Counts{OK: 2, Failed: 1, Unknown: 1},
+		Verdicts: []scenarios.Verdict{
+			{Check: "the run", Expected: "a result", Got: "without one", Text: "panic: <no> lock"},
+			{Check: "invariants", Expected: "holds", Got: "violated", Text: "1 violations before the end"},
+		},
+		Faults:     []scenarios.FaultLog{{At: 250 * ms, Until: 400 * ms, Nodes: []string{"s1"}, Text: "the network cuts s1 off from the other servers"}},
+		Reigns:     []scenarios.Reign{{At: 200 * ms, Until: 250 * ms, Term: 2, Server: "s1"}},
+		Violations: []sim.Violation{{At: 333 * ms, Invariant: "election safety", Text: "s1 and s2 both lead in term 2"}},
+		History: []linearizability.Op{
+			{Client: 1, Key: "k", Kind: linearizability.Put, Value: "c1-1", Outcome: linearizability.OK, Call: 100 * ms, Return: 110 * ms, ServedBy: "s1"},
+			{Client: 2, Key: "k", Kind: linearizability.Get, Outcome: linearizability.OK, Call: 120 * ms, Return: 130 * ms, Found: true, Seen: "c1-1", SeenAt: 9, ServedBy: "s2"},
+			{Client: 2, Key: "k", Kind: linearizability.Delete, Outcome: linearizability.Failed, Call: 140 * ms, Return: 150 * ms, ServedBy: "s2", Error: "No cluster leader"},
+			{Client: 1, Key: "k", Kind: linearizability.CAS, Value: "c1-2", Outcome: linearizability.Unknown, Call: 500 * ms, Return: 600 * ms, ServedBy: "s1", Error: "the run ended before"},
+		},
+	}
+	if diff := cmp.Diff(want, result); diff != "" {
+		t.Error(diff)
+	}
+	for file, says := range map[string][]string{
+		report.DeathFile: {"panic: <no> lock\n", "the last line"},
+		report.TextFile:  {"FAILED  the run: without one, expected a result", "exit status 2", "panic: <no> lock", "the last line", "died.txt has", "the network cuts s1 off", "simctl replay " + dir},
+		report.PageFile:  {`"cause":"panic: \u003cno\u003e lock"`, `"kind":"the end"`},
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range says {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s does not say: %s", file, want)
+			}
+		}
+		if lines := strings.Count(string(text), "more\n"); file == report.TextFile && lines > 500 {
+			t.Errorf("the text has %d lines of what the process said", lines)
+		}
+	}
+	if j := report.Judge(r, dir, r.Died); j.OK || j.Error != "exit status 2: panic: <no> lock" {
+		t.Errorf("a program is told %+v", j)
 	}
 }
 

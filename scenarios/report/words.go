@@ -12,6 +12,7 @@ import (
 // means says what a check asks; "" for one that speaks for itself.
 func means(check string) string {
 	return map[string]string{
+		runCheck:       "The run comes to its end, and has a result.",
 		"linearizable": "Each operation on a key seems to take effect at one moment between its call and its return.",
 		"sequential":   "Reads go forward: stale ones on one process of a server, consistent ones everywhere.",
 		"staleness":    "Reads are no older than their answers say, and the lag that the scenario allows.",
@@ -64,6 +65,8 @@ func Findings(r scenarios.Result, v scenarios.Verdict) []Finding {
 	}
 	switch {
 	case v.Got == string(linearizability.Holds):
+	case v.Check == runCheck:
+		all = append(all, death(r, v))
 	case v.Check == "invariants":
 		for _, x := range r.Violations {
 			text := x.Text

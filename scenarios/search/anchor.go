@@ -21,7 +21,7 @@ const (
 // anchor ties the faults of a scenario to what happens just before them instead of
 // to bare times, where the run still fails in the same way then: such a file
 // outlives changes of the code that move everything by some milliseconds.
-func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted string) (scenarios.Scenario, error) {
+func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted []string) (scenarios.Scenario, error) {
 	for i := range s.Faults {
 		if s.Faults[i].On != "" {
 			continue
@@ -40,8 +40,7 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted stri
 			if tried.Check() != nil {
 				continue
 			}
-			r, err := o.run(ctx, tried, 0)
-			fails := signatureOf(r, err) == wanted
+			fails := o.fails(ctx, tried, wanted)
 			if o.Tried != nil {
 				o.Tried(fmt.Sprintf("%s %v after %s of %s", f.Kind, f.After, f.On, f.Of), fails)
 			}

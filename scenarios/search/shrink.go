@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"tribune/scenarios"
 	"tribune/sim/launch"
@@ -30,20 +31,15 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	s.Storm = false
 	r, err := o.run(context.WithoutCancel(ctx), s, 0)
 	wanted := signatureOf(r, err)
-	if wanted == "" {
+	if len(wanted) == 0 {
 		return s, r, ErrPasses
 	}
+	s = o.cut(ctx, s, r, wanted)
 	smallest, err := shrink.Smallest(ctx, s, shrink.Options[scenarios.Scenario]{
 		Candidates: Smaller,
-		Fails: func(ctx context.Context, s scenarios.Scenario) (bool, error) {
-			r, err := o.run(ctx, s, 0)
-			if ctx.Err() != nil {
-				return false, nil
-			}
-			return signatureOf(r, err) == wanted, nil
-		},
-		Key:      func(s scenarios.Scenario) string { return string(scenarios.Write(s, "")) },
-		Parallel: o.Parallel,
+		Fails:      func(ctx context.Context, s scenarios.Scenario) (bool, error) { return o.fails(ctx, s, wanted), nil },
+		Key:        func(s scenarios.Scenario) string { return string(scenarios.Write(s, "")) },
+		Parallel:   o.Parallel,
 		Tried: func(c shrink.Candidate[scenarios.Scenario], fails bool) {
 			if o.Tried != nil {
 				o.Tried(c.What, fails)
@@ -57,9 +53,53 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 		return smallest, r, err
 	}
 	if r, err = o.run(context.WithoutCancel(ctx), smallest, 0); err != nil {
-		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: "the run", Expected: "a result", Got: "without one", Text: wanted})
+		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: "the run", Expected: "a result", Got: "without one", Text: inWords(wanted)})
 	}
 	return smallest, r, nil
+}
+
+// cut ends the phase of faults soon after the first thing that went wrong, if the
+// scenario still fails then.
+func (o Shrinking) cut(ctx context.Context, s scenarios.Scenario, r scenarios.Result, wanted []string) scenarios.Scenario {
+	first := s.Duration.Duration
+	for _, v := range r.Violations {
+		first = min(first, v.At)
+	}
+	for _, v := range r.Verdicts {
+		for _, a := range v.Anomalies {
+			first = min(first, a.At)
+		}
+	}
+	less := s
+	less.Duration.Duration = max((first + 2*time.Second).Truncate(time.Second), least)
+	if less.Faults = less.Fitting(s.Faults); less.Duration.Duration >= s.Duration.Duration || less.Check() != nil {
+		return s
+	}
+	fails := o.fails(ctx, less, wanted)
+	if o.Tried != nil {
+		o.Tried(fmt.Sprintf("faults for %v", less.Duration), fails)
+	}
+	if !fails {
+		return s
+	}
+	return less
+}
+
+// fails reports whether a scenario fails in one of the ways that are wanted. A run ends
+// as soon as that is known. It does not, once the context has ended.
+func (o Shrinking) fails(ctx context.Context, s scenarios.Scenario, wanted []string) bool {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	known := false
+	r, err := scenarios.Run(running, o.Binary, scenarios.Order{Scenario: s, Seed: s.Seed}, launch.Perturb{}, scenarios.Listener{
+		Progress: func(p scenarios.Progress) {
+			if !known && (alike(p.Violated, wanted) || alike(missing(p.Missing), wanted)) {
+				known = true
+				stop()
+			}
+		},
+	})
+	return ctx.Err() == nil && (known || alike(signatureOf(r, err), wanted))
 }
 
 func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, most int) (scenarios.Result, error) {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,9 +10,9 @@ import (
 )
 
 // Signature says what failed in a run in words that are alike for failures that are
-// alike: the checks that failed, and of invariants their names. It is "" for a run
-// that ended as expected.
-func Signature(r scenarios.Result) string {
+// alike: the checks that failed, of invariants their names, of a recovery what was not
+// reached. It is empty for a run that ended as expected.
+func Signature(r scenarios.Result) []string {
 	var parts []string
 	for _, v := range r.Verdicts {
 		switch {
@@ -20,38 +21,42 @@ func Signature(r scenarios.Result) string {
 			for _, violation := range r.Violations {
 				parts = append(parts, violation.Invariant)
 			}
-		case v.Check == "recovery":
-			parts = append(parts, "recovery: "+missing(v.Text))
+		case v.Check == "recovery" && len(r.Recovery.Missing()) > 0:
+			parts = append(parts, missing(r.Recovery.Missing())...)
 		default:
 			parts = append(parts, v.Check+" "+v.Got)
 		}
 	}
 	slices.Sort(parts)
-	return strings.Join(slices.Compact(parts), ", ")
+	return slices.Compact(parts)
+}
+
+// missing says what a healed cluster did not reach.
+func missing(what []string) []string {
+	var parts []string
+	for _, w := range what {
+		parts = append(parts, "no "+w)
+	}
+	return parts
 }
 
 // signatureOf is the signature of a run that may have ended without a result, which
 // is a bug as well, be it the harness's.
-func signatureOf(r scenarios.Result, err error) string {
+func signatureOf(r scenarios.Result, err error) []string {
 	if err == nil {
 		return Signature(r)
 	}
 	text := err.Error()
-	if _, cause, ok := strings.Cut(text, "\n"); ok { // what the process said before the stacks of its goroutines
-		text, _, _ = strings.Cut(strings.TrimSpace(cause), "\n")
+	if died := (*scenarios.Death)(nil); errors.As(err, &died) {
+		text = died.Cause()
 	}
-	return "no result: " + regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "N")
+	return []string{"no result: " + regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "N")}
 }
 
-// missing says what a cluster did not reach in time, without numbers and names.
-func missing(text string) string {
-	all := regexp.MustCompile(`no ([a-zA-Z ]+) in time`).FindAllStringSubmatch(text, -1)
-	var what []string
-	for _, m := range all {
-		what = append(what, m[1])
-	}
-	if len(what) == 0 {
-		return "what was written cannot be read"
-	}
-	return "no " + strings.Join(what, ", no ")
+// alike reports whether two runs failed in one way at least.
+func alike(a, b []string) bool {
+	return slices.ContainsFunc(a, func(part string) bool { return slices.Contains(b, part) })
 }
+
+// inWords is a signature as people read it.
+func inWords(signature []string) string { return strings.Join(signature, ", ") }

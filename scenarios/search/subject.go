@@ -4,6 +4,8 @@ package search
 
 import (
 	"context"
+	"math/rand/v2"
+	"slices"
 
 	"tribune/scenarios"
 	"tribune/sim"
@@ -25,42 +27,20 @@ type Subject struct {
 
 var _ explore.Subject[scenarios.Scenario] = Subject{}
 
-// Fresh implements explore.Subject: a storm is drawn as ever; another scenario
-// keeps all but its faults, of which it gets others of the kinds it has, or, if it
-// has none, of all kinds.
-func (s Subject) Fresh(number uint64) scenarios.Scenario {
-	c := scenarios.NewPlan(s.From, number).Scenario
-	c.Storm, c.Seed = false, number
-	if !s.From.Storm {
-		c.Faults = nemesis.Random(sim.Stream(number, "explore"), c.Duration.Duration, s.mix())
-	}
-	return c
-}
+// Fresh implements explore.Subject: what scenarios.Draw draws.
+func (s Subject) Fresh(number uint64) scenarios.Scenario { return scenarios.Draw(s.From, number) }
 
-// mix says which faults there may be.
-func (s Subject) mix() nemesis.Mix {
-	m := scenarios.Stormy(s.From)
-	var kinds []string
-	seen := map[string]bool{}
-	for _, f := range s.From.Faults {
-		if !seen[f.Kind] {
-			kinds = append(kinds, f.Kind)
-		}
-		seen[f.Kind] = true
-	}
-	if len(kinds) > 0 {
-		m.Kinds, m.Percent = kinds, 70
-	}
-	return m
-}
-
-// Vary implements explore.Subject: other faults, now and then with another seed for
-// all the rest.
+// Vary implements explore.Subject: other faults, now and then another part of what is
+// around them, and another seed for all the rest.
 func (s Subject) Vary(number uint64, parent, other scenarios.Scenario) scenarios.Scenario {
 	r := sim.Stream(number, "vary")
-	c := parent
+	fresh := s.Fresh(number)
 	for range variations {
-		c.Faults = nemesis.Vary(r, parent.Faults, other.Faults, c.Duration.Duration, s.mix())
+		c := parent
+		if r.IntN(3) == 0 {
+			exchange(r.IntN(parts), &c, fresh)
+		}
+		c.Faults = s.faults(r, c, other, fresh)
 		if r.IntN(4) == 0 {
 			c.Seed = number
 		}
@@ -69,8 +49,60 @@ func (s Subject) Vary(number uint64, parent, other scenarios.Scenario) scenarios
 		}
 	}
 	// What the other has does not fit: not even the number of servers.
-	c.Faults, c.Seed = parent.Faults, number
-	return c
+	parent.Seed = number
+	return parent
+}
+
+// parts are what exchange tells apart.
+const parts = 4
+
+// exchange takes a part from another scenario: who is there, what they do, what the
+// world is like, or in which order goroutines run. Draws of one part do not depend on
+// those of another but for those who need a client agent.
+func exchange(part int, c *scenarios.Scenario, from scenarios.Scenario) {
+	switch part {
+	case 0:
+		c.Topology, c.Workload = from.Topology, from.Workload
+	case 1:
+		w := from.Workload
+		c.Workload.Rate, c.Workload.Keys, c.Workload.Mix, c.Workload.Reads, c.Workload.MaxStale = w.Rate, w.Keys, w.Mix, w.Reads, w.MaxStale
+	case 2:
+		c.Network, c.Agent, c.Disk, c.Clocks = from.Network, from.Agent, from.Disk, from.Clocks
+	case 3:
+		c.Schedule = from.Schedule
+	}
+}
+
+// faults varies those of a scenario that are of kinds that are drawn, within the bounds.
+func (s Subject) faults(r *rand.Rand, c, other, fresh scenarios.Scenario) []scenarios.Fault {
+	m := c.Mix(s.From)
+	if len(m.Kinds) == 0 {
+		return c.Faults
+	}
+	drawn := func(faults []scenarios.Fault) (some, others []scenarios.Fault) {
+		for _, f := range c.Fitting(faults) {
+			if slices.Contains(m.Kinds, f.Kind) {
+				some = append(some, f)
+			} else {
+				others = append(others, f)
+			}
+		}
+		return some, others
+	}
+	mine, kept := drawn(c.Faults)
+	theirs, _ := drawn(other.Faults)
+	varied := c.Fitting(nemesis.Vary(r, mine, theirs, c.Duration.Duration, m))
+	if between := s.From.Explore.Faults; len(between) == 2 {
+		more, _ := drawn(fresh.Faults)
+		for len(varied)+len(kept) < between[0] && len(more) > 0 {
+			varied, more = append(varied, more[0]), more[1:]
+		}
+		for len(varied)+len(kept) > between[1] && len(varied) > 0 {
+			i := r.IntN(len(varied))
+			varied = slices.Delete(varied, i, i+1)
+		}
+	}
+	return slices.Concat(kept, varied)
 }
 
 // passages is how many of a point by one node are looked at.
@@ -88,5 +120,5 @@ func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome
 	if s.Judged != nil && err == nil {
 		s.Judged(c, r)
 	}
-	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: signatureOf(r, err), Fingerprint: r.Fingerprint}, nil
+	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: inWords(signatureOf(r, err)), Fingerprint: r.Fingerprint, Seen: r.Figures.Turns.Windows}, nil
 }

@@ -3,6 +3,7 @@ package casefile
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +72,7 @@ func flow(v, usual reflect.Value) string {
 		}
 		slices.Sort(parts)
 		return "{" + strings.Join(parts, ", ") + "}"
-	case reflect.Slice:
+	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
 			parts = append(parts, flow(v.Index(i), v.Index(i)))
 		}
@@ -82,11 +83,13 @@ func flow(v, usual reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// quoted quotes a text unless it is a plain word.
+// quoted quotes a text unless YAML takes it for a text as it is: a plain one, and no
+// word of YAML's own such as null.
 func quoted(s string) string {
-	const special = " \t\n\"'#:,{}[]&*!|>%@`?"
-	if s == "" || strings.ContainsAny(s, special) || s == "true" || s == "false" || s == "null" || s[0] == '-' || s[0] <= '9' {
-		return strconv.Quote(s)
+	plain := regexp.MustCompile(`^[A-Za-z/_][\w/.-]*$`)
+	word := regexp.MustCompile(`^(?i:null|true|false|yes|no|on|off|y|n|nan|inf)$`)
+	if plain.MatchString(s) && !word.MatchString(s) {
+		return s
 	}
-	return s
+	return strconv.Quote(s)
 }

@@ -397,6 +397,20 @@ var nodes = []overlay.Patch{{
 		}
 `,
 }, {
+	Name: "node-semaphore",
+	Why:  "an unlock that wakes a goroutine of a dead node wakes nobody, and no later one does",
+	File: "runtime/sema.go",
+	Old: `	s, t0, tailtime := root.dequeue(addr)
+	if s != nil {
+`,
+	New: `	s, t0, tailtime := root.dequeue(addr)
+	for s != nil && !simAlive(s.g) {
+		root.nwait.Add(-1)
+		s, t0, tailtime = root.dequeue(addr)
+	}
+	if s != nil {
+`,
+}, {
 	Name: "panic",
 	Why:  "a panic that nobody recovers ends the simulated process it happens in, not the whole world",
 	File: "runtime/panic.go",
@@ -422,19 +436,6 @@ var nodes = []overlay.Patch{{
 
 	simNode *simNode
 }
-`,
-}, {
-	Name: "timer-dead",
-	Why:  "the timers of a killed process never fire",
-	File: "runtime/time.go",
-	Old: `	f := t.f
-	arg := t.arg
-`,
-	New: `	f := t.f
-	if simDead(t) {
-		f = simNothing
-	}
-	arg := t.arg
 `,
 }, {
 	Name: "timer-enter",

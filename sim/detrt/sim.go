@@ -69,6 +69,12 @@ func simNodeDied(n unsafe.Pointer) (string, bool)
 //go:linkname simNodeCount runtime.simNodeCount
 func simNodeCount(n unsafe.Pointer) int
 
+//go:linkname simPoint runtime.simPoint
+func simPoint()
+
+//go:linkname simMask runtime.simMask
+func simMask(d int32)
+
 //go:linkname simAside runtime.simAside
 func simAside(f func())
 

@@ -26,6 +26,10 @@ func Now() time.Time { return time.Now() }
 // Collect runs the garbage collector.
 func Collect() { runtime.GC() }
 
+// Outside a run there are no scheduling points.
+func simPoint()     {}
+func simMask(int32) {}
+
 // Aside calls f.
 func Aside(f func()) { f() }
 

@@ -12,8 +12,9 @@ package event
 import (
 	"container/heap"
 	"context"
-	"sync"
 	"time"
+
+	"tribune/sim/detrt"
 )
 
 // Scheduler is the face of the agenda that the network, the disks and the
@@ -53,7 +54,7 @@ type Loop struct {
 	start time.Time
 	wake  chan struct{}
 
-	mu     sync.Mutex
+	mu     detrt.Mutex
 	agenda agenda
 	seq    uint64
 	ran    uint64

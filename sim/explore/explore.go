@@ -3,6 +3,7 @@ package explore
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -25,6 +26,10 @@ type Subject[C any] interface {
 type Outcome struct {
 	// Features are what the run reached, each once.
 	Features []string
+	// Seen is a set of what is too fine to have names, such as sequences of turns: bits,
+	// by a hash that is the same in all runs. It may be nil. It is counted, and guides
+	// nothing: see the package's comment.
+	Seen []byte
 	// Failure says what failed, alike for failures that are alike; "" if nothing did.
 	Failure string
 	// Fingerprint is equal for runs that are equal.
@@ -53,6 +58,10 @@ type Run[C any] struct {
 	Outcome Outcome
 	// New are the features that no earlier case reached.
 	New []string
+	// Novel is how many bits of Outcome.Seen no earlier case had.
+	Novel int
+	// Kept says that the case became part of the corpus.
+	Kept bool
 	// Differs says that the case was run twice, with different fingerprints.
 	Differs bool
 }
@@ -65,6 +74,7 @@ type Explorer[C any] struct {
 
 	corpus []entry[C]
 	hits   map[string]int // cases that reached a feature
+	seen   []byte         // by all cases
 }
 
 type entry[C any] struct {
@@ -221,8 +231,30 @@ func (e *Explorer[C]) learn(r *Run[C]) {
 		}
 		e.hits[f]++
 	}
-	if len(r.New) > 0 && r.Outcome.Failure == "" {
+	e.seen, r.Novel = join(e.seen, r.Outcome.Seen)
+	if r.Kept = len(r.New) > 0 && r.Outcome.Failure == ""; r.Kept {
 		e.corpus = append(e.corpus, entry[C]{r.Case, r.Outcome.Features})
 	}
 	e.told(*r)
+}
+
+// join adds a set to another, which it changes, and returns how many bits are new.
+func join(to, set []byte) (union []byte, added int) {
+	if len(to) < len(set) {
+		to = append(to, make([]byte, len(set)-len(to))...)
+	}
+	for i, b := range set {
+		added += bits.OnesCount8(b &^ to[i])
+		to[i] |= b
+	}
+	return to, added
+}
+
+// Seen is how many bits all cases together have seen.
+func (e *Explorer[C]) Seen() int {
+	n := 0
+	for _, b := range e.seen {
+		n += bits.OnesCount8(b)
+	}
+	return n
 }

@@ -18,6 +18,38 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// spectrum is a subject whose case is its number, of which each run sees some bits.
+type spectrum struct{ lock }
+
+func (s *spectrum) Run(_ context.Context, c string) (explore.Outcome, error) {
+	return explore.Outcome{Seen: []byte(c[:2]), Fingerprint: c}, nil
+}
+
+func TestWhatWasSeenIsCounted(t *testing.T) {
+	s := &spectrum{lock{word: "abc"}}
+	seen := map[int]bool{}
+	e := explore.New(s, explore.Options{First: 1, Last: 40}, func(r explore.Run[string]) {
+		novel := 0
+		for i, b := range []byte(r.Case[:2]) {
+			for bit := range 8 {
+				if b>>bit&1 == 1 && !seen[8*i+bit] {
+					novel++
+					seen[8*i+bit] = true
+				}
+			}
+		}
+		if r.Novel != novel || r.Kept {
+			t.Errorf("%q has %d new bits, and %d are counted; kept %t", r.Case, novel, r.Novel, r.Kept)
+		}
+	})
+	if err := e.Explore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e.Seen() != len(seen) || len(seen) == 0 {
+		t.Errorf("%d bits are seen, want %d", e.Seen(), len(seen))
+	}
+}
+
 // lock is a subject that fails for one word of eight letters, and shows how many of
 // its first letters are right.
 type lock struct {

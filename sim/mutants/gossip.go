@@ -67,14 +67,58 @@ func meekRefutation() Mutant {
 		Bug:      "a member that was started again does not go beyond the incarnation in which it was declared dead",
 		Origin:   "hashicorp/memberlist#311",
 		Scenario: "old-incarnation.yaml",
-		MaxSeeds: 30,
-		Escapes:  "seed 5 found it once, when the order in which goroutines run was another; why none does any more is not known",
+		MaxSeeds: 3,
 		Patches: []overlay.Patch{{
 			Name: "meek-refutation",
 			Why:  "others go on to take it for dead",
 			File: "github.com/hashicorp/memberlist/state.go",
 			Old:  "	if accusedInc >= inc {\n		inc = m.skipIncarnation(accusedInc - inc + 1)\n	}\n",
 			New:  "",
+		}},
+	}
+}
+
+// nowhere has agents lose their place in the network when a round trip was too short to
+// be measured, and take the like of others.
+func nowhere() Mutant {
+	const file = "github.com/hashicorp/serf/coordinate/client.go"
+	return Mutant{
+		Name:     "nowhere",
+		Area:     "coordinates",
+		Bug:      "a round trip that is measured as no time makes coordinates that are no numbers, and others take them",
+		Origin:   "hashicorp/consul#3789",
+		Scenario: "partition.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "nowhere-coarse",
+			Why:  "a clock that counts milliseconds sees round trips of no time",
+			File: "github.com/hashicorp/memberlist/state.go",
+			Old:  "rtt := v.Timestamp.Sub(sent)\n",
+			New:  "rtt := v.Timestamp.Sub(sent).Truncate(time.Millisecond)\n",
+		}, {
+			Name: "nowhere-threshold",
+			Why:  "the error of an estimate is divided by the round trip time",
+			File: file,
+			Old:  "	if rttSeconds < zeroThreshold {\n		rttSeconds = zeroThreshold\n	}\n",
+			New:  "",
+		}, {
+			Name: "nowhere-limit",
+			Why:  "the error has no limit",
+			File: file,
+			Old:  "	if c.coord.Error > c.config.VivaldiErrorMax {\n		c.coord.Error = c.config.VivaldiErrorMax\n	}\n",
+			New:  "",
+		}, {
+			Name: "nowhere-taken",
+			Why:  "who takes such a coordinate has one afterwards",
+			File: file,
+			Old:  "	if err := c.checkCoordinate(other); err != nil {\n		return nil, err\n	}\n",
+			New:  "",
+		}, {
+			Name: "nowhere-kept",
+			Why:  "who has such a coordinate keeps it",
+			File: file,
+			Old:  "	if !c.coord.IsValid() {\n		c.stats.Resets++\n",
+			New:  "	if c.coord == nil {\n		c.stats.Resets++\n",
 		}},
 	}
 }

@@ -16,6 +16,7 @@
 //   - gossip.go: membership, and what the leader makes of it.
 //   - log.go: the log on the disk.
 //   - raft.go: elections, replication, the raft group.
+//   - leaks.go: what is never given back.
 //
 // table.go makes docs/mutants.md of them.
 package mutants
@@ -55,7 +56,11 @@ func All() []Mutant {
 		missedFlip(),
 		tombstonesNotKept(),
 		dnsIncludesCritical(),
+		dnsOfAnyAge(),
+		queryIncludesCritical(),
 		blindCAS(),
+		twoNames(),
+		takenName(),
 		txnHalfway(),
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
@@ -74,8 +79,10 @@ func All() []Mutant {
 		immortalNode(),
 		forgetfulLeader(),
 		noRejoin(),
+		meekRefutation(),
 		saidOnce(),
 		oldLeaveIntent(),
+		nowhere(),
 		eventTwice(),
 		lostFsync(),
 		uncheckedLog(),
@@ -89,6 +96,8 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
+		leakedWatch(),
+		oldVersionsKept(),
 	}
 }
 
@@ -98,6 +107,5 @@ func Escaped() []Mutant {
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		pipelinedReplication(),
-		meekRefutation(),
 	}
 }

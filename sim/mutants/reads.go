@@ -161,6 +161,24 @@ func tombstonesNotKept() Mutant {
 	}
 }
 
+// queryIncludesCritical has a prepared query find instances whatever their health.
+func queryIncludesCritical() Mutant {
+	return Mutant{
+		Name:     "query-includes-critical",
+		Area:     "prepared queries",
+		Bug:      "a prepared query finds instances whose checks are critical",
+		Scenario: "service-dies.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "query-includes-critical",
+			Why:  "others are sent to a service that is down",
+			File: "tribune/impl/query/choose.go",
+			Old:  "		bad := c.Status == api.HealthCritical || ",
+			New:  "		bad := ",
+		}},
+	}
+}
+
 // dnsIncludesCritical names all instances of a service, whatever their health.
 func dnsIncludesCritical() Mutant {
 	return Mutant{
@@ -175,6 +193,36 @@ func dnsIncludesCritical() Mutant {
 			File: "tribune/impl/dns/lookup.go",
 			Old:  "		if r.healthy(n) {\n",
 			New:  "		if r.healthy(n) || true {\n",
+		}},
+	}
+}
+
+// dnsOfAnyAge has DNS take whatever a server has.
+func dnsOfAnyAge() Mutant {
+	return Mutant{
+		Name:     "dns-of-any-age",
+		Area:     "DNS",
+		Bug:      "DNS answers with what a server last knew, however old that is",
+		Scenario: "max-stale.yaml",
+		MaxSeeds: 10,
+		Patches: []overlay.Patch{{
+			Name: "dns-of-any-age",
+			Why:  "others are sent to a service that was down long before",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale, MaxStaleDuration: r.MaxStale})\n",
+			New:  "	meta, err := from(r.ctx, api.QueryOptions{AllowStale: r.AllowStale})\n",
+		}, {
+			Name: "dns-of-any-age-after-all",
+			Why:  "it does not ask the leader then either",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "	if err == nil && r.AllowStale && meta.LastContact > r.MaxStale {\n",
+			New:  "	if err == nil && r.AllowStale && meta.LastContact > unknownAge {\n",
+		}, {
+			Name: "dns-of-any-age-limit",
+			Why:  "it is longer than any run",
+			File: "tribune/impl/dns/lookup.go",
+			Old:  "const staleAfter = 5 * time.Second\n",
+			New:  "const staleAfter, unknownAge = 5 * time.Second, 1000 * time.Hour\n",
 		}},
 	}
 }

@@ -20,6 +20,43 @@ func blindCAS() Mutant {
 	}
 }
 
+// twoNames leaves a node under its old name when it gets another.
+func twoNames() Mutant {
+	return Mutant{
+		Name:     "two-names",
+		Area:     "catalog",
+		Bug:      "a node that gets another name stays in the catalog under the old one, with its services",
+		Origin:   "hashicorp/consul#3974",
+		Scenario: "renames.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "two-names",
+			Why:  "others are sent to a node that is not there any more",
+			File: "tribune/impl/catalog/register.go",
+			Old:  "	if before != nil { // the node has another name now\n		n.CreateIndex = before.CreateIndex\n",
+			New:  "	if before != nil && before.Node == \"\" {\n		n.CreateIndex = before.CreateIndex\n",
+		}},
+	}
+}
+
+// takenName lets a node have the name of another that lives.
+func takenName() Mutant {
+	return Mutant{
+		Name:     "taken-name",
+		Area:     "catalog",
+		Bug:      "a node gets the name of another that lives",
+		Scenario: "renames.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "taken-name",
+			Why:  "who looks for the one finds the other",
+			File: "tribune/impl/catalog/register.go",
+			Old:  "	if holder == nil {\n		return nil\n	}\n	lives",
+			New:  "	if holder == nil || holder.ID != \"\" {\n		return nil\n	}\n	lives",
+		}},
+	}
+}
+
 // txnHalfway keeps what the steps of a transaction did that did not fail.
 func txnHalfway() Mutant {
 	return Mutant{

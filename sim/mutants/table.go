@@ -17,13 +17,14 @@ func Table(measured Rates) string {
 		"`simctl mutants -list -rates sim/mutants/rates.json >docs/mutants.md`.\n\n")
 	all := All()
 	made := 0
-	for _, m := range all {
+	for _, m := range append(All(), Escaped()...) {
 		if m.Origin != "" {
 			made++
 		}
 	}
-	fmt.Fprintf(&b, "There are %d, of which %d have an origin. The seeds are counted from 1 to the first\n"+
-		"that a check fails with; the time is the virtual time of all of them.\n\n", len(all), made)
+	fmt.Fprintf(&b, "There are %d, of which %d have an origin: %d that are caught, and %d that no scenario\n"+
+		"catches. Of those that are caught the seeds are counted from 1 to the first that a check\n"+
+		"fails with; the time is the virtual time of all of them.\n\n", len(all)+len(Escaped()), made, len(all), len(Escaped()))
 	b.WriteString("| mutant | area | bug | origin | scenario | caught by | seeds | time |\n|---|---|---|---|---|---|---|---|\n")
 	var times []time.Duration
 	for _, m := range all {

@@ -8,11 +8,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"tribune/sim"
 	"tribune/sim/casefile"
+	"tribune/sim/detrt"
 	"tribune/sim/simdisk"
 	"tribune/sim/trace"
 )
@@ -48,7 +48,7 @@ type aim struct {
 // aims are all faults that wait for a point. They are told by whoever passes one.
 type aims struct {
 	nemesis *Nemesis
-	mu      sync.Mutex
+	mu      detrt.Mutex
 	all     []*aim
 }
 

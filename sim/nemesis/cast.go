@@ -82,8 +82,20 @@ func (c Cast) pointNames() []string {
 	return names
 }
 
-// kindNames are sorted.
-func (c Cast) kindNames() []string {
+// NotablePoints lists the names of the points that faults are drawn for: those of which
+// it need not be told which file or line is meant, and which not every packet passes.
+func (c Cast) NotablePoints() []string {
+	var names []string
+	for _, p := range c.AllPoints() {
+		if p.notable() {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// KindNames lists the names of all kinds of faults, sorted.
+func (c Cast) KindNames() []string {
 	var names []string
 	for _, k := range slices.Concat(Kinds(), c.Kinds) {
 		names = append(names, k.Name)

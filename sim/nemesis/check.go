@@ -56,7 +56,7 @@ func (c *checker) probability(field string, p float64) {
 }
 
 func (c *checker) all(end time.Duration) {
-	f, names := c.fault, c.cast.kindNames()
+	f, names := c.fault, c.cast.KindNames()
 	kind, known := c.cast.kind(f.Kind)
 	switch {
 	case f.Kind == "":

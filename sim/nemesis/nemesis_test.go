@@ -167,7 +167,8 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 		end := time.Duration(rapid.IntRange(10, 600).Draw(t, "seconds")) * time.Second
 		seed := rapid.Uint64().Draw(t, "seed")
 		mix := nemesis.Stormy()
-		mix.Aimed, mix.Points = 50, c.AllPoints()
+		mix.Aimed, mix.Together, mix.Points = 40, 40, c.AllPoints()
+		mix.Kinds = append(mix.Kinds, "bit-rot")
 		faults := nemesis.Random(rand.New(rand.NewPCG(seed, 1)), end, mix)
 		for _, f := range faults {
 			if err := c.Check(f, end); err != nil {

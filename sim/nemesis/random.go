@@ -16,6 +16,9 @@ type Mix struct {
 
 	Aimed  int     // percent of the faults that wait for a point instead of a time
 	Points []Point // which they may wait for; of those only the notable ones are drawn
+	// Together is the percentage of the faults that strike when another begins: what
+	// fails together, such as all that hangs on one switch, does not fail at random.
+	Together int
 }
 
 // Stormy is the mix of all kinds that any cluster should outlive.
@@ -48,6 +51,9 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 		hardness := r.Float64()
 		f.harden(hardness, m.Shapes, r)
 		f.aim(m, r)
+		if f.On == "" {
+			f.join(m, r)
+		}
 		if taken && f.At.Duration < end {
 			faults = append(faults, f)
 		}
@@ -57,6 +63,21 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 
 func (m Mix) notable() []Point {
 	return slices.DeleteFunc(slices.Clone(m.Points), func(p Point) bool { return !p.notable() })
+}
+
+// join has a fault strike when another begins, if it shall.
+func (f *Fault) join(m Mix, r *rand.Rand) {
+	if m.Together == 0 {
+		return
+	}
+	nth, after, together := 1+r.IntN(4), LogUniform(r, time.Millisecond, 2*time.Second), r.IntN(100) < m.Together
+	if atOnce := r.IntN(2) == 0; atOnce {
+		after = 0
+	}
+	if together {
+		f.On, f.Nth, f.Times, f.After.Duration = "fault-begins", nth, 1, after.Round(time.Microsecond)
+		f.Every.Duration, f.Jitter.Duration = 0, 0
+	}
 }
 
 // aim draws what a fault waits for, if it shall wait. Its strikes may come one upon
@@ -125,5 +146,7 @@ func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 		f.By = scale(5*time.Millisecond, 300*time.Millisecond)
 	case "disk-error":
 		f.Rate = 0.001 + 0.02*h
+	case "bit-rot":
+		f.Size = 1 + int(20*h)
 	}
 }

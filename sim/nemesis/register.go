@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"tribune/sim"
+	"tribune/sim/detrt"
 	"tribune/sim/simdisk"
 	"tribune/sim/trace"
 )
@@ -27,7 +27,7 @@ type Register struct {
 	watches []*Watch
 	most    int
 
-	mu       sync.Mutex
+	mu       detrt.Mutex
 	counts   [][]int // by watch and node
 	passages []Passage
 }

@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -9,14 +10,27 @@ import (
 )
 
 // Smaller lists faults that are fewer, shorter or easier to read than those given,
-// the boldest change first. The seed and the end are those of the run in which the
-// faults struck.
+// the boldest change first: what Fewer lists, then what Plainer lists. The seed and
+// the end are those of the run in which the faults struck.
 func (c Cast) Smaller(faults []Fault, seed uint64, end time.Duration) []shrink.Candidate[[]Fault] {
+	return slices.Concat(c.Fewer(faults, seed, end), Plainer(faults))
+}
+
+// Fewer lists faults of which some are gone, or that strike once where they struck
+// again and again: their strikes become faults of their own, each of which can go.
+func (c Cast) Fewer(faults []Fault, seed uint64, end time.Duration) []shrink.Candidate[[]Fault] {
 	s := smaller{faults: faults}
 	for _, rest := range shrink.Without(faults) {
 		s.add(fmt.Sprintf("%d of %d faults", len(rest), len(faults)), rest)
 	}
 	s.singly(c.Draw(faults, seed, end))
+	return s.all
+}
+
+// Plainer lists as many faults as are given that do less, for a shorter time, sooner
+// or in rounder numbers. No number grows, so that no search goes round in circles.
+func Plainer(faults []Fault) []shrink.Candidate[[]Fault] {
+	s := smaller{faults: faults}
 	s.simpler()
 	s.milder()
 	s.sooner()
@@ -40,8 +54,7 @@ func (s *smaller) change(i int, f Fault, what string) {
 	s.add(f.Kind+" "+what, faults)
 }
 
-// singly turns a fault that strikes again and again into its strikes. They are not
-// fewer, but each of them can go.
+// singly turns a fault that strikes again and again into its strikes.
 func (s *smaller) singly(strikes []Strike) {
 	for i, id := range IDs(s.faults) {
 		if s.faults[i].Every.Duration <= 0 {
@@ -81,12 +94,10 @@ func (s *smaller) milder() {
 	}
 }
 
-// simpler makes aimed faults easier to read.
+// simpler makes faults easier to read: aimed ones strike once, the first time and at
+// once, and packets are lost and nothing else.
 func (s *smaller) simpler() {
 	for i, f := range s.faults {
-		if f.On == "" {
-			continue
-		}
 		simple := f
 		if simple.Times = 0; f.Times > 1 {
 			s.change(i, simple, "once")
@@ -98,6 +109,10 @@ func (s *smaller) simpler() {
 		simple = f
 		if simple.After.Duration = 0; f.After.Duration > 0 {
 			s.change(i, simple, "at that instant")
+		}
+		simple = f
+		if simple.Duplicate, simple.Reorder, simple.By.Duration = 0, 0, 0; f.Rate > 0 && f.Duplicate+f.Reorder > 0 {
+			s.change(i, simple, "and nothing else")
 		}
 	}
 }
@@ -114,22 +129,26 @@ func (s *smaller) sooner() {
 	}
 }
 
-// rounder makes numbers that people like to read.
+// rounder makes numbers that people like to read. They are rounded down.
 func (s *smaller) rounder() {
 	for i, f := range s.faults {
 		for _, to := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond} {
 			rounded := f
-			if rounded.At.Duration = f.At.Round(to); rounded.At != f.At {
+			if rounded.At.Duration = f.At.Truncate(to); rounded.At != f.At {
 				s.change(i, rounded, fmt.Sprintf("at %v", rounded.At))
 			}
 			rounded = f
-			if rounded.For.Duration = f.For.Round(to); rounded.For != f.For && rounded.For.Duration > 0 {
+			if rounded.For.Duration = f.For.Truncate(to); rounded.For != f.For && rounded.For.Duration > 0 {
 				s.change(i, rounded, fmt.Sprintf("for %v", rounded.For))
 			}
 			rounded = f
-			if rounded.By.Duration = f.By.Round(to); rounded.By != f.By && rounded.By.Duration != 0 {
+			if rounded.By.Duration = f.By.Truncate(to); rounded.By != f.By && rounded.By.Duration != 0 {
 				s.change(i, rounded, fmt.Sprintf("by %v", rounded.By))
 			}
+		}
+		rounded := f
+		if rounded.Rate = math.Floor(f.Rate*100+1e-6) / 100; f.Kind != "clock-drift" && rounded.Rate != f.Rate && rounded.Rate > 0 {
+			s.change(i, rounded, fmt.Sprintf("at a rate of %v", rounded.Rate))
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"tribune/impl/host"
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/trace"
 )
@@ -38,7 +39,7 @@ type Disk struct {
 	sched event.Scheduler
 	rec   trace.Recorder
 
-	mu      sync.Mutex
+	mu      detrt.Mutex
 	options Options
 	root    *inode
 	journal []change // of names, in order, not yet durable
@@ -128,13 +129,6 @@ func (d *Disk) Used() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.used
-}
-
-// SetLatency changes how long syncs, writes and reads take; nil is no time.
-func (d *Disk) SetLatency(syncs, writes, reads netmodel.Dist) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.options.Sync, d.options.Write, d.options.Read = syncs, writes, reads
 }
 
 // Slow makes syncs take other times than usual until undo is called; of several,

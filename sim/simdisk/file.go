@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"sync"
 	"syscall"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/trace"
 )
 
@@ -28,7 +28,7 @@ type file struct {
 	node  *inode
 	flag  int
 
-	mu     sync.Mutex
+	mu     detrt.Mutex
 	offset int64
 	closed bool
 }

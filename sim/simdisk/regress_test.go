@@ -103,7 +103,7 @@ func TestASyncWhoseBytesAnotherSyncLostFailsToo(t *testing.T) {
 		slow := make(chan error)
 		go func() { slow <- f.Sync() }()
 		synctest.Wait()
-		d.SetLatency(netmodel.Constant(time.Second), nil, nil)
+		d.Slow(netmodel.Constant(time.Second))
 		d.Fail(simdisk.FailRule{Op: "sync", Times: 1})
 		if err := f.Sync(); !errors.Is(err, syscall.EIO) {
 			t.Fatalf("%v", err)

@@ -1,14 +1,15 @@
 package simnet
 
 import (
-	"sync"
 	"time"
+
+	"tribune/sim/detrt"
 )
 
 // deadline closes a channel when a socket's deadline has passed. Its timer runs
 // on the clock of whoever set it.
 type deadline struct {
-	mu    sync.Mutex
+	mu    detrt.Mutex
 	timer *time.Timer
 	turn  int // counts calls of set: a timer that was too late to be stopped is of an earlier turn
 	over  chan struct{}

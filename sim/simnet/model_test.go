@@ -55,7 +55,7 @@ func drawTale(t *rapid.T) tale {
 		{Latency: netmodel.Pareto(time.Millisecond, 1.2), Loss: netmodel.GilbertElliott{ToBad: 0.02, ToGood: 0.2, LossBad: 0.5}},
 		{Latency: netmodel.Between(0, 300*time.Millisecond), Bandwidth: 2_000_000},
 	}).Draw(t, "link")
-	kinds := rapid.SampledFrom([]string{"cut", "to", "from", "loss", "twice", "late", "slow", "narrow", "flap"})
+	kinds := rapid.SampledFrom([]string{"cut", "to", "from", "loss", "twice", "late", "slow", "flap"})
 	for range rapid.IntRange(0, 4).Draw(t, "faults") {
 		s.faults = append(s.faults, fault{kinds.Draw(t, "kind"), ms(0, 2_000, "at"), ms(1, 40_000, "last")})
 	}
@@ -80,7 +80,7 @@ func (f fault) rule(i int) simnet.Rule {
 	name := fmt.Sprint(f.kind, " ", i)
 	switch f.kind {
 	case "cut":
-		return simnet.Block(name, simnet.Isolate("a"))
+		return simnet.Block(name, simnet.Between([]string{"a"}, []string{"b"}))
 	case "to":
 		return simnet.Block(name, simnet.OneWay([]string{"b"}, []string{"a"}))
 	case "from":
@@ -93,10 +93,8 @@ func (f fault) rule(i int) simnet.Rule {
 		return simnet.Reorder(name, nil, 0.3, 2*time.Second)
 	case "slow":
 		return simnet.Slow(name, nil, netmodel.LogNormal(500*time.Millisecond, 0.5))
-	case "flap":
-		return simnet.Flap(name, nil, time.Second, 3*time.Second)
 	}
-	return simnet.Throttle(name, nil, 1_000_000)
+	return simnet.Flap(name, nil, time.Second, 3*time.Second)
 }
 
 // outcome is what the two ends of a tale saw.

@@ -5,11 +5,11 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/trace"
 )
@@ -29,7 +29,7 @@ type Network struct {
 	model netmodel.Model
 	sums  checksums
 
-	mu     sync.Mutex
+	mu     detrt.Mutex
 	hosts  map[string]*Stack
 	byAddr map[netip.Addr]*Stack
 	links  map[ends]*link
@@ -73,22 +73,6 @@ func (n *Network) AddHost(name string, addrs ...netip.Addr) *Stack {
 		n.byAddr[a] = s
 	}
 	return s
-}
-
-// Hosts lists the names of all hosts, sorted.
-func (n *Network) Hosts() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.names()
-}
-
-func (n *Network) names() []string {
-	names := make([]string, 0, len(n.hosts))
-	for name := range n.hosts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // Add puts a rule on the network, behind those that are there, and returns how
@@ -166,13 +150,9 @@ func (n *Network) decide(from, to *Stack, p *Packet, sum uint64, flow *time.Dura
 		latency = *flow - now
 	}
 	v := l.judge(n, p, now)
-	switch v.action {
-	case deliver:
-		latency, lost = v.after, ""
-	case drop:
+	latency += v.after
+	if v.lost {
 		lost = v.by
-	default:
-		latency += v.after
 	}
 	if lost != "" {
 		n.lose(p, sum, lost)

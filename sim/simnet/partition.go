@@ -52,25 +52,7 @@ func Ring(hosts []string) Match {
 	}
 }
 
-// Isolate matches packets to and from a host, other than its own.
-func Isolate(host string) Match {
-	return func(p *Packet) bool { return (p.From == host) != (p.To == host) }
-}
-
-// IsolateAmong matches packets between a host and the given others.
-func IsolateAmong(host string, others []string) Match {
-	rest := slices.DeleteFunc(slices.Clone(others), func(h string) bool { return h == host })
-	return Between([]string{host}, rest)
-}
-
 // Of restricts a match to a protocol.
 func Of(protocol Protocol, m Match) Match {
 	return func(p *Packet) bool { return p.Protocol == protocol && (m == nil || m(p)) }
-}
-
-// OnPort restricts a match to packets to or from a port.
-func OnPort(port uint16, m Match) Match {
-	return func(p *Packet) bool {
-		return (p.ToPort == port || p.FromPort == port) && (m == nil || m(p))
-	}
 }

@@ -44,21 +44,13 @@ type Rule struct {
 	Start func() Judge
 }
 
-// Judge answers for one packet: Pass, Drop, Deliver, Delay or Copy. The
+// Judge answers for one packet: Pass, Drop, Delay or Copy. The
 // generator belongs to this rule on this link direction; now is the true time.
 type Judge func(p *Packet, now time.Duration, r *rand.Rand) Verdict
 
-type action uint8
-
-const (
-	pass action = iota
-	drop
-	deliver
-)
-
 // Verdict is a rule's answer.
 type Verdict struct {
-	action action
+	lost   bool
 	after  time.Duration
 	copies []time.Duration
 	by     string
@@ -68,10 +60,7 @@ type Verdict struct {
 func Pass() Verdict { return Verdict{} }
 
 // Drop loses the packet.
-func Drop() Verdict { return Verdict{action: drop} }
-
-// Deliver delivers the packet after d, whatever the link says.
-func Deliver(d time.Duration) Verdict { return Verdict{action: deliver, after: d} }
+func Drop() Verdict { return Verdict{lost: true} }
 
 // Delay adds d to the way and leaves the packet to the next rule.
 func Delay(d time.Duration) Verdict { return Verdict{after: d} }
@@ -87,8 +76,8 @@ type applied struct {
 	draws *rand.Rand
 }
 
-// judge asks the rules in order: the first that drops or delivers decides;
-// delays and copies add up.
+// judge asks the rules in order: the first that drops decides; delays and copies add
+// up.
 func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
 	var sum Verdict
 	for _, r := range n.rules {
@@ -101,11 +90,8 @@ func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
 			l.rules[r] = a
 		}
 		v := a.judge(p, now, a.draws)
-		if v.action == deliver {
-			v.after += sum.after
-		}
-		if v.action != pass {
-			v.by, v.copies = r.Name, sum.copies
+		if v.lost {
+			v.by = r.Name
 			return v
 		}
 		sum.after += v.after
@@ -171,21 +157,6 @@ func Reorder(name string, m Match, p float64, spread time.Duration) Rule {
 		}
 		return Pass()
 	})}
-}
-
-// Throttle limits each link direction to a bandwidth in bits per second. What
-// finds more than a second's worth of packets waiting is lost.
-func Throttle(name string, m Match, bandwidth int64) Rule {
-	return Rule{name, m, func() Judge {
-		var w wire
-		return func(p *Packet, now time.Duration, _ *rand.Rand) Verdict {
-			after, full := w.pass(p.Size, bandwidth, now, 0)
-			if full {
-				return Drop()
-			}
-			return Delay(after)
-		}
-	}}
 }
 
 // Gray is a failure that checks do not see: small packets pass, such as

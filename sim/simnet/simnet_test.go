@@ -126,7 +126,7 @@ func TestAStreamArrivesWholeThroughLossReorderingAndDuplication(t *testing.T) {
 
 func TestAStreamStallsInAPartitionAndGoesOnAfterIt(t *testing.T) {
 	world(t, 1, netmodel.LAN(), func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
-		remove := n.Add(simnet.Block("cut", simnet.Isolate("a")))
+		remove := n.Add(simnet.Block("cut", simnet.Between([]string{"a"}, []string{"b"})))
 		time.AfterFunc(4*time.Second, remove)
 		start := time.Now()
 		got, err := transfer(t, hosts, []byte("hello"))
@@ -167,7 +167,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("accept after close: %v", err)
 		}
-		n.Add(simnet.Block("cut", simnet.Isolate("a")))
+		n.Add(simnet.Block("cut", simnet.Between([]string{"a"}, []string{"b"})))
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if _, err := hosts["b"].Dial(short, "tcp", "a:80"); !errors.Is(err, os.ErrDeadlineExceeded) {

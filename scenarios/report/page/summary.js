@@ -9,7 +9,7 @@ function writeSummary(app) {
   const failed = run.verdicts.filter((v) => !v.ok).length;
   document.getElementById("scenario").append(r.scenario + " ", make("small", {}, "seed " + r.seed));
   const pill = document.getElementById("outcome");
-  pill.textContent = r.ok ? "all as expected" : failed === 0 ? "nothing was judged" : `${failed} of ${run.verdicts.length} checks failed`;
+  pill.textContent = run.died ? "the run died" : r.ok ? "all as expected" : failed === 0 ? "nothing was judged" : `${failed} of ${run.verdicts.length} checks failed`;
   pill.className = "pill " + (r.ok ? "good" : "bad");
   document.getElementById("about").textContent = r.about;
   const pairs = [
@@ -23,7 +23,7 @@ function writeSummary(app) {
     ["elections", String(run.reigns.length)],
     ["healed at", r.healed > 0 ? seconds(r.healed, 1) : ""],
     ["memory", r.memory > 0 ? `${(r.memory / 1048576).toFixed(0)} MB` : ""],
-    ["fingerprint", make("code", { title: r.fingerprint }, r.fingerprint.slice(0, 16) + "…")],
+    ["fingerprint", r.fingerprint ? make("code", { title: r.fingerprint }, r.fingerprint.slice(0, 16) + "…") : ""],
   ];
   document.getElementById("facts").append(...pairs.filter(([, v]) => v !== "").map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   const verdicts = document.getElementById("verdicts");
@@ -87,12 +87,15 @@ function writeMore(app) {
   const { run } = app;
   const more = document.getElementById("more");
   const fold = (title, open, ...content) => more.append(make("details", { open }, make("summary", {}, title), ...content));
+  if (run.died) fold("What the process said when it died", true,
+    make("p", {}, `${run.died.end}. The timeline above is from the trace, as far as it goes. died.txt, in the same folder, has all that was said.`),
+    make("pre", { class: "output" }, run.died.output));
   if (run.picture) fold("Porcupine's picture of the operations that no order makes sense of", false,
     make("p", {}, "Clients from top to bottom, operations in the order of time, and the longest order of them that makes sense. A picture of a key ends where its history becomes impossible; reads long before that are left out."),
     pictureFrame(run.picture));
   if (run.picture_file) fold("Porcupine's picture", false, make("p", {}, `It is too large for this page: ${run.picture_file}, in the same folder.`));
   fold("Replay", true, make("div", { class: "commands" }, ...run.replay.map((c) => make("div", {}, make("code", {}, c.line), make("span", {}, c.about))),
-    make("div", {}, "Fingerprint ", make("code", {}, run.run.fingerprint))));
+    run.run.fingerprint ? make("div", {}, "Fingerprint ", make("code", {}, run.run.fingerprint)) : ""));
   if (run.faults.length > 0) fold(`Faults (${run.faults.length})`, false, faultTable(app));
   if (run.reigns.length > 0) fold(`Elections (${run.reigns.length})`, false, reignTable(app));
   fold("Settings, with everything that the seed has drawn", false, make("pre", {}, run.settings));

@@ -141,6 +141,20 @@ func TestTheWatchdogNamesWhoStandsStill(t *testing.T) {
 	}
 }
 
+// TestNobodyStopsWithALock: a node that is paused, killed or panics where a goroutine
+// lost its turn leaves no lock behind that others want.
+func TestNobodyStopsWithALock(t *testing.T) {
+	binary := build(t)
+	for _, schedule := range []detrt.Schedule{{Kind: "walk"}, {Kind: "pct", Depth: 2, Window: 64}, {Kind: "pct", Depth: 3}} {
+		for seed := range uint64(5) {
+			out, err := launch.Output(t.Context(), launch.Spec{Binary: binary, Main: "halfway", Input: input(seed, schedule), Stderr: &bytes.Buffer{}})
+			if want := "pause loses the lock 0 times\nfreeze loses the lock 0 times\npanic loses the lock 0 times\n"; err != nil || string(out) != want {
+				t.Errorf("%v, seed %d: %v\n%s", schedule, seed, err, out)
+			}
+		}
+	}
+}
+
 // TestAChildDiesWithItsContext: a run that is given up leaves no process.
 func TestAChildDiesWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -154,41 +168,41 @@ func TestAChildDiesWithItsContext(t *testing.T) {
 // neededBy names for each patch the canary that shows why it is there. The
 // patches that are missing here carry others and do not compile away.
 var neededBy = map[string]string{
-	"process-seed":  "process-seed",
-	"rand":          "rand",
-	"select":        "select",
-	"timer-order":   "timer-order",
-	"select-timers": "select-timers",
-	"crypto":        "crypto",
-	"portable-hash": "portable-hash",
-	"identity-hash": "identity-hash",
-	"put":           "outside",
-	"yield":         "yield",
-	"no-preemption": "no-preemption",
-	"one-cpu":       "one-cpu",
-	"mutex-idle":    "mutex-idle",
-	"mutex-clock":   "mutex-clock",
-	"now":           "clocks",
-	"nano":          "clocks",
-	"start-nano":    "monotonic",
-	"advance":       "busy-loop",
-	"sleep":         "clocks",
-	"new-timer":     "clocks",
-	"reset-timer":   "clocks",
-	"node-inherit":  "clocks",
-	"node-header":   "stuck",
-	"panic":         "panic",
-	"timer-dead":    "memory",
-	"timer-enter":   "clocks",
-	"dead-stacks":   "memory",
-	"point-send":    "point-send",
-	"point-receive": "point-receive",
-	"point-close":   "point-close",
-	"point-select":  "point-select",
-	"point-lock":    "point-lock",
-	"point-rlock":   "point-rlock",
-	"point-once":    "point-once",
-	"point-pool":    "point-pool",
+	"process-seed":   "process-seed",
+	"rand":           "rand",
+	"select":         "select",
+	"timer-order":    "timer-order",
+	"select-timers":  "select-timers",
+	"crypto":         "crypto",
+	"portable-hash":  "portable-hash",
+	"identity-hash":  "identity-hash",
+	"put":            "outside",
+	"yield":          "yield",
+	"no-preemption":  "no-preemption",
+	"one-cpu":        "one-cpu",
+	"mutex-idle":     "mutex-idle",
+	"mutex-clock":    "mutex-clock",
+	"now":            "clocks",
+	"nano":           "clocks",
+	"start-nano":     "monotonic",
+	"advance":        "busy-loop",
+	"sleep":          "clocks",
+	"new-timer":      "clocks",
+	"reset-timer":    "clocks",
+	"node-inherit":   "clocks",
+	"node-header":    "stuck",
+	"panic":          "panic",
+	"timer-enter":    "clocks",
+	"dead-stacks":    "memory",
+	"node-semaphore": "dead-waiter",
+	"point-send":     "point-send",
+	"point-receive":  "point-receive",
+	"point-close":    "point-close",
+	"point-select":   "point-select",
+	"point-lock":     "point-lock",
+	"point-rlock":    "point-rlock",
+	"point-once":     "point-once",
+	"point-pool":     "point-pool",
 }
 
 // TestEveryPatchIsNeeded leaves each patch out in turn and demands that its
@@ -230,7 +244,7 @@ func TestThePatchesKeepToTheirBudget(t *testing.T) {
 			t.Errorf("patch %s: no reason", p.Name)
 		}
 	}
-	if len(patches) > 43 || lines > 940 {
+	if len(patches) > 43 || lines > 980 {
 		t.Errorf("%d patches, %d lines", len(patches), lines)
 	}
 	t.Logf("%d patches add %d lines", len(patches), lines)

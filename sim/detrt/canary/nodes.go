@@ -6,6 +6,7 @@ import (
 	"io"
 	mathrand "math/rand"
 	"runtime"
+	"sync"
 	"time"
 
 	"tribune/sim/detrt"
@@ -21,6 +22,8 @@ func nodeCanaries() []canary {
 		{"streams", streams},
 		{"pause", pause},
 		{"freeze", freeze},
+		{"dead-waiter", deadWaiter},
+		{"halfway", halfway},
 		{"memory", memory},
 		{"stuck", stuck},
 		{"panic", panics},
@@ -185,7 +188,82 @@ func freeze(out io.Writer) {
 	time.Sleep(2 * time.Second)
 }
 
-// memory shows that a frozen node's goroutines and timers keep nothing alive.
+// deadWaiter has a node die that waits for a lock which others want too: they must
+// get it.
+func deadWaiter(out io.Writer) {
+	var shared sync.Mutex
+	take := func(who string, hold time.Duration) func() {
+		return func() {
+			shared.Lock()
+			defer shared.Unlock()
+			fmt.Fprintln(out, detrt.Now().Format("05.000"), who, "has the lock")
+			time.Sleep(hold)
+		}
+	}
+	first, dead, last := detrt.NewNode("first", 1), detrt.NewNode("dead", 2), detrt.NewNode("last", 3)
+	first.Go(take("first", time.Second))
+	time.Sleep(200 * time.Millisecond)
+	dead.Go(take("dead", time.Second))
+	time.Sleep(200 * time.Millisecond)
+	last.Go(take("last", time.Second))
+	dead.Freeze()
+	time.Sleep(10 * time.Second)
+	fmt.Fprintln(out, "over")
+}
+
+// halfway pauses, kills and has panic nodes whose goroutines take locks of the whole
+// process again and again: none may stop with one, or it would be lost for all.
+func halfway(out io.Writer) {
+	var outer, inner sync.Mutex
+	taken := 0
+	stops := []struct {
+		how  string
+		stop func(*detrt.Node)
+	}{
+		{"pause", (*detrt.Node).Pause},
+		{"freeze", (*detrt.Node).Freeze},
+		{"panic", func(n *detrt.Node) {
+			n.Go(func() { panic("of its own accord") })
+			time.Sleep(time.Nanosecond)
+		}},
+	}
+	for _, s := range stops {
+		lost := 0
+		for i := range 20 {
+			n := detrt.NewNode(fmt.Sprint(s.how, i), uint64(i))
+			for range 3 {
+				n.Go(func() {
+					for {
+						for range 50 {
+							outer.Lock()
+							inner.Lock()
+							taken++
+							inner.Unlock()
+							outer.Unlock()
+						}
+						time.Sleep(time.Millisecond)
+					}
+				})
+			}
+			time.Sleep(10 * time.Millisecond)
+			for range i {
+				runtime.Gosched() // so that some of them have begun
+			}
+			s.stop(n)
+			if !outer.TryLock() {
+				lost++
+				outer = sync.Mutex{}
+				continue
+			}
+			outer.Unlock()
+			n.Freeze()
+		}
+		fmt.Fprintln(out, s.how, "loses the lock", lost, "times")
+	}
+}
+
+// memory shows that a frozen node's goroutines and timers keep nothing alive, from
+// that moment on, and do nothing.
 func memory(out io.Writer) {
 	type thing struct{ p *int }
 	freed := 0
@@ -204,15 +282,20 @@ func memory(out io.Writer) {
 		t := track()
 		time.AfterFunc(time.Minute, func() { fmt.Fprintln(out, t) })
 	})
+	n.Go(func() {
+		for range time.Tick(time.Minute) {
+			fmt.Fprintln(out, "a tick")
+		}
+	})
 	time.Sleep(time.Second)
 	detrt.Collect()
 	fmt.Fprintln(out, freed, "freed while alive")
 	n.Freeze()
-	time.Sleep(2 * time.Minute)
 	for range 2 {
 		detrt.Collect()
 	}
 	fmt.Fprintln(out, freed, "freed")
+	time.Sleep(2 * time.Hour)
 }
 
 // stuck never ends: the watchdog must name the goroutine and its node.

@@ -1,0 +1,4 @@
+package search
+
+// SignatureOf is signatureOf.
+var SignatureOf = signatureOf

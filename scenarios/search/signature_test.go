@@ -1,0 +1,49 @@
+package search_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"tribune/scenarios"
+	"tribune/scenarios/search"
+	"tribune/sim/explore"
+)
+
+var _ explore.Subject[scenarios.Scenario] = search.Subject{}
+
+func TestASignatureIsAlikeForWhatIsAlike(t *testing.T) {
+	failed := func(check string) scenarios.Verdict {
+		return scenarios.Verdict{Check: check, Expected: "holds", Got: "violated", Text: "at 3 s"}
+	}
+	missed := scenarios.Reached{Asked: true, Text: "s1 lags"}
+	for _, c := range []struct {
+		about string
+		r     scenarios.Result
+		want  []string
+	}{
+		{"nothing", scenarios.Result{Verdicts: []scenarios.Verdict{{Check: "durable", Expected: "violated", Got: "violated", OK: true}}}, nil},
+		{"a check", scenarios.Result{Verdicts: []scenarios.Verdict{failed("durable"), failed("linearizable")}}, []string{"durable violated", "linearizable violated"}},
+		{"invariants, by name and once", scenarios.Result{
+			Verdicts:   []scenarios.Verdict{failed("invariants")},
+			Violations: []scenarios.Violation{{Invariant: "wake-up", Text: "c1"}, {Invariant: "election safety"}, {Invariant: "wake-up", Text: "c2"}},
+		}, []string{"election safety", "wake-up"}},
+		{"what was not reached", scenarios.Result{
+			Verdicts: []scenarios.Verdict{failed("recovery")},
+			Recovery: scenarios.Recovered{Leader: scenarios.Reached{Asked: true, OK: true}, Write: missed, Converge: missed},
+		}, []string{"no equal state machines", "no write"}},
+	} {
+		if got := search.Signature(c.r); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.about, got, c.want)
+		}
+	}
+	for output, want := range map[string]string{
+		"panic: index 7 of 3\n\ngoroutine 12:": "no result: panic: index N of N",
+		"":                                     "no result: exit status N",
+	} {
+		died := &scenarios.Death{Scenario: "x", Seed: 5, Err: errors.New("exit status 2"), Output: output}
+		if got := search.SignatureOf(scenarios.Result{}, died); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q: %q, want %q", output, got, want)
+		}
+	}
+}
