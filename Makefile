@@ -47,7 +47,7 @@ browser:
 
 # Leaves each patch of the runtime out in turn and sees that something differs.
 canaries:
-	TRIBUNE_CANARIES=all go test ./sim/detrt/canary -run Needed -timeout 60m
+	TRIBUNE_CANARIES=all go test ./sim/detrt/canary -run Needed -timeout 3h
 
 mutants:
 	go run ./cmd/simctl mutants
