@@ -218,8 +218,8 @@ func ChildMain(mains map[string]Main) {
 }
 
 // mostMemory is how much memory a child may have, in bytes. An hour of virtual time
-// under load takes less than a tenth of it.
-const mostMemory = 12 << 30
+// under load takes less than a third of it.
+const mostMemory = 3 << 30
 
 func receive() (o order, input []byte, err error) {
 	for _, fd := range []int{inputFD, outputFD} {
