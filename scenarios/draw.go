@@ -190,7 +190,7 @@ func (d *drawing) all() Scenario {
 	if t.Agents == 0 {
 		d.s = WithoutAgents(d.s)
 	}
-	if d.s.Schedule.Kind == "" && (d.s.Storm || !d.s.Delicate()) {
+	if d.s.Schedule.Kind == "" && (d.s.Storm || !d.from.Delicate()) {
 		d.s.Schedule = drawnSchedule(d.seed)
 	}
 	d.faults()
