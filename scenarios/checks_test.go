@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -105,6 +106,19 @@ func TestEveryVerdictRejectsItsCanary(t *testing.T) {
 	for _, v := range innocent {
 		if !v.OK {
 			t.Errorf("in a run in which nothing is wrong %s is %s: %s", v.Check, v.Got, v.Text)
+		}
+	}
+}
+
+// TestThePageHasEveryCheckAndInvariant holds docs/checks.md.
+func TestThePageHasEveryCheckAndInvariant(t *testing.T) {
+	page, err := os.ReadFile("../docs/checks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range named(t, "Violate", "verdict", "complaints", "object", "within") {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/checks.md says nothing of %q", name)
 		}
 	}
 }

@@ -2,7 +2,8 @@
 // and judges what their clients saw.
 //
 //   - schema.go, parse.go: what a file may say, and errors that name the line.
-//   - plan.go, storm.go: everything that is drawn from the seed, drawn ahead.
+//   - plan.go: everything that is drawn from the seed, drawn ahead; draw.go: storms, and
+//     what is explored, drawn from bounds.
 //   - explain.go: a plan in words.
 //   - run.go: one run, in a process of its own (see sim/launch).
 //   - cluster.go: what sim/nemesis, which strikes the world with faults, must know.

@@ -108,9 +108,15 @@ func near(s Scenario) Explore {
 }
 
 // Delicate reports whether what the scenario expects depends on who is there and on
-// what strikes when.
+// what strikes when: one of its checks does, or one of its faults is such that a cluster
+// outlives only few of them, and those only if little else is broken.
 func (s Scenario) Delicate() bool {
 	c := s.Checks
+	for _, f := range s.Faults {
+		if f.Kind == "bit-rot" || f.Kind == leaveKind {
+			return true
+		}
+	}
 	words := []string{c.Linearizable, c.Sequential, c.Staleness, c.Durable, c.Leaks, c.Transactions, c.Locks, c.Invariants, c.Recovery, c.Exclusive}
 	return slices.Contains(words, violated) || c.Bounds != "" || c.Reigns != "" || c.Outage.Duration > 0 || c.Behind.Duration > 0
 }

@@ -87,10 +87,15 @@ func (w *watcher) look() {
 		seen = append(seen, observe(name, w.run.world.Node(name).Starts(), a.Server().Advertise(), a.Server().Raft()))
 	}
 	// A leader has its votes before it leads, so votes are looked at after that.
+	open := seen[:0]
 	for i, n := range nodes {
 		v := n.Vote()
-		seen[i].VoteTerm, seen[i].VotedFor = v.Term, hostOf(v.For)
+		if !n.Closed() { // what it could not write is not its word
+			seen[i].VoteTerm, seen[i].VotedFor = v.Term, hostOf(v.For)
+			open = append(open, seen[i])
+		}
 	}
+	seen = open
 	for _, o := range w.raft.See(seen) {
 		reign := Reign{At: w.run.world.Now(), Term: o.Term, Server: o.Server}
 		w.deposed(reign)
@@ -144,7 +149,7 @@ func observe(name string, life int, address string, n *consensus.Node) raftsafet
 		Committed: s.Committed, Applied: s.Applied, Address: address,
 		Entry: func(i uint64) (raftsafety.Entry, bool) {
 			e, err := n.Entry(i) // an error: it was compacted meanwhile
-			return raftsafety.Entry{Term: e.Term, Command: e.Command, Data: e.Data}, err == nil
+			return raftsafety.Entry{Term: e.Term, Command: e.Command, Group: e.Kind == "LogConfiguration", Data: e.Data}, err == nil
 		},
 	}
 	if s.Leader {

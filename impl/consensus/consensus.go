@@ -273,6 +273,17 @@ func (n *Node) Close() error {
 	return err
 }
 
+// Closed reports whether this server's part is over, or is about to be. What it says
+// of its term and vote may not be on the disk then.
+func (n *Node) Closed() bool {
+	select {
+	case <-n.log.closing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Failed receives the error with which the server's disk refused a write, once:
 // the Node takes no part any more and should be closed.
 func (n *Node) Failed() <-chan error { return n.log.failed }

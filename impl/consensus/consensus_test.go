@@ -98,8 +98,14 @@ func apply(t *testing.T, n *consensus.Node, from, to int) {
 
 func stop(t *testing.T, n *consensus.Node) {
 	t.Helper()
+	if n.Closed() {
+		t.Error("a server that runs is closed")
+	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if !n.Closed() {
+		t.Error("a server that was closed is not")
 	}
 }
 

@@ -23,6 +23,7 @@ type Court interface {
 type Entry struct {
 	Term    uint64
 	Command bool // for the state machine; others are raft's own
+	Group   bool // it says who belongs to the group
 	Data    []byte
 }
 
@@ -166,8 +167,18 @@ func (w *Watch) leads(l *life, o Observation) bool {
 }
 
 // elected sees that a majority can have voted for a leader: too few have if too many
-// did not. Who does not run, or has voted in a later term since, may have.
+// did not. Who does not run, or has voted in a later term since, may have. A leader that
+// has changed the group since its election is not judged: another group elected it.
 func (w *Watch) elected(o Observation, all []Observation) {
+	for i := o.Last; i >= max(o.First, 1); i-- {
+		e, ok := o.Entry(i)
+		if !ok || e.Term != o.Term {
+			break
+		}
+		if e.Group {
+			return
+		}
+	}
 	var not []string
 	for _, v := range all {
 		if slices.Contains(o.Voters, v.ID) && (v.VoteTerm < o.Term || v.VoteTerm == o.Term && v.VotedFor != o.Address) {

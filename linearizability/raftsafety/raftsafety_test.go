@@ -41,6 +41,17 @@ func leading(o raftsafety.Observation) raftsafety.Observation {
 	return voted(o, o.Term, int(o.Server[1]-'0'))
 }
 
+// grouped says that the entry at an index changed the group.
+func grouped(o raftsafety.Observation, at uint64) raftsafety.Observation {
+	entry := o.Entry
+	o.Entry = func(i uint64) (raftsafety.Entry, bool) {
+		e, ok := entry(i)
+		e.Group = i == at
+		return e, ok
+	}
+	return o
+}
+
 type look = []raftsafety.Observation
 
 func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
@@ -57,6 +68,8 @@ func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
 		{"two leaders in two terms", []look{{leading(server(1, 3)), voted(leading(server(2, 4)), 4, 2), voted(server(3, 4), 4, 2)}}, ""},
 		{"two leaders in one term", []look{{leading(server(1, 3)), voted(server(2, 3), 3, 1)}, {leading(server(2, 3)), voted(server(3, 3), 3, 2)}}, "election safety"},
 		{"a leader without votes", []look{{leading(server(1, 3)), voted(server(2, 3), 3, 3), voted(server(3, 3), 3, 3)}}, "votes of a majority"},
+		{"a leader that has changed the group already", []look{{grouped(leading(server(1, 3, 2, 3, 3)), 2), server(2, 3), server(3, 3)}}, ""},
+		{"a leader of a group that was changed before", []look{{grouped(leading(server(1, 3, 2, 3, 3)), 1), server(2, 3), server(3, 3)}}, "votes of a majority"},
 		{"a leader whose voters have forgotten", []look{{leading(server(1, 3)), server(2, 3), server(3, 3)}}, "votes of a majority"},
 		{"a leader whose voters are down or have voted again", []look{{leading(server(1, 3)), voted(server(2, 4), 4, 3)}}, ""},
 		{"a second vote", []look{{voted(server(2, 3), 3, 1)}, {with(voted(server(2, 3), 3, 3), func(o *raftsafety.Observation) { o.Life = 2 })}}, "one vote a term"},

@@ -147,9 +147,11 @@ func (l *list) lessWork() {
 		l.add(fmt.Sprintf("%.0f operations a second", half), func(s *scenarios.Scenario) { s.Workload.Rate = half })
 	}
 	l.halves("keys", 1, func(s *scenarios.Scenario) *int { return &s.Workload.Keys })
-	even := maps.Clone(w.Mix)
-	for kind, weight := range even {
-		even[kind] = min(weight, 1)
+	even := map[string]int{}
+	for kind, weight := range w.Mix {
+		if weight > 0 {
+			even[kind] = 1
+		}
 	}
 	if !maps.Equal(even, w.Mix) {
 		l.add("all kinds of operations as often", func(s *scenarios.Scenario) { s.Workload.Mix = even })

@@ -96,6 +96,7 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
+		pipelinedReplication(),
 		leakedWatch(),
 		oldVersionsKept(),
 	}
@@ -106,6 +107,5 @@ func Escaped() []Mutant {
 	return []Mutant{
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
-		pipelinedReplication(),
 	}
 }
