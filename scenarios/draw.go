@@ -108,8 +108,9 @@ func near(s Scenario) Explore {
 }
 
 // Delicate reports whether what the scenario expects depends on who is there and on
-// what strikes when: one of its checks does, or one of its faults is such that a cluster
-// outlives only few of them, and those only if little else is broken.
+// what strikes when: one of its checks does, or its renamers, whom only faults that spare
+// client agents let be judged, or one of its faults is such that a cluster outlives only
+// few of them, and those only if little else is broken.
 func (s Scenario) Delicate() bool {
 	c := s.Checks
 	for _, f := range s.Faults {
@@ -118,7 +119,7 @@ func (s Scenario) Delicate() bool {
 		}
 	}
 	words := []string{c.Linearizable, c.Sequential, c.Staleness, c.Durable, c.Leaks, c.Transactions, c.Locks, c.Invariants, c.Recovery, c.Exclusive}
-	return slices.Contains(words, violated) || c.Bounds != "" || c.Reigns != "" || c.Outage.Duration > 0 || c.Behind.Duration > 0
+	return slices.Contains(words, violated) || s.Workload.Renamers > 0 || c.Bounds != "" || c.Reigns != "" || c.Outage.Duration > 0 || c.Behind.Duration > 0
 }
 
 // orElse are the bounds, with others where they say nothing.
@@ -189,7 +190,7 @@ func (d *drawing) all() Scenario {
 	if t.Agents == 0 {
 		d.s = WithoutAgents(d.s)
 	}
-	if d.s.Schedule.Kind == "" && (d.s.Storm || !d.s.Delicate()) {
+	if d.s.Schedule.Kind == "" && (d.s.Storm || !d.from.Delicate()) {
 		d.s.Schedule = drawnSchedule(d.seed)
 	}
 	d.faults()

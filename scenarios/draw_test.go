@@ -144,7 +144,7 @@ func TestAKindThatIsTakenAwayLeavesOtherFaults(t *testing.T) {
 // TestWhatDependsOnItsFaultsKeepsThem: where an anomaly must show, or an outage be short,
 // only what the bounds name is drawn.
 func TestWhatDependsOnItsFaultsKeepsThem(t *testing.T) {
-	for _, file := range []string{"stale-lease.yaml", "disk-stalled.yaml", "service-dies.yaml", "returning-follower.yaml", "default-reads.yaml", "bit-rot.yaml"} {
+	for _, file := range []string{"stale-lease.yaml", "disk-stalled.yaml", "service-dies.yaml", "returning-follower.yaml", "default-reads.yaml", "bit-rot.yaml", "renames.yaml"} {
 		s := load(t, file)
 		drawn := scenarios.Draw(s, 5)
 		s.Seed = 5

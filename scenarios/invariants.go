@@ -160,7 +160,7 @@ func observe(name string, life int, address string, n *consensus.Node) raftsafet
 
 // voters are the IDs of the raft group as a server knows it.
 func voters(n *consensus.Node) (ids []string) {
-	group, _, err := n.Servers()
+	group, err := n.Servers()
 	if err != nil {
 		return nil
 	}

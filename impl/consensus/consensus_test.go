@@ -248,3 +248,42 @@ func TestAFollowerRefusesCommands(t *testing.T) {
 		t.Error("a server without a group leads")
 	}
 }
+
+// The cluster's side of it was interrupted-snapshots, seed 3: a snapshot that stuck in a
+// partition came after a newer one.
+func TestASnapshotOfWhatAServerHasIsNotInstalled(t *testing.T) {
+	f := &tape{}
+	n, address, err := open(t, t.TempDir(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, n)
+	if err := n.Bootstrap([]consensus.Server{{ID: "s1", Address: address, Voter: true}}); err != nil {
+		t.Fatal(err)
+	}
+	lead(t, n)
+	apply(t, n, 0, 20)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender := raft.NewNetworkTransport(loopback{l}, 1, 10*time.Second, io.Discard)
+	status, late := n.Status(), "what was long ago"
+	request := raft.InstallSnapshotRequest{
+		RPCHeader:       raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax},
+		SnapshotVersion: raft.SnapshotVersionMax, Term: status.Term, LastLogTerm: status.Term, LastLogIndex: status.Applied - 10,
+		Configuration: raft.EncodeConfiguration(raft.Configuration{}), Size: int64(len(late)),
+	}
+	var answer raft.InstallSnapshotResponse
+	err = sender.InstallSnapshot("s1", raft.ServerAddress(address), &request, &answer, strings.NewReader(late))
+	if err == nil || answer.Success {
+		t.Errorf("the answer is %+v, %v", answer, err)
+	}
+	if now := n.Status(); now.Applied != status.Applied || len(f.applied) != 20 {
+		t.Errorf("it has %d commands, and what is applied went from %d to %d", len(f.applied), status.Applied, now.Applied)
+	}
+	if err := sender.Close(); err != nil {
+		t.Error(err)
+	}
+	apply(t, n, 20, 25)
+}

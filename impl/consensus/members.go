@@ -31,19 +31,18 @@ func (n *Node) Bootstrap(servers []Server) error {
 	return nil
 }
 
-// Servers is the group's latest configuration that this server knows, sorted by
-// ID, and the index it was written at.
-func (n *Node) Servers() ([]Server, uint64, error) {
+// Servers is the group's latest configuration that this server knows, sorted by ID.
+func (n *Node) Servers() ([]Server, error) {
 	f := n.raft.GetConfiguration()
 	if err := f.Error(); err != nil {
-		return nil, 0, wrap(err)
+		return nil, wrap(err)
 	}
 	var servers []Server
 	for _, s := range f.Configuration().Servers {
 		servers = append(servers, Server{string(s.ID), string(s.Address), s.Suffrage == raft.Voter})
 	}
 	slices.SortFunc(servers, func(a, b Server) int { return strings.Compare(a.ID, b.ID) })
-	return servers, f.Index(), nil
+	return servers, nil
 }
 
 const changeTimeout = 10 * time.Second

@@ -28,7 +28,7 @@ func (s *Server) bootstrap() (settled bool) {
 	if s.raft.HadState() || c.BootstrapExpect == 0 && !c.Bootstrap {
 		return true
 	}
-	if servers, _, err := s.raft.Servers(); err == nil && len(servers) > 0 {
+	if servers, err := s.raft.Servers(); err == nil && len(servers) > 0 {
 		return true // a leader found us
 	}
 	expect := c.BootstrapExpect

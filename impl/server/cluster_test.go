@@ -19,7 +19,7 @@ import (
 // ids lists who is in the raft group as a server knows it: "1 2 3".
 func (w *world) ids(i int) string {
 	w.Helper()
-	servers, _, err := w.servers[i].Raft().Servers()
+	servers, err := w.servers[i].Raft().Servers()
 	if err != nil {
 		w.Fatal(err)
 	}

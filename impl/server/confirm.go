@@ -155,7 +155,7 @@ func (s *Server) confirmTerm() uint64 {
 // electorate is whom to ask, those who answered last first, and how many of them
 // make a majority together with this server.
 func (s *Server) electorate() (others []consensus.Server, needed int, err error) {
-	group, _, err := s.raft.Servers()
+	group, err := s.raft.Servers()
 	voters, self := 0, 0
 	for _, m := range group {
 		switch {

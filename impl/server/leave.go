@@ -46,7 +46,7 @@ func (s *Server) Leave(ctx context.Context) error {
 // inGroup reports whether this server is in the raft group, as far as it knows,
 // and how many are.
 func (s *Server) inGroup() (present bool, servers int, err error) {
-	group, _, err := s.raft.Servers()
+	group, err := s.raft.Servers()
 	present = slices.ContainsFunc(group, func(m consensus.Server) bool { return m.ID == s.config.NodeID })
 	return present, len(group), err
 }

@@ -163,7 +163,7 @@ func additions(group []consensus.Server, seen []peer, byID map[string]peer, self
 // It returns true when there was nothing to do: a change can make another one
 // possible.
 func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
-	group, _, err := s.raft.Servers()
+	group, err := s.raft.Servers()
 	if err != nil {
 		return false // leadership is lost
 	}

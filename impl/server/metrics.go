@@ -83,7 +83,7 @@ func (s *Server) measure(r *metrics.Registry) {
 	r.Gauge("raft.applied_index", "index of the last raft entry that this server applied", nil, func() float64 { return float64(s.raft.Status().Applied) })
 	r.Gauge("raft.last_index", "index of the last raft entry in this server's log", nil, func() float64 { return float64(s.raft.Status().Last) })
 	r.Gauge("raft.peers", "servers of the raft group", nil, func() float64 {
-		group, _, err := s.raft.Servers()
+		group, err := s.raft.Servers()
 		if err != nil {
 			s.log.Warn("the raft group could not be read", "error", err)
 		}

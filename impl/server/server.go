@@ -235,7 +235,7 @@ func (s *Server) addresses() []string {
 			found = append(found, p.address)
 		}
 	}
-	group, _, err := s.raft.Servers()
+	group, err := s.raft.Servers()
 	if err != nil {
 		s.log.Warn("the raft group could not be read", "error", err)
 	}

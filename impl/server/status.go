@@ -25,7 +25,7 @@ func (s *Server) RaftPeers(_ context.Context, o api.QueryOptions) ([]string, err
 	if err := s.checkDatacenter(o.Datacenter); err != nil {
 		return nil, err
 	}
-	servers, _, err := s.raft.Servers()
+	servers, err := s.raft.Servers()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (s *Server) RaftPeers(_ context.Context, o api.QueryOptions) ([]string, err
 
 // group is the raft group as this server knows it, for other servers.
 func (s *Server) group(context.Context, nothing) ([]consensus.Server, error) {
-	servers, _, err := s.raft.Servers()
+	servers, err := s.raft.Servers()
 	return servers, err
 }
 

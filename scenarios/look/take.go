@@ -137,7 +137,7 @@ func raft(s *server.Server) Raft {
 	n := s.Raft()
 	r := Raft{Status: n.Status(), Stats: n.Stats()}
 	r.LeaderID, r.LeaderAddress = n.Leader()
-	if group, _, err := n.Servers(); err == nil {
+	if group, err := n.Servers(); err == nil {
 		for _, m := range group {
 			r.Group = append(r.Group, m.Address)
 		}
