@@ -96,6 +96,7 @@ var testNeighbours = map[string]string{
 	"impl/local":       "impl/catalog impl/host/hosttest impl/store",
 	"impl/dns":         "impl/host/hosttest",
 	"scenarios/report": "sim",
+	"scenarios/search": "linearizability",
 	"sim":              "sim/launch",
 	"sim/mutants":      "sim/launch",
 	"sim/nemesis":      "impl/host sim/launch",

@@ -19,7 +19,7 @@ func means(check string) string {
 		"behind":       "Default reads are no further behind than the scenario allows.",
 		"durable":      "No acknowledged write is missing in the end.",
 		"outage":       "No time without an acknowledged write is longer than the scenario allows.",
-		"leaks":        "In the end no process holds many more goroutines and streams than in the beginning.",
+		"leaks":        "In the end processes hold no more goroutines, streams, watch channels and memory than they need.",
 		"transactions": "Each transaction seems to take effect as a whole, at one moment between its call and its return.",
 		"invariants":   "What raft, sessions, watches and the catalog promise holds at every moment of the run.",
 		"recovery":     "Once the faults are over, the cluster does its work again within the times that the scenario states.",
@@ -52,6 +52,10 @@ func promise(invariant string) string {
 		"session TTL":              "a session lives at least as long as its TTL after a renewal",
 		"sum of accounts":          "transfers keep the sum of all accounts",
 		"each event once":          "an agent lists a user event once",
+		"renamed nodes":            "a node that has another name leaves nothing under the old one",
+		"names are kept":           "no node gets the name of an agent that is alive",
+		"coordinates":              "all numbers of a network coordinate are numbers",
+		"age of DNS answers":       "the DNS names nothing older than dns_config.max_stale allows",
 	}[invariant]
 }
 

@@ -28,7 +28,7 @@ type Shrinking struct {
 // the context ends, it returns the smallest so far.
 func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.Scenario, scenarios.Result, error) {
 	s = scenarios.NewPlan(s, s.Seed).Scenario
-	s.Storm = false
+	s.Storm, s.About = false, "" // it will be about another run
 	r, err := o.run(context.WithoutCancel(ctx), s, 0)
 	wanted := signatureOf(r, err)
 	if len(wanted) == 0 {
@@ -106,6 +106,9 @@ func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, most int) (sce
 	return scenarios.Run(ctx, o.Binary, scenarios.Order{Scenario: s, Seed: s.Seed, Passages: most}, launch.Perturb{}, scenarios.Listener{})
 }
 
+// told is how many anomalies of a check a story tells.
+const told = 3
+
 // Story says in a few lines what happens in a run that fails: what is wrong, what
 // struck, and who led.
 func Story(r scenarios.Result) string {
@@ -113,6 +116,9 @@ func Story(r scenarios.Result) string {
 	for _, v := range r.Verdicts {
 		if !v.OK {
 			fmt.Fprintf(&b, "%s is %s, expected %s: %s\n", v.Check, v.Got, v.Expected, v.Text)
+			for _, a := range v.Anomalies[:min(len(v.Anomalies), told)] {
+				fmt.Fprintf(&b, "  %s: %s\n", a.Kind, a.Text)
+			}
 		}
 	}
 	b.WriteString("\n")
