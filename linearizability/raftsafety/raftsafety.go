@@ -56,10 +56,13 @@ type Watch struct {
 	votes   map[ballot]string // for whom
 	entries map[uint64]Entry  // that were committed, by index
 	sums    map[uint64]uint64 // of their data
-	highest uint64            // committed index anywhere
+	commits []commit          // by index
 	lives   map[string]*life  // by server
 	disks   map[string]disk   // by ID
 }
+
+// commit is an index up to which the log was committed in a term, or before it.
+type commit struct{ index, term uint64 }
 
 // ballot is where a server's vote belongs.
 type ballot struct {
@@ -106,7 +109,7 @@ func (w *Watch) See(all []Observation) (elected []Observation) {
 			w.committed(o, i)
 		}
 		l.checked = max(l.checked, min(o.Committed, o.Last))
-		w.highest = max(w.highest, o.Committed)
+		w.learned(o)
 	}
 	return elected
 }
@@ -155,15 +158,42 @@ func (w *Watch) leads(l *life, o Observation) bool {
 	}
 	l.led = o.Term
 	w.leaders[o.Term] = o.Server
-	if o.Last < w.highest && o.Last >= o.First {
-		w.court.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", o.Server, o.Term, o.Last, w.highest)
+	committed := w.by(o.Term)
+	if o.Last < committed && o.Last >= o.First {
+		w.court.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", o.Server, o.Term, o.Last, committed)
 	}
-	for i := max(o.First, 1); i <= min(w.highest, o.Last); i++ {
+	for i := max(o.First, 1); i <= min(committed, o.Last); i++ {
 		if e, ok := o.Entry(i); ok && !w.same(i, e) {
 			w.court.Violate("leader completeness", "%s leads in term %d and has another entry at index %d: of term %d, and not %d", o.Server, o.Term, i, e.Term, w.entries[i].Term)
 		}
 	}
 	return true
+}
+
+// learned takes note of up to where a server knows the log to be committed. It learned
+// that in its present term or before, so it was committed by then.
+func (w *Watch) learned(o Observation) {
+	n := len(w.commits)
+	switch {
+	case n == 0 || o.Committed > w.commits[n-1].index && o.Term != w.commits[n-1].term:
+		w.commits = append(w.commits, commit{o.Committed, o.Term})
+	case o.Committed > w.commits[n-1].index:
+		w.commits[n-1].index = o.Committed
+	case o.Committed == w.commits[n-1].index:
+		w.commits[n-1].term = min(w.commits[n-1].term, o.Term)
+	}
+}
+
+// by is up to where the log was committed by a term, so that its leader has it: it was
+// committed before, or by this leader. Who is elected late, when there is a leader of a
+// later term already, needs not have what that one committed.
+func (w *Watch) by(term uint64) uint64 {
+	for _, c := range slices.Backward(w.commits) {
+		if c.term <= term {
+			return c.index
+		}
+	}
+	return 0
 }
 
 // elected sees that a majority can have voted for a leader: too few have if too many

@@ -83,6 +83,14 @@ func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
 			{server(1, 3, 2, 2)},
 			{voted(server(1, 3, 2, 2), 3, 2), with(leading(server(2, 3, 2, 3)), func(o *raftsafety.Observation) { o.Committed, o.Applied = 1, 1 })},
 		}, "leader completeness"},
+		{"a leader that is elected late", []look{
+			{server(1, 4, 2, 2, 4)},
+			{server(1, 4, 2, 2, 4), voted(leading(server(2, 3, 2, 2)), 3, 2), voted(server(3, 4, 2, 2), 4, 1)},
+		}, ""},
+		{"a late leader that lacks what was committed before", []look{
+			{server(1, 2, 2, 2)}, {server(1, 4, 2, 2, 4)},
+			{server(1, 4, 2, 2, 4), voted(leading(server(2, 3, 2)), 3, 2), voted(server(3, 4, 2, 2), 4, 1)},
+		}, "leader completeness"},
 		{"a commit index that goes back", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Committed = 1 })}}, "monotonic commit index"},
 		{"an applied index that goes back", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Applied = 1 })}}, "monotonic applied index"},
 		{"both go back with the process", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Life, o.Committed, o.Applied = 2, 0, 0 })}}, ""},
