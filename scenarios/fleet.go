@@ -403,6 +403,12 @@ func (f *fleet) settled() (bool, string) {
 // restTime is longer than the interval at which agents look the catalog through.
 const restTime = 70 * time.Second
 
+// suspicionAtMost is how long a suspicion may last in a cluster of up to ten members, by
+// memberlist's defaults: six times four probes of a second each. One that began while
+// faults lasted may end in a false death when all is well again: whom others suspect says
+// once only that it lives, and need not be heard (storm with 20 s of faults, seed 615).
+const suspicionAtMost = 24 * time.Second
+
 // rest sees that a catalog that agrees with all agents stays as it is.
 func (f *fleet) rest(settled func() (bool, string)) {
 	defer f.idle(f.committed())
