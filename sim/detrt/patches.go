@@ -36,6 +36,7 @@ func Patches() []overlay.Patch {
 	all = append(all, randomness...)
 	all = append(all, scheduling...)
 	all = append(all, points...)
+	all = append(all, single...)
 	all = append(all, clocks...)
 	return append(all, nodes...)
 }

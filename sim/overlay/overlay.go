@@ -1,8 +1,8 @@
 // Package overlay applies anchored source patches to a Go build.
 //
 // A Patch names a file of the standard library, of this module or of a library
-// module, a text that must occur in it exactly once, and what to put in its
-// place. An anchor that is not found, or found twice, fails the build and names
+// module, a text that must occur in it exactly once, or as often as the patch says,
+// and what to put in its place. An anchor that is not found, or too often, fails the build and names
 // the Go version, the patch and the file: a patch never lands in the wrong
 // place when Go or a library moves on.
 //
@@ -21,9 +21,11 @@ type Patch struct {
 	// File is an import path followed by a file name: "runtime/rand.go",
 	// "tribune/impl/kv/kv.go", "github.com/hashicorp/raft/raft.go".
 	File string
-	// Old must occur exactly once in the file. An empty Old adds the file
+	// Old must occur exactly once in the file, or Times times. An empty Old adds the file
 	// with New as its whole text; it must not exist.
 	Old string
 	// New replaces Old.
 	New string
+	// Times is how often Old must occur, if not once; all are replaced.
+	Times int
 }

@@ -63,17 +63,18 @@ func replaced(t *testing.T, r Result) map[string]string {
 func TestPatchesLandInTheStandardLibraryAndTheModule(t *testing.T) {
 	roots, out := sources(t)
 	r, err := Write(out, roots, []Patch{
-		{"one", "because", "runtime/proc.go", "func a() {}\n", "func a() { c() }\n"},
-		{"two", "because", "runtime/proc.go", "func b() {}\n", "func b() { c() }\n"},
-		{"add", "because", "runtime/new.go", "", "package runtime\n\nfunc c() {}\n"},
-		{"own", "because", "mine/kv/kv.go", "x = 1", "x = 2"},
+		{"one", "because", "runtime/proc.go", "func a() {}\n", "func a() { c() }\n", 0},
+		{"two", "because", "runtime/proc.go", "func b() {}\n", "func b() { c() }\n", 0},
+		{"add", "because", "runtime/new.go", "", "package runtime\n\nfunc c() {}\n", 0},
+		{"all", "because", "runtime/proc.go", "c()", "d()", 2},
+		{"own", "because", "mine/kv/kv.go", "x = 1", "x = 2", 0},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := replaced(t, r)
 	for name, want := range map[string]string{
-		"go/src/runtime/proc.go": "package runtime\n\nfunc a() { c() }\n\nfunc b() { c() }\n",
+		"go/src/runtime/proc.go": "package runtime\n\nfunc a() { d() }\n\nfunc b() { d() }\n",
 		"go/src/runtime/new.go":  "package runtime\n\nfunc c() {}\n",
 		"main/kv/kv.go":          "package kv\n\nconst x = 2\n",
 	} {
@@ -88,7 +89,7 @@ func TestPatchesLandInTheStandardLibraryAndTheModule(t *testing.T) {
 
 func TestALibraryIsCopiedAndReplaced(t *testing.T) {
 	roots, out := sources(t)
-	r, err := Write(out, roots, []Patch{{"lib", "because", "example.com/lib/raft.go", "y = 1", "y = 2"}})
+	r, err := Write(out, roots, []Patch{{"lib", "because", "example.com/lib/raft.go", "y = 1", "y = 2", 0}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,12 +118,13 @@ func TestAPatchThatDoesNotFitNamesItselfTheFileAndTheVersion(t *testing.T) {
 		patch Patch
 		want  string
 	}{
-		{Patch{"p", "because", "runtime/proc.go", "func z() {}", "x"}, `patch "p" of runtime/proc.go does not fit go1.99: the text to be replaced occurs 0 times, not once: "func z() {}"`},
-		{Patch{"p", "because", "runtime/proc.go", "func ", "x"}, `patch "p" of runtime/proc.go does not fit go1.99: the text to be replaced occurs 2 times, not once: "func"`},
-		{Patch{"p", "because", "runtime/proc.go", "", "x"}, "the file to be added exists"},
-		{Patch{"p", "because", "runtime/none.go", "x", "y"}, `patch "p" of runtime/none.go does not fit go1.99: open `},
-		{Patch{"p", "because", "example.org/other/x.go", "x", "y"}, "no package example.org/other"},
-		{Patch{"p", "", "runtime/proc.go", "func a", "y"}, "needs a name, a file and a reason"},
+		{Patch{"p", "because", "runtime/proc.go", "func z() {}", "x", 0}, `patch "p" of runtime/proc.go does not fit go1.99: the text to be replaced occurs 0 times, not 1: "func z() {}"`},
+		{Patch{"p", "because", "runtime/proc.go", "func ", "x", 0}, `patch "p" of runtime/proc.go does not fit go1.99: the text to be replaced occurs 2 times, not 1: "func"`},
+		{Patch{"p", "because", "runtime/proc.go", "func ", "x", 3}, "the text to be replaced occurs 2 times, not 3"},
+		{Patch{"p", "because", "runtime/proc.go", "", "x", 0}, "the file to be added exists"},
+		{Patch{"p", "because", "runtime/none.go", "x", "y", 0}, `patch "p" of runtime/none.go does not fit go1.99: open `},
+		{Patch{"p", "because", "example.org/other/x.go", "x", "y", 0}, "no package example.org/other"},
+		{Patch{"p", "", "runtime/proc.go", "func a", "y", 0}, "needs a name, a file and a reason"},
 	} {
 		roots, out := sources(t)
 		r, err := Write(out, roots, []Patch{c.patch})
@@ -137,7 +139,7 @@ func TestAPatchThatDoesNotFitNamesItselfTheFileAndTheVersion(t *testing.T) {
 
 func TestWritingAgainLeavesEqualFilesUntouched(t *testing.T) {
 	roots, out := sources(t)
-	patches := []Patch{{"own", "because", "mine/kv/kv.go", "x = 1", "x = 2"}}
+	patches := []Patch{{"own", "because", "mine/kv/kv.go", "x = 1", "x = 2", 0}}
 	first, err := Write(out, roots, patches)
 	if err != nil {
 		t.Fatal(err)

@@ -35,8 +35,8 @@ type Result struct {
 
 // Write applies the patches to the sources in roots and writes the patched
 // files and the overlay description into the folder dir, which it creates. It
-// fails without having written a Result when an anchor does not occur exactly
-// once.
+// fails without having written a Result when an anchor does not occur as often
+// as its patch says.
 func Write(dir string, roots Roots, patches []Patch) (Result, error) {
 	w := writer{dir: dir, roots: roots, text: map[string]string{}, libraries: map[string]string{}}
 	for _, p := range patches {
@@ -105,10 +105,10 @@ func (w *writer) apply(p Patch) error {
 	if p.Old == "" {
 		return w.wrong(p, "the file to be added exists")
 	}
-	if n := strings.Count(text, p.Old); n != 1 {
-		return w.wrong(p, fmt.Sprintf("the text to be replaced occurs %d times, not once: %q", n, firstLine(p.Old)))
+	if n, want := strings.Count(text, p.Old), max(p.Times, 1); n != want {
+		return w.wrong(p, fmt.Sprintf("the text to be replaced occurs %d times, not %d: %q", n, want, firstLine(p.Old)))
 	}
-	w.text[file] = strings.Replace(text, p.Old, p.New, 1)
+	w.text[file] = strings.ReplaceAll(text, p.Old, p.New)
 	return nil
 }
 
