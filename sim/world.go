@@ -167,7 +167,7 @@ func Run(o Options, f func(*World)) error {
 	}
 	return detrt.Run(detrt.Options{Seed: o.Seed, Schedule: o.Schedule}, func() {
 		w := &World{
-			options: o, loop: event.New(detrt.Now), trace: o.Trace,
+			options: o, loop: event.New(detrt.Nanos), trace: o.Trace,
 			nodes: map[string]*Node{}, violated: map[string]bool{},
 		}
 		w.net = simnet.New(w.loop, w, o.Seed, o.Model)

@@ -10,13 +10,17 @@ type Mutex struct{ mu sync.Mutex }
 
 // Lock implements sync.Locker. It is a scheduling point.
 func (m *Mutex) Lock() {
-	simPoint()
-	simMask(1)
+	if simPoints {
+		simPoint()
+		simMask(1)
+	}
 	m.mu.Lock()
 }
 
 // Unlock implements sync.Locker.
 func (m *Mutex) Unlock() {
 	m.mu.Unlock()
-	simMask(-1)
+	if simPoints {
+		simMask(-1)
+	}
 }

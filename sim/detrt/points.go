@@ -58,7 +58,9 @@ var points = []overlay.Patch{{
 }
 `,
 	New: `func (m *Mutex) Lock() {
-	simPoint()
+	if simPoints {
+		simPoint()
+	}
 	m.mu.Lock()
 }
 `,
@@ -69,7 +71,9 @@ var points = []overlay.Patch{{
 	Old: `func (rw *RWMutex) RLock() {
 `,
 	New: `func (rw *RWMutex) RLock() {
-	simPoint()
+	if simPoints {
+		simPoint()
+	}
 `,
 }, {
 	Name: "point-link",
@@ -78,6 +82,9 @@ var points = []overlay.Patch{{
 	Old: `// defined in package runtime
 `,
 	New: `// defined in package runtime
+
+//go:linkname simPoints runtime.simPoints
+var simPoints bool
 
 //go:linkname simPoint runtime.simPoint
 func simPoint()

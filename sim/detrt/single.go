@@ -120,4 +120,160 @@ var single = []overlay.Patch{{
 		return
 	}
 `,
+}, {
+	Name: "timer-index",
+	Why:  "a timer that is set anew is to be found in the heap, see timer-move",
+	File: "runtime/time.go",
+	Old: `	rand    uint32 // randomizes order of timers at same instant; only set when isFake
+`,
+	New: `	rand    uint32 // randomizes order of timers at same instant; only set when isFake
+	simIndex uint32
+`,
+}, {
+	Name: "timer-index-up",
+	Why:  "where a timer is in the heap",
+	File: "runtime/time.go",
+	Old:  "		heap[i] = heap[p]\n",
+	New:  "		heap[i] = heap[p]\n		heap[i].timer.simIndex = uint32(i)\n",
+}, {
+	Name: "timer-index-down",
+	Why:  "where a timer is in the heap",
+	File: "runtime/time.go",
+	Old:  "		heap[i] = heap[c]\n",
+	New:  "		heap[i] = heap[c]\n		heap[i].timer.simIndex = uint32(i)\n",
+}, {
+	Name: "timer-index-end",
+	Why:  "where a timer is in the heap",
+	File: "runtime/time.go",
+	Old: `	if heap[i].timer != tw.timer {
+		heap[i] = tw
+	}
+`,
+	New: `	heap[i] = tw
+	tw.timer.simIndex = uint32(i)
+`,
+	Times: 2,
+}, {
+	Name: "timer-move",
+	Why:  "a timer that is to fire earlier was only marked, and when it did all timers were looked through and sorted anew",
+	File: "runtime/time.go",
+	Old: `	if t.state&timerHeaped != 0 {
+		t.state |= timerModified
+		if t.state&timerZombie != 0 {
+			// In`,
+	New: `	if t.state&timerHeaped != 0 && simOn && t.isFake {
+		simMove(t)
+	} else if t.state&timerHeaped != 0 {
+		t.state |= timerModified
+		if t.state&timerZombie != 0 {
+			// In`,
+}, {
+	Name: "timer-zombies",
+	Why:  "timers that were stopped are taken out of a P's heap when they are many, and out of the bubble's only when their time comes",
+	File: "runtime/time.go",
+	Old:  "force := ts == &getg().m.p.ptr().timers && ",
+	New:  "force := (simOn || ts == &getg().m.p.ptr().timers) && ",
+}, {
+	Name: "timer-zombies-late",
+	Why:  "see timer-zombies",
+	File: "runtime/time.go",
+	Old:  "force = ts == &getg().m.p.ptr().timers && ",
+	New:  "force = (simOn || ts == &getg().m.p.ptr().timers) && ",
 }}
+
+// smallMaps: up to eight keys lie in a map in the order in which they came, whatever
+// their hashes are.
+var smallMaps = []overlay.Patch{{
+	Name: "small-seed",
+	Why:  "says which hashes only tell the keys of a small map apart",
+	File: "internal/runtime/maps/tribune_sim.go",
+	New:  smallSeed,
+}, {
+	Name:  "small-hash",
+	Why:   "giving a number to each object that is asked for takes time",
+	File:  "internal/runtime/maps/map.go",
+	Old:   "\n	hash := typ.Hasher(key, m.seed)\n",
+	New:   "\n	hash := typ.Hasher(key, m.simSeed())\n",
+	Times: 4,
+}, {
+	Name: "small-grows",
+	Why:  "a map that grows needs the real hash",
+	File: "internal/runtime/maps/map.go",
+	Old:  "		m.growToTable(typ)\n",
+	New:  "		m.growToTable(typ)\n		hash = typ.Hasher(key, m.seed)\n",
+}, {
+	Name:  "small-hash-any",
+	Why:   "see small-hash",
+	File:  "internal/runtime/maps/runtime.go",
+	Old:   "\n	hash := typ.Hasher(key, m.seed)\n",
+	New:   "\n	hash := typ.Hasher(key, m.simSeed())\n",
+	Times: 3,
+}, {
+	Name: "small-grows-any",
+	Why:  "see small-grows",
+	File: "internal/runtime/maps/runtime.go",
+	Old:  "		m.growToTable(typ)\n",
+	New:  "		m.growToTable(typ)\n		hash = typ.Hasher(key, m.seed)\n",
+}, {
+	Name:  "small-hash-fast32",
+	Why:   "see small-hash",
+	File:  "internal/runtime/maps/runtime_fast32.go",
+	Old:   "(unsafe.Pointer(&k)), m.seed)\n\n	// Set",
+	New:   "(unsafe.Pointer(&k)), m.simSeed())\n\n	// Set",
+	Times: 2,
+}, {
+	Name:  "small-grows-fast32",
+	Why:   "see small-grows",
+	File:  "internal/runtime/maps/runtime_fast32.go",
+	Old:   "		m.growToTable(typ)\n",
+	New:   "		m.growToTable(typ)\n		hash = typ.Hasher(abi.NoEscape(unsafe.Pointer(&k)), m.seed)\n",
+	Times: 2,
+}, {
+	Name:  "small-hash-fast64",
+	Why:   "see small-hash",
+	File:  "internal/runtime/maps/runtime_fast64.go",
+	Old:   "(unsafe.Pointer(&k)), m.seed)\n\n	// Set",
+	New:   "(unsafe.Pointer(&k)), m.simSeed())\n\n	// Set",
+	Times: 2,
+}, {
+	Name:  "small-grows-fast64",
+	Why:   "see small-grows",
+	File:  "internal/runtime/maps/runtime_fast64.go",
+	Old:   "		m.growToTable(typ)\n",
+	New:   "		m.growToTable(typ)\n		hash = typ.Hasher(abi.NoEscape(unsafe.Pointer(&k)), m.seed)\n",
+	Times: 2,
+}, {
+	Name: "small-hash-faststr",
+	Why:  "see small-hash",
+	File: "internal/runtime/maps/runtime_faststr.go",
+	Old:  "(unsafe.Pointer(&k)), m.seed)\n\n	// Set",
+	New:  "(unsafe.Pointer(&k)), m.simSeed())\n\n	// Set",
+}, {
+	Name: "small-grows-faststr",
+	Why:  "see small-grows",
+	File: "internal/runtime/maps/runtime_faststr.go",
+	Old:  "		m.growToTable(typ)\n",
+	New:  "		m.growToTable(typ)\n		hash = typ.Hasher(abi.NoEscape(unsafe.Pointer(&k)), m.seed)\n",
+}, {
+	Name: "small-hash-string",
+	Why:  "see small-hash",
+	File: "internal/runtime/maps/runtime_faststr.go",
+	Old:  "(unsafe.Pointer(&key)), m.seed)",
+	New:  "(unsafe.Pointer(&key)), m.simSeed())",
+}}
+
+// smallSeed is a file of package internal/runtime/maps.
+const smallSeed = `package maps
+
+// SimSmall is the seed of hashes in small maps. Maps draw theirs, and this one never
+// comes: no map lives long enough.
+const SimSmall = 0x736d616c6c6d6170
+
+// simSeed is the seed with which the map hashes now.
+func (m *Map) simSeed() uintptr {
+	if m.dirLen == 0 {
+		return SimSmall
+	}
+	return m.seed
+}
+`

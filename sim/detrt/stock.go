@@ -23,10 +23,15 @@ func Taken() Turns { return Turns{} }
 // Now is time.Now.
 func Now() time.Time { return time.Now() }
 
+// Nanos is Now in nanoseconds since 1970.
+func Nanos() int64 { return time.Now().UnixNano() }
+
 // Collect runs the garbage collector.
 func Collect() { runtime.GC() }
 
 // Outside a run there are no scheduling points.
+const simPoints = false
+
 func simPoint()     {}
 func simMask(int32) {}
 

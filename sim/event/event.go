@@ -10,7 +10,6 @@
 package event
 
 import (
-	"container/heap"
 	"context"
 	"time"
 
@@ -44,31 +43,35 @@ func (e *Event) Cancel() bool {
 	if e.index < 0 {
 		return false
 	}
-	heap.Remove(&l.agenda, e.index)
+	l.agenda.remove(e.index)
 	return true
 }
 
 // Loop is the agenda and its runner.
 type Loop struct {
-	now   func() time.Time
-	start time.Time
-	wake  chan struct{}
+	now   func() int64
+	start int64
+	timer *time.Timer // wakes the runner
+	reset func()      // sets the timer to wait
 
 	mu     detrt.Mutex
 	agenda agenda
 	seq    uint64
 	ran    uint64
-	idle   time.Duration // when the runner will next look, if nobody wakes it
+	idle   time.Duration // when the runner will next look
+	wait   time.Duration
 }
 
-// New returns an empty agenda. The function now tells the true virtual time
-// whoever calls it.
-func New(now func() time.Time) *Loop {
-	return &Loop{now: now, start: now(), wake: make(chan struct{}, 1)}
+// New returns an empty agenda. The function now tells the true virtual time in
+// nanoseconds, since whenever, whoever calls it.
+func New(now func() int64) *Loop {
+	l := &Loop{now: now, start: now(), timer: time.NewTimer(longWait)}
+	l.reset = func() { l.timer.Reset(l.wait) }
+	return l
 }
 
 // Now is the true virtual time since New.
-func (l *Loop) Now() time.Duration { return l.now().Sub(l.start) }
+func (l *Loop) Now() time.Duration { return time.Duration(l.now() - l.start) }
 
 // Ran counts the events that have been run.
 func (l *Loop) Ran() uint64 {
@@ -79,18 +82,17 @@ func (l *Loop) Ran() uint64 {
 
 // After implements [Scheduler].
 func (l *Loop) After(d time.Duration, f func()) *Event {
-	e := &Event{at: l.Now() + max(d, 0), f: f, loop: l}
+	now := l.Now()
+	e := &Event{at: now + max(d, 0), f: f, loop: l}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.seq++
 	e.seq = l.seq
-	heap.Push(&l.agenda, e)
-	first := e.index == 0 && e.at < l.idle
-	l.mu.Unlock()
-	if first {
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+	l.agenda.add(e)
+	if e.index == 0 && e.at < l.idle {
+		// Whoever asks: the timer is the world's and runs on its clock.
+		l.idle, l.wait = e.at, e.at-now
+		detrt.Aside(l.reset)
 	}
 	return e
 }
@@ -98,73 +100,99 @@ func (l *Loop) After(d time.Duration, f func()) *Event {
 // Run runs events as they fall due until the context ends. After each one it
 // calls between, when not nil.
 func (l *Loop) Run(ctx context.Context, between func()) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	defer l.timer.Stop()
 	for ctx.Err() == nil {
-		e, wait := l.next()
-		if e != nil {
+		if e := l.next(); e != nil {
 			e.f()
 			if between != nil {
 				between()
 			}
 			continue
 		}
-		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-		case <-timer.C:
-		case <-l.wake:
+		case <-l.timer.C:
 		}
 	}
 }
 
 const longWait = time.Hour
 
-// next takes the first event that is due, or tells how long to wait for one.
-func (l *Loop) next() (*Event, time.Duration) {
+// next takes the first event that is due, or sets the timer to when one will be.
+func (l *Loop) next() *Event {
 	now := l.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.agenda) == 0 {
-		l.idle = now + longWait
-		return nil, longWait
-	}
-	if first := l.agenda[0]; first.at > now {
-		l.idle = first.at
-		return nil, first.at - now
-	}
 	l.idle = now
-	l.ran++
-	return heap.Pop(&l.agenda).(*Event), 0
+	if len(l.agenda) > 0 && l.agenda[0].at <= now {
+		l.ran++
+		return l.agenda.remove(0)
+	}
+	l.wait = longWait
+	if len(l.agenda) > 0 {
+		l.wait = l.agenda[0].at - now
+	}
+	l.idle = now + l.wait
+	l.reset()
+	return nil
 }
 
+// agenda is a heap of events in which each has up to four below it.
 type agenda []*Event
 
-func (a agenda) Len() int { return len(a) }
+const fan = 4
 
-func (a agenda) Less(i, j int) bool {
-	if a[i].at != a[j].at {
-		return a[i].at < a[j].at
-	}
-	return a[i].seq < a[j].seq
-}
+func (e *Event) before(o *Event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].index, a[j].index = i, j
-}
-
-func (a *agenda) Push(x any) {
-	e := x.(*Event)
-	e.index = len(*a)
+func (a *agenda) add(e *Event) {
 	*a = append(*a, e)
+	a.up(len(*a)-1, e)
 }
 
-func (a *agenda) Pop() any {
-	old := *a
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*a = old[:len(old)-1]
+// remove takes out the event at i.
+func (a *agenda) remove(i int) *Event {
+	e, last := (*a)[i], len(*a)-1
+	moved := (*a)[last]
+	(*a)[last] = nil
+	*a = (*a)[:last]
+	if i < last && !a.up(i, moved) {
+		a.down(i, moved)
+	}
 	e.index = -1
 	return e
 }
+
+// up puts e at i or above, and reports whether above.
+func (a agenda) up(i int, e *Event) bool {
+	at := i
+	for at > 0 && e.before(a[(at-1)/fan]) {
+		a.put(at, a[(at-1)/fan])
+		at = (at - 1) / fan
+	}
+	a.put(at, e)
+	return at < i
+}
+
+// down puts e at i or below.
+func (a agenda) down(i int, e *Event) {
+	for {
+		first := i*fan + 1
+		if first >= len(a) {
+			break
+		}
+		least := first
+		for j := first + 1; j < min(first+fan, len(a)); j++ {
+			if a[j].before(a[least]) {
+				least = j
+			}
+		}
+		if e.before(a[least]) {
+			break
+		}
+		a.put(i, a[least])
+		i = least
+	}
+	a.put(i, e)
+}
+
+func (a agenda) put(i int, e *Event) { a[i], e.index = e, i }

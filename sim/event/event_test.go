@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 )
 
@@ -22,7 +23,7 @@ func TestEventsRunInTheOrderOfTheirTimeAndThenOfTheirAsking(t *testing.T) {
 		}
 		var got, want []ran
 		synctest.Test(t, func(t *testing.T) {
-			loop := event.New(time.Now)
+			loop := event.New(detrt.Nanos)
 			ctx, cancel := context.WithCancel(t.Context())
 			for i, d := range delays {
 				e := loop.After(time.Duration(d), func() { got = append(got, ran{loop.Now(), i}) })
@@ -53,7 +54,7 @@ func TestEventsRunInTheOrderOfTheirTimeAndThenOfTheirAsking(t *testing.T) {
 
 func TestAnEventCanBeAskedForWhileTheRunnerSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { loop.Run(ctx, nil); close(ended) }()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simdisk"
 )
@@ -94,7 +95,7 @@ func TestAnObserverHoldsAnOperation(t *testing.T) {
 
 func TestOfSeveralThatSlowADiskTheLatestCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {

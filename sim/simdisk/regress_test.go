@@ -13,6 +13,7 @@ import (
 
 	"tribune/impl/host"
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simdisk"
 )
@@ -20,7 +21,7 @@ import (
 // inBubble runs f in a bubble in which an agenda runs.
 func inBubble(t *testing.T, f func(t *testing.T, loop *event.Loop)) {
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { loop.Run(ctx, nil); close(ended) }()

@@ -18,6 +18,7 @@ import (
 
 	"tribune/impl/host"
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simdisk"
 	"tribune/sim/trace"
@@ -253,7 +254,7 @@ func TestAFailedSyncIsNotMadeGoodByALaterOne(t *testing.T) {
 
 func TestASlowSyncTakesTrueTimeAndACrashWithinItLosesTheBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { loop.Run(ctx, nil); close(ended) }()

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simnet"
 )
@@ -115,7 +116,7 @@ func pattern(size, from int) []byte {
 
 func (s tale) tell(t *testing.T) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simnet"
 	"tribune/sim/trace"
@@ -30,7 +31,7 @@ func (ignore) Record(trace.Event) {}
 func world(t *testing.T, seed uint64, model netmodel.Model, f func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
