@@ -22,6 +22,7 @@ import (
 	"tribune/impl/catalog"
 	"tribune/impl/coordinate"
 	"tribune/impl/kv"
+	"tribune/impl/pack"
 	"tribune/impl/query"
 	"tribune/impl/session"
 	"tribune/impl/store"
@@ -58,6 +59,7 @@ type rule func(f *FSM, tx *store.Txn, index uint64, body []byte) any
 type FSM struct {
 	store  *store.Store
 	handle *codec.MsgpackHandle
+	coders *pack.Codec // with this handle
 	rules  map[Type]rule
 	log    *slog.Logger
 	freed  func(key string, delay time.Duration)
@@ -87,9 +89,9 @@ func New(log *slog.Logger, freed func(key string, delay time.Duration)) (*FSM, e
 	if err != nil {
 		return nil, err
 	}
+	h := newHandle()
 	return &FSM{
-		store:  s,
-		handle: newHandle(),
+		store: s, handle: h, coders: pack.New(h),
 		rules: map[Type]rule{
 			RegisterType: register, DeregisterType: deregister, KVSType: applyKVS, SessionType: applySession, TombstoneType: reapTombstones,
 			CoordinateType: applyCoordinates, QueryType: applyQuery, SpellType: applySpells,
@@ -111,16 +113,15 @@ func (f *FSM) Store() *store.Store { return f.store }
 
 // Encode returns the command of a type with its request.
 func (f *FSM) Encode(t Type, request any) ([]byte, error) {
-	command := []byte{byte(t)}
-	var body []byte
-	if err := codec.NewEncoderBytes(&body, f.handle).Encode(request); err != nil {
+	body, err := f.coders.Encode(request)
+	if err != nil {
 		return nil, fmt.Errorf("encoding a command of type %d: %w", t, err)
 	}
-	return append(command, body...), nil
+	return slices.Insert(body, 0, byte(t)), nil
 }
 
 func (f *FSM) decode(body []byte, request any) error {
-	return codec.NewDecoderBytes(body, f.handle).Decode(request)
+	return f.coders.Decode(body, request)
 }
 
 func register(f *FSM, tx *store.Txn, index uint64, body []byte) any {

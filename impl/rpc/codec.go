@@ -9,15 +9,16 @@ import (
 	"google.golang.org/grpc/status"
 
 	"tribune/impl/fault"
+	"tribune/impl/pack"
 )
 
 // msgpack is a gRPC codec for plain Go structs.
-type msgpack struct{ handle *codec.MsgpackHandle }
+type msgpack struct{ *pack.Codec }
 
 func newCodec() msgpack {
 	h := &codec.MsgpackHandle{WriteExt: true}
 	h.MaxDepth = 32 // of nesting; the library's own default is 1024
-	return msgpack{h}
+	return msgpack{pack.New(h)}
 }
 
 // Name implements encoding.CodecV2; it becomes the content subtype.
@@ -25,8 +26,8 @@ func (msgpack) Name() string { return "msgpack" }
 
 // Marshal implements encoding.CodecV2.
 func (m msgpack) Marshal(v any) (mem.BufferSlice, error) {
-	var b []byte
-	if err := codec.NewEncoderBytes(&b, m.handle).Encode(v); err != nil {
+	b, err := m.Encode(v)
+	if err != nil {
 		return nil, fmt.Errorf("encoding %T: %w", v, err)
 	}
 	return mem.BufferSlice{mem.SliceBuffer(b)}, nil
@@ -34,7 +35,7 @@ func (m msgpack) Marshal(v any) (mem.BufferSlice, error) {
 
 // Unmarshal implements encoding.CodecV2.
 func (m msgpack) Unmarshal(data mem.BufferSlice, v any) error {
-	if err := codec.NewDecoderBytes(data.Materialize(), m.handle).Decode(v); err != nil {
+	if err := m.Decode(data.Materialize(), v); err != nil {
 		return fmt.Errorf("decoding %T: %w", v, err)
 	}
 	return nil
