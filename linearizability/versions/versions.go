@@ -90,16 +90,19 @@ func (k *key) overwritten(read linearizability.Op) change {
 	}
 	first := change{at: never}
 	version, known := k.version[read.Seen], k.known[read.Seen]
-	for _, w := range k.writes {
-		if w.Outcome != linearizability.OK || w.Return >= first.at || puts(w) && w.Value == read.Seen {
+	for i := range k.writes {
+		w := &k.writes[i] // large, and there are many
+		if w.Outcome != linearizability.OK || w.Return >= first.at || puts(*w) && w.Value == read.Seen {
 			continue
 		}
 		later := w.Call > known
-		if v := k.version[w.Value]; puts(w) && v != 0 && version != 0 {
-			later = v > version
+		if version != 0 && puts(*w) {
+			if v := k.version[w.Value]; v != 0 {
+				later = v > version
+			}
 		}
 		if later {
-			first = change{w.Return, w}
+			first = change{w.Return, *w}
 		}
 	}
 	k.over[read.Seen] = &first
