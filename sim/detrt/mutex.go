@@ -10,17 +10,12 @@ type Mutex struct{ mu sync.Mutex }
 
 // Lock implements sync.Locker. It is a scheduling point.
 func (m *Mutex) Lock() {
-	if simPoints {
-		simPoint()
-		simMask(1)
-	}
+	simHold()
 	m.mu.Lock()
 }
 
 // Unlock implements sync.Locker.
 func (m *Mutex) Unlock() {
 	m.mu.Unlock()
-	if simPoints {
-		simMask(-1)
-	}
+	simMask(-1)
 }

@@ -77,24 +77,6 @@ var randomness = []overlay.Patch{{
 	Old:  "j := cheaprandn(uint32(norder + 1))",
 	New:  "j := simRandn(uint32(norder + 1))",
 }, {
-	Name: "select-timers",
-	Why:  "a select waits for its timers in the order of their channels' addresses, and with that they draw their own order",
-	File: "runtime/select.go",
-	Old: `		if c.timer != nil {
-			blockTimerChan(c)
-		}
-	}
-
-	// wait for`,
-	New: `	}
-	for i := range scases {
-		if c := scases[i].c; c != nil && c.timer != nil {
-			blockTimerChan(c)
-		}
-	}
-
-	// wait for`,
-}, {
 	Name: "timer-order",
 	Why:  "the order of timers due at one instant is drawn from a generator of the thread",
 	File: "runtime/time.go",

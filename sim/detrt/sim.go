@@ -69,11 +69,8 @@ func simNodeDied(n unsafe.Pointer) (string, bool)
 //go:linkname simNodeCount runtime.simNodeCount
 func simNodeCount(n unsafe.Pointer) int
 
-//go:linkname simPoints runtime.simPoints
-var simPoints bool
-
-//go:linkname simPoint runtime.simPoint
-func simPoint()
+//go:linkname simHold runtime.simHold
+func simHold()
 
 //go:linkname simMask runtime.simMask
 func simMask(d int32)

@@ -58,7 +58,7 @@ var single = []overlay.Patch{{
 `,
 }, {
 	Name: "select-order",
-	Why:  "channels are sorted by their addresses so that several threads lock them in one order, which takes time",
+	Why:  "channels are sorted by their addresses so that several threads lock them in one order; it takes time, and timers draw their own order when the select waits for them",
 	File: "runtime/select.go",
 	Old: `	// simple heap sort, to guarantee n log n time and constant stack footprint.
 	for i := range lockorder {
@@ -89,26 +89,12 @@ var single = []overlay.Patch{{
 	New:   "lockOne(&bubble.mu)",
 	Times: 10,
 }, {
-	Name:  "lock-timers",
+	Name:  "lock-timers", // of a timer, of its channel, of all timers
 	Why:   "nobody else runs, and atomic operations take time",
 	File:  "runtime/time.go",
-	Old:   "lock(&ts.mu)",
-	New:   "lockOne(&ts.mu)",
-	Times: 2,
-}, {
-	Name:  "lock-timer",
-	Why:   "nobody else runs, and atomic operations take time",
-	File:  "runtime/time.go",
-	Old:   "lock(&t.mu)",
-	New:   "lockOne(&t.mu)",
-	Times: 2,
-}, {
-	Name:  "lock-timer-channel",
-	Why:   "nobody else runs, and atomic operations take time",
-	File:  "runtime/time.go",
-	Old:   "lock(&t.sendLock)",
-	New:   "lockOne(&t.sendLock)",
-	Times: 7,
+	Old:   "lock(&t",
+	New:   "lockOne(&t",
+	Times: 11,
 }, {
 	Name: "no-wakeup",
 	Why:  "whoever makes a goroutine runnable looks for another thread to run it, and there is no P for one",
@@ -168,18 +154,18 @@ var single = []overlay.Patch{{
 		if t.state&timerZombie != 0 {
 			// In`,
 }, {
-	Name: "timer-zombies",
-	Why:  "timers that were stopped are taken out of a P's heap when they are many, and out of the bubble's only when their time comes",
-	File: "runtime/time.go",
-	Old:  "force := ts == &getg().m.p.ptr().timers && ",
-	New:  "force := (simOn || ts == &getg().m.p.ptr().timers) && ",
-}, {
-	Name: "timer-zombies-late",
-	Why:  "see timer-zombies",
-	File: "runtime/time.go",
-	Old:  "force = ts == &getg().m.p.ptr().timers && ",
-	New:  "force = (simOn || ts == &getg().m.p.ptr().timers) && ",
+	Name:  "timer-zombies",
+	Why:   "timers that were stopped are taken out of a P's heap when they are many, and out of the bubble's only when their time comes",
+	File:  "runtime/time.go",
+	Old:   "= ts == &getg().m.p.ptr().timers && ",
+	New:   "= (simOn || ts == &getg().m.p.ptr().timers) && ",
+	Times: 2,
 }}
+
+const (
+	identities = "giving a number to each object that is asked for takes time"
+	grown      = "a map that grows needs the real hash"
+)
 
 // smallMaps: up to eight keys lie in a map in the order in which they came, whatever
 // their hashes are.
@@ -190,73 +176,73 @@ var smallMaps = []overlay.Patch{{
 	New:  smallSeed,
 }, {
 	Name:  "small-hash",
-	Why:   "giving a number to each object that is asked for takes time",
+	Why:   identities,
 	File:  "internal/runtime/maps/map.go",
 	Old:   "\n	hash := typ.Hasher(key, m.seed)\n",
 	New:   "\n	hash := typ.Hasher(key, m.simSeed())\n",
 	Times: 4,
 }, {
 	Name: "small-grows",
-	Why:  "a map that grows needs the real hash",
+	Why:  grown,
 	File: "internal/runtime/maps/map.go",
 	Old:  "		m.growToTable(typ)\n",
 	New:  "		m.growToTable(typ)\n		hash = typ.Hasher(key, m.seed)\n",
 }, {
 	Name:  "small-hash-any",
-	Why:   "see small-hash",
+	Why:   identities,
 	File:  "internal/runtime/maps/runtime.go",
 	Old:   "\n	hash := typ.Hasher(key, m.seed)\n",
 	New:   "\n	hash := typ.Hasher(key, m.simSeed())\n",
 	Times: 3,
 }, {
 	Name: "small-grows-any",
-	Why:  "see small-grows",
+	Why:  grown,
 	File: "internal/runtime/maps/runtime.go",
 	Old:  "		m.growToTable(typ)\n",
 	New:  "		m.growToTable(typ)\n		hash = typ.Hasher(key, m.seed)\n",
 }, {
 	Name:  "small-hash-fast32",
-	Why:   "see small-hash",
+	Why:   identities,
 	File:  "internal/runtime/maps/runtime_fast32.go",
 	Old:   "(unsafe.Pointer(&k)), m.seed)\n\n	// Set",
 	New:   "(unsafe.Pointer(&k)), m.simSeed())\n\n	// Set",
 	Times: 2,
 }, {
 	Name:  "small-grows-fast32",
-	Why:   "see small-grows",
+	Why:   grown,
 	File:  "internal/runtime/maps/runtime_fast32.go",
 	Old:   "		m.growToTable(typ)\n",
 	New:   "		m.growToTable(typ)\n		hash = typ.Hasher(abi.NoEscape(unsafe.Pointer(&k)), m.seed)\n",
 	Times: 2,
 }, {
 	Name:  "small-hash-fast64",
-	Why:   "see small-hash",
+	Why:   identities,
 	File:  "internal/runtime/maps/runtime_fast64.go",
 	Old:   "(unsafe.Pointer(&k)), m.seed)\n\n	// Set",
 	New:   "(unsafe.Pointer(&k)), m.simSeed())\n\n	// Set",
 	Times: 2,
 }, {
 	Name:  "small-grows-fast64",
-	Why:   "see small-grows",
+	Why:   grown,
 	File:  "internal/runtime/maps/runtime_fast64.go",
 	Old:   "		m.growToTable(typ)\n",
 	New:   "		m.growToTable(typ)\n		hash = typ.Hasher(abi.NoEscape(unsafe.Pointer(&k)), m.seed)\n",
 	Times: 2,
 }, {
 	Name: "small-hash-faststr",
-	Why:  "see small-hash",
+	Why:  identities,
 	File: "internal/runtime/maps/runtime_faststr.go",
 	Old:  "(unsafe.Pointer(&k)), m.seed)\n\n	// Set",
 	New:  "(unsafe.Pointer(&k)), m.simSeed())\n\n	// Set",
 }, {
 	Name: "small-grows-faststr",
-	Why:  "see small-grows",
+	Why:  grown,
 	File: "internal/runtime/maps/runtime_faststr.go",
 	Old:  "		m.growToTable(typ)\n",
 	New:  "		m.growToTable(typ)\n		hash = typ.Hasher(abi.NoEscape(unsafe.Pointer(&k)), m.seed)\n",
 }, {
 	Name: "small-hash-string",
-	Why:  "see small-hash",
+	Why:  identities,
 	File: "internal/runtime/maps/runtime_faststr.go",
 	Old:  "(unsafe.Pointer(&key)), m.seed)",
 	New:  "(unsafe.Pointer(&key)), m.simSeed())",

