@@ -184,6 +184,7 @@ var neededBy = map[string]string{
 	"crypto":                      "crypto",
 	"portable-hash":               "portable-hash",
 	"identity-hash":               "identity-hash",
+	"small-grows":                 "small-maps",
 	"put":                         "outside",
 	"yield":                       "yield",
 	"no-preemption":               "no-preemption",
