@@ -116,12 +116,6 @@ func plants() map[string]func(r *run) {
 			t := &teller{plantedClient(r), map[string]account{}}
 			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
 		},
-		"undisturbed leader": func(r *run) {
-			r.plan.Scenario.Checks.Reigns = holds
-			w := newWatcher(r)
-			w.reigns = []Reign{{Term: 1, Server: "s1"}}
-			w.deposed(Reign{Term: 2, Server: "s2"})
-		},
 		"renamed nodes": func(r *run) {
 			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
 		},
@@ -137,6 +131,7 @@ func plants() map[string]func(r *run) {
 		},
 	}
 	all["release on its way"] = releaseOnItsWay
+	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
 	for name, looks := range plantsInRaft() {
@@ -148,6 +143,20 @@ func plants() map[string]func(r *run) {
 		}
 	}
 	return all
+}
+
+func plantsInTheGroup() map[string]func(r *run) {
+	return map[string]func(r *run){
+		"undisturbed leader": func(r *run) {
+			r.plan.Scenario.Checks.Reigns = holds
+			w := newWatcher(r)
+			w.reigns = []Reign{{Term: 1, Server: "s1"}}
+			w.deposed(Reign{Term: 2, Server: "s2"})
+		},
+		"size of the raft group": func(r *run) {
+			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
+		},
+	}
 }
 
 func plantsInLocks() map[string]func(r *run) {
@@ -201,9 +210,6 @@ func releaseOnItsWay(r *run) {
 func plantsInTheFleet() map[string]func(r *run) {
 	const long = plantedAt / 2
 	return map[string]func(r *run){
-		"size of the raft group": func(r *run) {
-			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
-		},
 		"services with their checks": func(r *run) {
 			r.fleet.unchecked([]api.CheckServiceNode{{Node: &api.Node{Node: "a1"}, Service: &api.NodeService{ID: "web"}, Checks: []api.HealthCheck{{CheckID: api.SerfCheckID}}}})
 		},
@@ -275,19 +281,21 @@ func plantsInRaft() map[string][]raftsafety.Observation {
 	seen := func(n int, change func(o *raftsafety.Observation)) raftsafety.Observation {
 		o := raftsafety.Observation{
 			Server: fmt.Sprint("s", n), ID: fmt.Sprint("id", n), Address: fmt.Sprint("10.0.0.", n), Life: 1, Term: 5,
-			First: 1, Last: 3, Committed: 3, Applied: 3,
+			First: 1, Last: 3, End: 3, Committed: 3, Applied: 3,
 			Entry: func(i uint64) (raftsafety.Entry, bool) { return raftsafety.Entry{Term: 2}, true },
 		}
 		change(&o)
 		return o
 	}
 	plain := func(o *raftsafety.Observation) {}
+	short := func(o *raftsafety.Observation) { o.End = 2 }
 	other := func(i uint64) (raftsafety.Entry, bool) { return raftsafety.Entry{Term: 3}, true }
 	return map[string][]raftsafety.Observation{
-		"monotonic term":          {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Term = 4 })},
-		"monotonic commit index":  {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Committed = 2 })},
-		"monotonic applied index": {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Applied = 2 })},
-		"monotonic vote":          {seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 5 }), seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 4 })},
+		"log as long as the state": {seen(1, short), seen(1, short)},
+		"monotonic term":           {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Term = 4 })},
+		"monotonic commit index":   {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Committed = 2 })},
+		"monotonic applied index":  {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Applied = 2 })},
+		"monotonic vote":           {seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 5 }), seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 4 })},
 		"one vote a term": {
 			seen(1, func(o *raftsafety.Observation) { o.VoteTerm, o.VotedFor = 5, "10.0.0.2" }),
 			seen(1, func(o *raftsafety.Observation) { o.VoteTerm, o.VotedFor = 5, "10.0.0.3" }),
