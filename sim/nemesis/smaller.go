@@ -32,12 +32,13 @@ func FewerKinds(faults []Fault) []shrink.Candidate[[]Fault] {
 	}
 	s := smaller{faults: faults}
 	for _, rest := range shrink.Without(names)[1:] { // without any there are no faults
-		gone := func(f Fault) bool { return !slices.Contains(rest, f.Kind) }
-		what := strings.Join(rest, ", ")
+		stays := func(name string) bool { return slices.Contains(rest, name) }
+		gone := func(f Fault) bool { return !stays(f.Kind) }
+		what := "only " + strings.Join(rest, ", ")
 		if len(rest) > len(names)/2 {
-			what = fmt.Sprintf("%d of %d kinds of faults", len(rest), len(names))
+			what = "no " + strings.Join(slices.DeleteFunc(slices.Clone(names), stays), ", ")
 		}
-		s.add("only "+what, slices.DeleteFunc(slices.Clone(faults), gone))
+		s.add(what, slices.DeleteFunc(slices.Clone(faults), gone))
 	}
 	return s.all
 }
