@@ -67,6 +67,7 @@ var neighbours = map[string]string{
 	"scenarios/debug":   "impl/api scenarios scenarios/look scenarios/report sim/launch sim/trace",
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
 	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
+	"examples/queue":    "impl/host",
 	"examples/register": "impl/host",
 	"bench":             "scenarios scenarios/look sim sim/launch",
 	"bench/agent":       "impl/agent impl/config impl/host",
@@ -81,7 +82,9 @@ var neighbours = map[string]string{
 
 // testNeighbours adds to neighbours for test files.
 var testNeighbours = map[string]string{
+	"examples/queue":    "harness linearizability sim sim/nemesis",
 	"examples/register": "harness linearizability sim sim/nemesis",
+	"harness":           "harness",
 
 	"impl/consensus":   "impl/host/hosttest",
 	"impl/gossip":      "impl/host/hosttest",

@@ -114,8 +114,6 @@ func (c comparison) why() string {
 	switch {
 	case c.what == Election || c.what == Detection:
 		return "not known: raft's and gossip's timers decide this in both worlds; look at the load of this machine first"
-	case c.what == Bulk && c.plan.Link.Loss > 0:
-		return "Linux closes several gaps in one round trip and probes for a lost end, the simulated TCP closes one a round trip and waits for its time-out"
 	case c.what == Bulk:
 		return "how far TCP's congestion window has grown and fallen in the silence: Linux counts packets, the simulator bytes"
 	case c.plan.Link.Delay == 0:

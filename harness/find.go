@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -23,6 +24,8 @@ type Search struct {
 	First, Last uint64        // numbers of the cases, from which all is drawn
 	Shrink      time.Duration // real time at the most; below 0: do not
 	Parallel    int           // runs side by side; 0: as many as there are processors
+	// Folder is where the file of a case that was found is written; "": nowhere.
+	Folder string
 	// Logf is told how it goes on; it may be nil.
 	Logf func(format string, args ...any)
 }
@@ -31,8 +34,9 @@ type Search struct {
 type Finding struct {
 	Found    Case
 	Smallest Result
-	Cases    int // that were looked at before
-	Tries    int // runs that made it smaller, or did not
+	Cases    int    // that were looked at, with this one
+	Tries    int    // runs that made it smaller, or did not
+	Name     string // of the file with the smallest case: where it is, or what to call it
 }
 
 // ErrDiverged says that a case was not the same run when it was run twice: the
@@ -41,7 +45,8 @@ type Finding struct {
 var ErrDiverged = errors.New("one case gave two different runs")
 
 // Find looks for a case of a system that fails, and makes it smaller as long as it
-// still fails in the same way. It returns nil if it finds none.
+// still fails in the same way. It returns nil if it finds none. The first case is run
+// twice, to see whether runs can be repeated, and then one in fifty.
 func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding, error) {
 	s, err := all.get(system)
 	if err != nil {
@@ -56,18 +61,30 @@ func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding,
 	}
 	f := &Finding{}
 	var failed *explore.Run[Case]
+	if err := all.same(ctx, (subject{system: s, name: system}).Fresh(o.First)); err != nil {
+		return nil, err
+	}
+	p := newProgress(system, o)
 	const twice = 50 // one case in so many
 	options := explore.Options{First: o.First, Last: o.Last, Parallel: o.Parallel, Again: twice}
-	e := explore.New(subject{all, s, system}, options, func(r explore.Run[Case]) {
+	e := explore.New(subject{all, s, system, p}, options, func(r explore.Run[Case]) {
 		f.Cases++
+		p.next()
 		if r.Outcome.Failure != "" || r.Differs {
 			failed = &r
 		}
 	})
-	if err := e.Explore(ctx); err != nil || failed == nil {
-		return nil, err
-	}
-	if failed.Differs {
+	err = e.Explore(ctx)
+	switch {
+	case err == nil && failed == nil && ctx.Err() == nil:
+		p.nothing()
+		return nil, nil
+	case err != nil || failed == nil:
+		return nil, errors.Join(err, ctx.Err())
+	case failed.Differs:
+		if err := all.same(ctx, failed.Case); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%w: %s", ErrDiverged, oneLine(failed.Case))
 	}
 	o.Logf("%s: case %d fails: %s", system, failed.Number, failed.Outcome.Failure)
@@ -76,8 +93,17 @@ func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding,
 	if err != nil {
 		return nil, err
 	}
-	f.Smallest, err = all.Run(ctx, smallest)
-	return f, err
+	if f.Smallest, err = all.Run(ctx, smallest); err != nil {
+		return f, err
+	}
+	f.Name = filepath.Join(o.Folder, fmt.Sprintf("%s-%d.yaml", system, failed.Number))
+	if o.Folder == "" {
+		return f, nil
+	}
+	if err := os.MkdirAll(o.Folder, 0o755); err != nil {
+		return f, err
+	}
+	return f, os.WriteFile(f.Name, f.File(), 0o644)
 }
 
 // shrink makes a case smaller that fails in a certain way.
@@ -90,7 +116,7 @@ func (all Systems) shrink(ctx context.Context, s System, c Case, failure string,
 	smallest, err := shrink.Smallest(limited, c, shrink.Options[Case]{
 		Candidates: func(c Case) []shrink.Candidate[Case] { return smaller(s, c) },
 		Fails: func(ctx context.Context, c Case) (bool, error) {
-			r, err := all.Run(ctx, c)
+			r, _, err := all.run(ctx, c, false)
 			if ctx.Err() != nil {
 				return false, nil
 			}
@@ -136,9 +162,10 @@ func smaller(s System, c Case) []shrink.Candidate[Case] {
 
 // subject is a system for package explore.
 type subject struct {
-	all    Systems
-	system System
-	name   string
+	all      Systems
+	system   System
+	name     string
+	progress *progress
 }
 
 func (s subject) Fresh(number uint64) Case {
@@ -159,7 +186,8 @@ func (s subject) Vary(number uint64, parent, other Case) Case {
 }
 
 func (s subject) Run(ctx context.Context, c Case) (explore.Outcome, error) {
-	r, err := s.all.Run(ctx, c)
+	r, _, err := s.all.run(ctx, c, false)
+	s.progress.add(r)
 	return explore.Outcome{Features: r.Reached, Failure: signature(r.Problem), Fingerprint: r.Fingerprint}, err
 }
 
@@ -179,11 +207,15 @@ func oneLine(c Case) string {
 // holds the case.
 func (f *Finding) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", f.Smallest.Problem)
+	fmt.Fprintf(&b, "%s\n", f.Smallest.Words())
 	for _, s := range f.Smallest.Faults {
 		fmt.Fprintf(&b, "%9.3fs to %9.3fs  %s\n", s.At.Seconds(), s.Until.Seconds(), s.Text)
 	}
-	fmt.Fprintf(&b, "\nfound after %d cases, made smaller in %d runs; the case as a file:\n\n%s", f.Cases, f.Tries, f.File())
+	if len(f.Smallest.Faults) == 0 {
+		fmt.Fprintln(&b, "it takes no fault")
+	}
+	fmt.Fprintf(&b, "\nfound after %d cases, made smaller in %d runs; as the file %s:\n\n%s", f.Cases, f.Tries, f.Name, f.File())
+	fmt.Fprintf(&b, "\nit tells what happens with: %s\n", again(f.Name))
 	return b.String()
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"tribune/impl/host"
@@ -25,6 +26,7 @@ type run struct {
 	register *nemesis.Register
 	down     map[string]int // how many faults want a node to be down
 	calm     bool           // clients do their last operations
+	broken   string         // why the run says nothing
 	result   Result
 }
 
@@ -64,12 +66,34 @@ func (r *run) main(w *sim.World) {
 	n.Heal()
 	time.Sleep(r.system.Settle)
 	r.calm = true
-	for _, n := range clients {
-		n.Wait()
-	}
+	r.await(clients)
 	r.result.Fingerprint, r.result.Virtual = w.Fingerprint(), w.Now()
 	r.result.Faults, r.result.Violations = n.Log(), w.Violations()
 	r.result.Reached = nemesis.Reached(r.register.Passages(), r.result.Faults)
+}
+
+// await waits for the clients' last operations. A client that ended before, or does not
+// end, has seen nothing of what came then, and a run that nobody looks at finds nothing.
+func (r *run) await(clients []*sim.Node) {
+	const grace = 10 * time.Second
+	limit := time.After(lastOperations*(2*r.system.Every+r.system.Patience) + grace)
+	for _, n := range clients {
+		done := make(chan struct{})
+		go func() {
+			n.Wait()
+			close(done)
+		}()
+		select {
+		case <-done:
+			if err := n.Err(); err != nil {
+				r.broken = fmt.Sprintf("%s ends in Draw or Do, and must not: %v", n.Name(), err)
+				return
+			}
+		case <-limit:
+			r.broken = n.Name() + " does not come back from Do: it must return when its context ends"
+			return
+		}
+	}
 }
 
 // lookEvery is how often the system's Look is called.
@@ -110,6 +134,9 @@ func (r *run) start(name string) {
 	life := node.Starts()
 	go func() {
 		node.Wait()
+		if err := node.Err(); err != nil {
+			r.result.Ends = append(r.result.Ends, End{r.world.Now(), name, err.Error()})
+		}
 		time.Sleep(startAgain)
 		if node.Starts() == life {
 			r.start(name)
@@ -144,6 +171,20 @@ func (r *run) Repair(*sim.Node) {}
 // Begin implements nemesis.Cluster: there are no kinds of faults but the usual.
 func (r *run) Begin(nemesis.Strike, []string) (end func()) { return func() {} }
 
+// record writes an operation down, in those of the words that say something.
+func (r *run) record(client, node string, words ...string) {
+	said := slices.DeleteFunc(words, func(w string) bool { return w == "" })
+	r.world.Recordf(trace.Op, client, node, "%s", strings.Join(said, " "))
+}
+
+// found is what an operation returned, in a word.
+func found(o linearizability.Op) string {
+	if o.Outcome == linearizability.OK && o.Kind == linearizability.Get && !o.Found {
+		return "nothing"
+	}
+	return o.Seen
+}
+
 // client is the program of a client: one operation after the other.
 func (r *run) client(number int) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
@@ -170,7 +211,7 @@ func (r *run) operate(ctx context.Context, c *Client) {
 	c.Operations++
 	o := r.system.Draw(c)
 	o.Client, o.ServedBy, o.Call = c.Number, c.At, r.world.Now()
-	r.world.Recordf(trace.Op, c.Name, c.At, "%s %s %s", o.Kind, o.Key, o.Value)
+	r.record(c.Name, c.At, string(o.Kind), o.Key, o.Value)
 	ctx, cancel := context.WithTimeout(ctx, r.system.Patience)
 	err := r.system.Do(ctx, c, &o)
 	cancel()
@@ -182,6 +223,6 @@ func (r *run) operate(ctx context.Context, c *Client) {
 		}
 		c.At = c.Nodes[c.Draws.IntN(len(c.Nodes))]
 	}
-	r.world.Recordf(trace.Op, c.Name, o.ServedBy, "%s %s returns %s found=%t %s %s", o.Kind, o.Key, o.Outcome, o.Found, o.Seen, o.Error)
+	r.record(c.Name, o.ServedBy, string(o.Kind), o.Key, "returns", string(o.Outcome), found(o), o.Error)
 	r.result.History = append(r.result.History, o)
 }

@@ -3,11 +3,11 @@ package harness
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +16,7 @@ import (
 	"tribune/impl/host"
 	"tribune/linearizability"
 	"tribune/sim"
+	"tribune/sim/casefile"
 	"tribune/sim/launch"
 	"tribune/sim/nemesis"
 )
@@ -26,6 +27,9 @@ type System struct {
 	Nodes []string
 	// Program is what a node runs, each time that its process is started.
 	Program func(node string) sim.Program
+	// MayPanic says that the program ends itself by a panic when it cannot go on, such
+	// as without its disk. Otherwise a panic of a node is a problem.
+	MayPanic bool
 	// Roles say who has a role now, such as "leader"; faults may be aimed at it. They
 	// are called in the run's process, by the world. An empty name: nobody.
 	Roles map[string]func() string
@@ -58,8 +62,9 @@ type System struct {
 	Settle time.Duration
 
 	// Check judges what clients saw: an empty text if all is well, else what is
-	// wrong, beginning with the same words for what is alike. Nil: every key must
-	// be linearizable.
+	// wrong. What is alike begins with the same words, up to a colon. Nil: every key
+	// must be linearizable, and operations are those of package linearizability. It
+	// is not asked if a node panicked, or if no operation was ever carried out.
 	Check func([]linearizability.Op) string
 }
 
@@ -79,6 +84,8 @@ type Client struct {
 	At    string
 	// Operations counts those that it has drawn.
 	Operations int
+	// Memory is for whatever Draw and Do want to know of this client later.
+	Memory any
 }
 
 // Systems are the systems of a test program, by name.
@@ -88,7 +95,11 @@ type Systems map[string]System
 func (all Systems) get(name string) (System, error) {
 	s, ok := all[name]
 	if !ok {
-		return s, fmt.Errorf("there is no system %q", name)
+		names := slices.Sorted(maps.Keys(all))
+		return s, fmt.Errorf("there is no system %q; there are %s%s", name, strings.Join(names, ", "), casefile.DidYouMean(name, names))
+	}
+	if err := s.valid(); err != nil {
+		return s, fmt.Errorf("system %q: %w", name, err)
 	}
 	orElse(&s.Clients, 3)
 	orElse(&s.Every, 100*time.Millisecond)
@@ -111,9 +122,6 @@ func (all Systems) get(name string) (System, error) {
 		s.Faults.Targets = []string{"random", "random", "majority"}
 		s.Faults.Targets = append(s.Faults.Targets, slices.Sorted(maps.Keys(s.Roles))...)
 	}
-	if s.Check == nil {
-		s.Check = linearizable
-	}
 	return s, nil
 }
 
@@ -126,14 +134,21 @@ func orElse[T comparable](value *T, usual T) {
 
 // Main runs the tests of a program that uses systems, and ends the process: it is
 // what TestMain calls. A test binary without the deterministic runtime builds
-// itself again with it, which takes a minute or two the first time.
+// itself again with it, which takes a minute or two the first time. With -harness.case
+// FILE it runs that case instead of tests and tells what happens; the trace of all
+// events goes to the file that -harness.trace names.
 func (all Systems) Main(m *testing.M) {
 	launch.ChildMain(all.children())
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	pkg := testPackage()
+	if pkg == "" {
 		fmt.Fprintln(os.Stderr, "harness: this binary does not know what package it is of: build it with modules")
 		os.Exit(2)
 	}
-	launch.Ensure(strings.TrimSuffix(info.Path, ".test"), true)
+	launch.Ensure(pkg, true)
+	o := flags()
+	flag.Parse()
+	if o.file != "" {
+		os.Exit(all.show(context.Background(), *o, os.Stdout))
+	}
 	os.Exit(m.Run())
 }

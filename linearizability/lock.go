@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func CheckLock(history []LockOp, budget Budget) Result {
 // lockCalls chooses the operations that say something, and finds out about the
 // sessions in them.
 func lockCalls(history []LockOp) ([]call, wanters) {
-	w := wanters{number: map[string]int{}, owner: map[uint64]int{}}
+	w := wanters{number: map[string]int{}, owner: map[uint64]int{}, proofs: map[int]int{}}
 	var all []call
 	for _, o := range history {
 		if o.Outcome == Failed || o.Outcome == Unknown && o.Kind != LockAcquire && o.Kind != LockRelease {
@@ -82,22 +83,39 @@ func lockCalls(history []LockOp) ([]call, wanters) {
 		if o.Kind == LockRead {
 			w.reads = append(w.reads, o.Token)
 		}
+		if s := o.alive(); s != "" {
+			w.proofs[w.number[s]]++
+		}
 		all = append(all, call{o.Client, o.Call, o.Return, o.Outcome, o})
 	}
 	slices.Sort(w.reads)
 	return all, w
 }
 
-// wanters are the sessions of a history: their numbers, from 1, and which of them
-// was seen to have a token, and the tokens of all reads in order. Only the session that
-// was seen with a token can have got it, and a token can only be handed out when all that
-// read an earlier one have. To know so early makes the search short: otherwise each
-// acquisition of unknown outcome is tried before a read that comes too late then, and so
-// are all subsets of them (storm, seeds 14 and 18).
+// alive is the session that an answer proves to be alive; "" if there is none.
+func (o LockOp) alive() string {
+	switch {
+	case o.Outcome != OK:
+	case o.Kind == LockRead:
+		return o.Holder
+	case o.Done && o.Kind != LockDestroy:
+		return o.Session
+	}
+	return ""
+}
+
+// wanters are the sessions of a history: their numbers, from 1, which of them was seen
+// to have a token, the tokens of all reads in order, and how many answers prove of each
+// that it is alive. Only the session that was seen with a token can have got it, a token
+// can only be handed out when all that read an earlier one have, and a session can only
+// end after all that proves it to be alive. To know so early makes the search short:
+// otherwise each acquisition of unknown outcome is tried before a read or a renewal that
+// comes too late then, and so are all subsets of them (storm, seeds 14, 18 and 31).
 type wanters struct {
 	number map[string]int
 	owner  map[uint64]int
 	reads  []uint64
+	proofs map[int]int
 }
 
 // earlier counts the reads of tokens before one.
@@ -112,13 +130,60 @@ type lock struct {
 	token   uint64
 	delayed bool   // it may be refused although it is free
 	reads   int    // that came before
-	ended   string // a byte for each session, "x" for one that has ended
+	left    string // of each session in turn, in perSession bytes: how many proofs are to come that it is alive; or over
 	closed  bool
+}
+
+const (
+	perSession = 4
+	over       = "\xff\xff\xff\xff" // it has ended
+)
+
+// proofs is what stands in left for so many.
+func proofs(n int) string { return string(binary.BigEndian.AppendUint32(nil, uint32(n))) }
+
+// of is what stands in left for a session.
+func (l lock) of(session int) string {
+	return l.left[session*perSession : (session+1)*perSession]
+}
+
+// put has something else stand there.
+func (l lock) put(session int, is string) lock {
+	l.left = l.left[:session*perSession] + is + l.left[(session+1)*perSession:]
+	return l
+}
+
+// prove takes in a proof that a session is alive, and reports whether it can be.
+func (l lock) prove(session int) (lock, bool) {
+	is := l.of(session)
+	if is == over {
+		return l, false
+	}
+	return l.put(session, proofs(int(binary.BigEndian.Uint32([]byte(is)))-1)), true
+}
+
+// end ends a session, and reports whether it can: nothing that is to come proves it to
+// be alive.
+func (l lock) end(session int) (lock, bool) {
+	if is := l.of(session); is != over && is != proofs(0) {
+		return l, false
+	}
+	l = l.put(session, over)
+	if l.holder == session {
+		l.holder, l.delayed = 0, true
+	}
+	return l, true
 }
 
 func lockModel(w wanters) porcupine.Model {
 	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{lock{ended: strings.Repeat(".", len(w.number)+1)}} },
+		Init: func() []any {
+			l := lock{left: strings.Repeat(proofs(0), len(w.number)+1)}
+			for session, n := range w.proofs {
+				l = l.put(session, proofs(n))
+			}
+			return []any{l}
+		},
 		Step: func(state, input, _ any) []any {
 			l := state.(lock)
 			o, ok := input.(LockOp)
@@ -147,7 +212,9 @@ func (l lock) step(o LockOp, w wanters) []any {
 	}
 	next, ok := l.carry(o, w)
 	if !ok && l.holder != 0 {
-		next, ok = l.end(l.holder).carry(o, w)
+		if next, ok = l.end(l.holder); ok {
+			next, ok = next.carry(o, w)
+		}
 	}
 	if !ok {
 		return nil
@@ -158,39 +225,38 @@ func (l lock) step(o LockOp, w wanters) []any {
 // carry carries out an operation and reports whether what it returned can be. One
 // of unknown outcome comes before the end only if it takes effect.
 func (l lock) carry(o LockOp, w wanters) (lock, bool) {
+	if s := o.alive(); s != "" {
+		var ok bool
+		if l, ok = l.prove(w.number[s]); !ok {
+			return l, false
+		}
+	}
 	session := w.number[o.Session]
-	alive := l.ended[session] == '.'
-	switch o.Kind {
-	case LockAcquire:
-		switch {
-		case o.Gone:
-			return l.end(session), true
-		case o.Done || o.Outcome == Unknown:
-			return l.acquire(session, alive, w)
-		}
+	takesEffect := o.Done || o.Outcome == Unknown
+	switch {
+	case o.Kind == LockAcquire && takesEffect:
+		return l.acquire(session, w)
+	case o.Kind == LockAcquire && !o.Gone:
 		return l, l.holder != session && (l.holder != 0 || l.delayed)
-	case LockRelease:
-		if o.Done || o.Outcome == Unknown {
-			held := l.holder == session
-			l.holder, l.delayed = 0, false
-			return l, held
-		}
+	case o.Kind == LockRelease && takesEffect:
+		held := l.holder == session
+		l.holder, l.delayed = 0, false
+		return l, held
+	case o.Kind == LockRelease:
 		return l, l.holder != session
-	case LockRead:
+	case o.Kind == LockRead:
 		fits := l.holder == w.number[o.Holder] && l.token == o.Token
 		l.reads++
 		return l, fits
-	case LockRenew:
-		if o.Done {
-			return l, alive
-		}
+	case o.Kind == LockRenew && o.Done:
+		return l, true
 	}
-	return l.end(session), true
+	return l.end(session)
 }
 
-func (l lock) acquire(session int, alive bool, w wanters) (lock, bool) {
+func (l lock) acquire(session int, w wanters) (lock, bool) {
 	switch {
-	case !alive:
+	case l.of(session) == over:
 		return l, false
 	case l.holder == session:
 		return l, true
@@ -200,15 +266,6 @@ func (l lock) acquire(session int, alive bool, w wanters) (lock, bool) {
 	l.holder, l.token, l.delayed = session, l.token+1, false
 	owner := w.owner[l.token]
 	return l, (owner == 0 || owner == session) && l.reads == w.earlier(l.token)
-}
-
-// end ends a session.
-func (l lock) end(session int) lock {
-	l.ended = l.ended[:session] + "x" + l.ended[session+1:]
-	if l.holder == session {
-		l.holder, l.delayed = 0, true
-	}
-	return l
 }
 
 func describeLockOp(input any) string {

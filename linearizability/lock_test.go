@@ -153,3 +153,33 @@ func TestManyLostAcquisitionsDoNotMakeTheSearchLong(t *testing.T) {
 		t.Errorf("the verdict on a read of an old holder is %s", r.Verdict)
 	}
 }
+
+func TestAHolderThatIsKnownToLiveOnMakesTheSearchShort(t *testing.T) {
+	history := []linearizability.LockOp{}
+	op := func(kind linearizability.LockKind, session string, outcome linearizability.Outcome, at time.Duration) linearizability.LockOp {
+		o := linearizability.LockOp{Client: len(history) + 1, Kind: kind, Session: session, Outcome: outcome, Done: outcome == ok, Call: at, Return: at + 1}
+		if kind == linearizability.LockRead {
+			o.Session, o.Holder, o.Token = "", session, 1
+		}
+		history = append(history, o)
+		return o
+	}
+	for i := range 20 {
+		op(linearizability.LockAcquire, fmt.Sprint("lost", i), unknown, time.Duration(i))
+	}
+	op(linearizability.LockAcquire, "held", ok, 30)
+	op(linearizability.LockRead, "held", ok, 32)
+	for i := range 5 {
+		op(linearizability.LockRenew, "held", ok, 34+2*time.Duration(i))
+	}
+	op(linearizability.LockRelease, "held", unknown, 50)
+	if r := linearizability.CheckLock(history, 10_000); r.Verdict != linearizability.Holds {
+		t.Errorf("the verdict is %s", r.Verdict)
+	}
+	op(linearizability.LockAcquire, "other", ok, 60)
+	op(linearizability.LockRenew, "held", ok, 70)
+	op(linearizability.LockRead, "held", ok, 72)
+	if r := linearizability.CheckLock(history, 10_000); r.Verdict != linearizability.Violated {
+		t.Errorf("the verdict on a holder that comes back is %s", r.Verdict)
+	}
+}

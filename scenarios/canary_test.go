@@ -1,17 +1,22 @@
 package scenarios
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
+	"reflect"
+	"strings"
 	"time"
 
 	capi "github.com/hashicorp/consul/api"
+	"github.com/hashicorp/go-msgpack/v2/codec"
 
 	"tribune/impl/api"
+	"tribune/impl/fsm"
 	"tribune/impl/gossip"
 	"tribune/linearizability"
 	"tribune/linearizability/raftsafety"
@@ -30,8 +35,8 @@ import (
 const plantedAt = 10 * time.Minute
 
 // Canaries is the program of a process that plants all canaries of invariants, and
-// answers by the name of each with the names of the invariants that were violated; and,
-// as "deaths", with what is measured of some.
+// answers by the name of each with the invariants that were violated and the complaints;
+// and, as "deaths", with what is measured of some.
 func Canaries(_ []byte, out io.Writer) {
 	model, err := netmodel.Named("lan")
 	found := map[string][]string{}
@@ -42,7 +47,7 @@ func Canaries(_ []byte, out io.Writer) {
 				before := len(w.Violations())
 				plant(emptyRun(w))
 				for _, v := range w.Violations()[before:] {
-					found[name] = append(found[name], v.Invariant)
+					found[name] = append(found[name], v.Invariant+": "+v.Text)
 				}
 			}
 			d := deaths(emptyRun(w))
@@ -74,7 +79,8 @@ func plantedClient(r *run) *client {
 	return &client{run: r, name: "c1", indexes: map[string]uint64{}}
 }
 
-// plants are the canaries of invariants, by name.
+// plants are the canaries of invariants, by name; one that can be violated in several
+// ways has further ones, after a comma.
 func plants() map[string]func(r *run) {
 	all := map[string]func(r *run){
 		"monotonic index": func(r *run) {
@@ -87,6 +93,11 @@ func plants() map[string]func(r *run) {
 			l.saw(7, "a=1@7")
 			l.saw(7, "a=1@7 b=1@7")
 		},
+		"monotonic index, of a prefix": func(r *run) {
+			l := &lister{client: plantedClient(r)}
+			l.saw(7, "a=1@7")
+			l.saw(6, "a=1@7")
+		},
 		"wake-up": func(r *run) {
 			began := r.world.Now() - watchWait
 			r.history = []linearizability.Op{{Key: "x", Kind: linearizability.Put, Value: "v", Outcome: linearizability.OK, Call: began + 1, Return: began + 2}}
@@ -96,15 +107,14 @@ func plants() map[string]func(r *run) {
 			w := &crowd{run: r, heard: map[string]map[string]bool{}, lives: map[string]int{}}
 			w.hear("s1", 1, []*capi.UserEvent{{Payload: []byte("e")}, {Payload: []byte("e")}})
 		},
+		"each event once, forgotten": func(r *run) {
+			w := &crowd{run: r, heard: map[string]map[string]bool{}, lives: map[string]int{}}
+			w.hear("s1", 1, []*capi.UserEvent{{Payload: []byte("e")}})
+			w.hear("s1", 1, nil)
+		},
 		"sum of accounts": func(r *run) {
 			t := &teller{plantedClient(r), map[string]account{}}
 			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
-		},
-		"undisturbed leader": func(r *run) {
-			r.plan.Scenario.Checks.Reigns = holds
-			w := newWatcher(r)
-			w.reigns = []Reign{{Term: 1, Server: "s1"}}
-			w.deposed(Reign{Term: 2, Server: "s2"})
 		},
 		"renamed nodes": func(r *run) {
 			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
@@ -115,15 +125,13 @@ func plants() map[string]func(r *run) {
 		"coordinates": func(r *run) {
 			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
 		},
-		"size of the raft group": func(r *run) {
-			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
-		},
 		"exactly-once application": func(r *run) {
 			w := newWatcher(r)
 			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
 		},
 	}
 	all["release on its way"] = releaseOnItsWay
+	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
 	for name, looks := range plantsInRaft() {
@@ -137,12 +145,30 @@ func plants() map[string]func(r *run) {
 	return all
 }
 
+func plantsInTheGroup() map[string]func(r *run) {
+	return map[string]func(r *run){
+		"undisturbed leader": func(r *run) {
+			r.plan.Scenario.Checks.Reigns = holds
+			w := newWatcher(r)
+			w.reigns = []Reign{{Term: 1, Server: "s1"}}
+			w.deposed(Reign{Term: 2, Server: "s2"})
+		},
+		"size of the raft group": func(r *run) {
+			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
+		},
+	}
+}
+
 func plantsInLocks() map[string]func(r *run) {
 	return map[string]func(r *run){
 		"fencing tokens": func(r *run) {
 			r.resource.acquire("h1", 2, r.world.Now())
 			time.Sleep(time.Second)
 			r.resource.acquire("h2", 2, r.world.Now())
+		},
+		"fencing tokens, two at once": func(r *run) {
+			r.resource.write("h1", "s", 2)
+			r.resource.write("h2", "t", 2)
 		},
 		"lock-delay": func(r *run) {
 			r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
@@ -204,6 +230,13 @@ func plantsInTheFleet() map[string]func(r *run) {
 		"anti-entropy comes to rest": func(r *run) {
 			r.fleet.rest(func() (bool, string) { return false, "it changes" })
 		},
+		"anti-entropy comes to rest, with nothing written": func(r *run) {
+			r.fleet.unchanged(4, 5, func(uint64) ([]byte, error) {
+				var b bytes.Buffer
+				err := codec.NewEncoder(&b, &codec.MsgpackHandle{}).Encode(struct{ Node string }{"a1"})
+				return append([]byte{byte(fsm.RegisterType)}, b.Bytes()...), err
+			})
+		},
 		"watch of checks": func(r *run) {
 			s := r.fleet.sites["a1"]
 			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
@@ -213,6 +246,11 @@ func plantsInTheFleet() map[string]func(r *run) {
 		"end of a session": func(r *run) {
 			s := r.fleet.sites["a1"]
 			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
+			r.fleet.sessionInTime(s, "s", r.world.Now())
+		},
+		"end of a session, on a dead agent": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.stopped = r.world.Now() - long
 			r.fleet.sessionInTime(s, "s", r.world.Now())
 		},
 		"lock handed on": func(r *run) {
@@ -230,6 +268,11 @@ func plantsInTheFleet() map[string]func(r *run) {
 			r.fleet.sites["a1"].stopped = r.world.Now() - long
 			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}})
 		},
+		"DNS, of a service that is down": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.webUp, s.changed[webService] = false, r.world.Now()-long
+			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}})
+		},
 	}
 }
 
@@ -238,32 +281,35 @@ func plantsInRaft() map[string][]raftsafety.Observation {
 	seen := func(n int, change func(o *raftsafety.Observation)) raftsafety.Observation {
 		o := raftsafety.Observation{
 			Server: fmt.Sprint("s", n), ID: fmt.Sprint("id", n), Address: fmt.Sprint("10.0.0.", n), Life: 1, Term: 5,
-			First: 1, Last: 3, Committed: 3, Applied: 3,
+			First: 1, Last: 3, End: 3, Committed: 3, Applied: 3,
 			Entry: func(i uint64) (raftsafety.Entry, bool) { return raftsafety.Entry{Term: 2}, true },
 		}
 		change(&o)
 		return o
 	}
 	plain := func(o *raftsafety.Observation) {}
+	short := func(o *raftsafety.Observation) { o.End = 2 }
 	other := func(i uint64) (raftsafety.Entry, bool) { return raftsafety.Entry{Term: 3}, true }
 	return map[string][]raftsafety.Observation{
-		"monotonic term":          {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Term = 4 })},
-		"monotonic commit index":  {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Committed = 2 })},
-		"monotonic applied index": {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Applied = 2 })},
-		"monotonic vote":          {seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 5 }), seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 4 })},
+		"log as long as the state": {seen(1, short), seen(1, short)},
+		"monotonic term":           {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Term = 4 })},
+		"monotonic commit index":   {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Committed = 2 })},
+		"monotonic applied index":  {seen(1, plain), seen(1, func(o *raftsafety.Observation) { o.Applied = 2 })},
+		"monotonic vote":           {seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 5 }), seen(1, func(o *raftsafety.Observation) { o.VoteTerm = 4 })},
 		"one vote a term": {
 			seen(1, func(o *raftsafety.Observation) { o.VoteTerm, o.VotedFor = 5, "10.0.0.2" }),
 			seen(1, func(o *raftsafety.Observation) { o.VoteTerm, o.VotedFor = 5, "10.0.0.3" }),
 		},
-		"votes of a majority":  {seen(1, func(o *raftsafety.Observation) { o.Leader, o.Voters = true, []string{"id1"} })},
-		"election safety":      {seen(1, func(o *raftsafety.Observation) { o.Leader = true }), seen(2, func(o *raftsafety.Observation) { o.Leader = true })},
-		"state machine safety": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Entry = other })},
-		"leader completeness":  {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Entry = true, 0, other })},
+		"votes of a majority":                {seen(1, func(o *raftsafety.Observation) { o.Leader, o.Voters = true, []string{"id1"} })},
+		"election safety":                    {seen(1, func(o *raftsafety.Observation) { o.Leader = true }), seen(2, func(o *raftsafety.Observation) { o.Leader = true })},
+		"state machine safety":               {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Entry = other })},
+		"leader completeness, a shorter log": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Last = true, 0, 2 })},
+		"leader completeness":                {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Entry = true, 0, other })},
 	}
 }
 
-// JudgeCanaries judges a result that the verdict of each name must reject, and returns
-// what it says.
+// JudgeCanaries judges results, each of which the verdict that its name begins with must
+// reject, and returns what it says.
 func JudgeCanaries() map[string]string {
 	const ok = linearizability.OK
 	put := func(value string, call, ret time.Duration) linearizability.Op {
@@ -294,20 +340,38 @@ func JudgeCanaries() map[string]string {
 			{Client: 2, Kind: linearizability.LockAcquire, Session: "t", Done: true, Outcome: ok, Call: 2, Return: 3},
 			{Client: 1, Kind: linearizability.LockRenew, Session: "s", Done: true, Outcome: ok, Call: 4, Return: 5},
 		}}},
-		"exclusive":  {Lock: &Locking{Late: []string{"a write"}}},
-		"invariants": {Violations: []sim.Violation{{Invariant: "any"}}},
-		"recovery":   {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": gossip.StatusAlive, "s2": gossip.StatusFailed})}}},
+		"exclusive":        {Lock: &Locking{Late: []string{"a write"}}},
+		"invariants":       {Violations: []sim.Violation{{Invariant: "any"}}},
+		"recovery":         {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": gossip.StatusAlive, "s2": gossip.StatusFailed})}}},
+		"recovery, unread": {Unread: "a key could not be read"},
+		"leaks, memory":    {Figures: Figures{Levels: levels.Levels{Asked: true}, Memory: levels.Memory{Held: map[string]uint64{levels.Server: levels.ServerMemory + 1}}}},
 		"leaks": {Figures: Figures{Levels: levels.Levels{Asked: true, Text: levels.Higher(
 			map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20}}, map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 60}}, 2)}}},
 	}
 	said := map[string]string{}
 	for name, r := range results {
 		r.judge(within)
+		check, _, _ := strings.Cut(name, ", ")
+		said[name] = "not judged"
 		for _, v := range r.Verdicts {
-			if v.Check == name {
+			if v.Check == check {
 				said[name] = v.Got
 			}
 		}
+	}
+	return said
+}
+
+// JudgeRecovery judges results in which one part of the recovery was not reached, each by
+// the name of the part's field, and returns the verdicts.
+func JudgeRecovery() map[string]Verdict {
+	said := map[string]Verdict{}
+	parts := reflect.TypeFor[Recovered]()
+	for i := range parts.NumField() {
+		var r Result
+		reflect.ValueOf(&r.Recovery).Elem().Field(i).Set(reflect.ValueOf(Reached{Asked: true, Text: "not there"}))
+		r.recovery(holds)
+		said[parts.Field(i).Name] = r.Verdicts[0]
 	}
 	return said
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,17 +18,33 @@ import (
 	"tribune/sim/launch"
 )
 
+// complaint is a call that says what is wrong.
+type complaint struct{ check, format, where string }
+
 // named lists, sorted, the texts that the code calls one of the functions with first:
 // the names of checks.
 func named(t *testing.T, functions ...string) []string {
 	t.Helper()
 	var names []string
+	for _, c := range complaints(t, functions...) {
+		names = append(names, c.check)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// complaints lists the calls of one of the functions in the code that have a text first:
+// the name of a check. The second argument is a format, if it is a text too.
+func complaints(t *testing.T, functions ...string) []complaint {
+	t.Helper()
+	var all []complaint
 	for _, root := range []string{".", "../linearizability"} {
 		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 				return err
 			}
-			tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+			set := token.NewFileSet()
+			tree, err := parser.ParseFile(set, file, nil, 0)
 			if err != nil {
 				return err
 			}
@@ -40,12 +57,12 @@ func named(t *testing.T, functions ...string) []string {
 				if !ok || !slices.Contains(functions, f.Sel.Name) {
 					return true
 				}
-				if text, ok := call.Args[0].(*ast.BasicLit); ok {
-					name, err := strconv.Unquote(text.Value)
-					if err != nil {
-						t.Fatal(err)
-					}
-					names = append(names, name)
+				c := complaint{check: literal(call.Args[0]), where: set.Position(call.Pos()).String()}
+				if len(call.Args) > 1 {
+					c.format = literal(call.Args[1])
+				}
+				if c.check != "" {
+					all = append(all, c)
 				}
 				return true
 			})
@@ -55,8 +72,29 @@ func named(t *testing.T, functions ...string) []string {
 			t.Fatal(err)
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return all
+}
+
+// literal is a text that the code has as such.
+func literal(e ast.Expr) string {
+	l, ok := e.(*ast.BasicLit)
+	if !ok {
+		return ""
+	}
+	text, err := strconv.Unquote(l.Value)
+	if err != nil {
+		return "" // a number
+	}
+	return text
+}
+
+// matches reports whether a text can come of a format.
+func matches(format, text string) bool {
+	parts := regexp.MustCompile(`%[-+#0-9.]*[a-z]`).Split(format, -1)
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	return regexp.MustCompile("(?s)^" + strings.Join(parts, ".*") + "$").MatchString(text)
 }
 
 func TestEveryInvariantRejectsItsCanary(t *testing.T) {
@@ -71,13 +109,24 @@ func TestEveryInvariantRejectsItsCanary(t *testing.T) {
 	if err := child.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	names := named(t, "Violate")
-	if len(names) < 20 {
+	all := complaints(t, "Violate")
+	if names := named(t, "Violate"); len(names) < 20 {
 		t.Errorf("only %d invariants are found in the code: %q", len(names), names)
 	}
-	for _, name := range names {
-		if !slices.Contains(found[name], name) {
-			t.Errorf("the canary of %q violates %q", name, found[name])
+	// Each way in which an invariant can be violated has a canary, not only each name.
+	for _, c := range all {
+		noticed := false
+		for name, violated := range found {
+			if name != c.check && !strings.HasPrefix(name, c.check+", ") {
+				continue
+			}
+			noticed = noticed || slices.ContainsFunc(violated, func(v string) bool {
+				text, ok := strings.CutPrefix(v, c.check+": ")
+				return ok && matches(c.format, text)
+			})
+		}
+		if !noticed {
+			t.Errorf("%s: no canary of %q makes it say %q: %q", c.where, c.check, c.format, found[c.check])
 		}
 	}
 	if found["release on its way"] != nil {
@@ -99,6 +148,11 @@ func TestEveryVerdictRejectsItsCanary(t *testing.T) {
 			t.Errorf("the verdict %q on its canary is %q", name, said[name])
 		}
 	}
+	for name, got := range said {
+		if got != "violated" {
+			t.Errorf("the canary %q is %q", name, got)
+		}
+	}
 	innocent := scenarios.JudgeInnocent()
 	if len(innocent) != len(names) {
 		t.Errorf("%d verdicts on a run in which nothing is wrong, want %d", len(innocent), len(names))
@@ -106,6 +160,18 @@ func TestEveryVerdictRejectsItsCanary(t *testing.T) {
 	for _, v := range innocent {
 		if !v.OK {
 			t.Errorf("in a run in which nothing is wrong %s is %s: %s", v.Check, v.Got, v.Text)
+		}
+	}
+}
+
+func TestEveryPartOfTheRecoveryIsJudged(t *testing.T) {
+	said := scenarios.JudgeRecovery()
+	if len(said) < 8 {
+		t.Errorf("only %d parts", len(said))
+	}
+	for part, v := range said {
+		if v.OK || !strings.Contains(v.Text, "not there") {
+			t.Errorf("without %s, recovery is %s: %s", part, v.Got, v.Text)
 		}
 	}
 }

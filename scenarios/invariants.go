@@ -145,7 +145,7 @@ func (w *watcher) stillLeads(o raftsafety.Observation) {
 func observe(name string, life int, address string, n *consensus.Node) raftsafety.Observation {
 	s := n.Status()
 	o := raftsafety.Observation{
-		Server: name, ID: s.ID, Life: life, Leader: s.Leader, Term: s.Term, First: s.First, Last: s.Last,
+		Server: name, ID: s.ID, Life: life, Leader: s.Leader, Term: s.Term, First: s.First, Last: s.Last, End: s.End,
 		Committed: s.Committed, Applied: s.Applied, Address: address,
 		Entry: func(i uint64) (raftsafety.Entry, bool) {
 			e, err := n.Entry(i) // an error: it was compacted meanwhile

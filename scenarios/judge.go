@@ -170,7 +170,7 @@ func (r *Result) leaks(expected string) {
 	}
 	for _, kind := range []string{levels.Server, levels.Agent} {
 		if s := l.Start[kind]; s.Goroutines > 0 {
-			texts = append(texts, fmt.Sprintf("a %s had up to %v, and has %v in the end", kind, s, l.End[kind]))
+			texts = append(texts, fmt.Sprintf("%s had up to %v, and has %v in the end", levels.One(kind), s, l.End[kind]))
 		}
 	}
 	if len(r.Figures.Memory.Held) > 0 {

@@ -134,11 +134,17 @@ func (f *fleet) idle(since uint64) {
 		return
 	}
 	raft := leader.Server().Raft()
-	n, example := 0, ""
-	for i, end := since, raft.Status().Committed; i < end; {
-		i++
+	f.unchanged(since, raft.Status().Committed, func(i uint64) ([]byte, error) {
 		entry, err := raft.Entry(i)
-		command := entry.Data
+		return entry.Data, err
+	})
+}
+
+// unchanged is idle for the commands at the indexes after since, up to end.
+func (f *fleet) unchanged(since, end uint64, at func(uint64) ([]byte, error)) {
+	n, example := 0, ""
+	for i := since + 1; i <= end; i++ {
+		command, err := at(i)
 		if err != nil || len(command) == 0 || fsm.Type(command[0]) != fsm.RegisterType && fsm.Type(command[0]) != fsm.DeregisterType {
 			continue
 		}

@@ -15,6 +15,7 @@ func TestBadInputIsStatusTwo(t *testing.T) {
 		{"frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
 		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"mutants", "-parallel", "0"}, {"mutants", "-rates", "x"}, {"mutants", "-rate", "5", "-update"}, {"build", "x"}, {"points", "x"},
 		{"trace", "-where", "kind=frob", "x"}, {"debug"}, {"debug", "none.yaml"}, {"debug", t.TempDir()}, {"debug", "-until", "at>soon", "../../scenarios/storm.yaml"},
+		{"run", "-json", "../../scenarios/storm.yaml"}, {"run", "-json", "none.yml", "../../scenarios/storm.yaml"}, {"run", "-junit", "none/v.xml", "../../scenarios/storm.yaml"},
 	} {
 		if got := command(args); got != exitInput {
 			t.Errorf("simctl %v: status %d", args, got)

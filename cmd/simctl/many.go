@@ -70,7 +70,7 @@ func (m *many) one(ctx context.Context, i int) {
 		return
 	}
 	judged := report.Judge(report.Run{
-		Order: order, Plan: scenarios.NewPlan(j.scenario, j.seed), File: j.file, Result: r, Took: time.Since(begin),
+		Order: order, Plan: scenarios.NewPlan(j.scenario, j.seed), File: j.file, Result: r, Took: time.Since(begin), Mutant: m.options.mutant, Flags: m.options.flags(),
 	}, "", err)
 	m.mu.Lock()
 	defer m.mu.Unlock()

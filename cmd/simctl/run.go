@@ -47,11 +47,14 @@ and writes a report when a check fails or -report is given.`)
 	f.StringVar(&o.junit, "junit", "", "`FILE`: write verdicts there as JUnit XML")
 	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
 	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run agents with that deliberate bug (simctl mutants -list)")
-	f.BoolVar(&o.verbose, "v", false, "print what the servers log")
+	f.BoolVar(&o.verbose, "v", false, "print what the servers log, more than without; that is another run")
 	f.BoolVar(&o.brief, "brief", false, "for many seeds: print only runs that fail, and how far all are")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "with -brief: `N` runs side by side")
 	files, err := parse(f, args)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(writable("-junit", o.junit), writable("-json", o.json)); err != nil {
 		return err
 	}
 	if len(files) == 0 {
@@ -144,6 +147,32 @@ func (o runOptions) reschedule(all []*scenarios.Scenario) error {
 	return nil
 }
 
+// flags are the options that make a run another one, as they were given.
+func (o runOptions) flags() []string {
+	var all []string
+	if o.duration > 0 {
+		all = append(all, "-duration", o.duration.String())
+	}
+	if o.schedule != "" {
+		all = append(all, "-schedule", o.schedule)
+	}
+	if o.verbose {
+		all = append(all, "-v")
+	}
+	return all
+}
+
+// writable says before long runs what would be wrong with a file after them.
+func writable(option, name string) error {
+	if ext := filepath.Ext(name); ext == ".yaml" || ext == ".yml" {
+		return fmt.Errorf("%w: %s wants the name of a file to write, and %s is a scenario", errInput, option, name)
+	}
+	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
+		return fmt.Errorf("%w: %s %s: there is no such folder", errInput, option, name)
+	}
+	return nil
+}
+
 func load(files []string, duration time.Duration) ([]*scenarios.Scenario, error) {
 	var all []*scenarios.Scenario
 	for _, file := range files {
@@ -204,7 +233,7 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	plan := scenarios.NewPlan(s, seed)
 	fmt.Printf("%s, seed %d: %d servers, %d clients, %v with faults\n", s.Name, seed, plan.Scenario.Topology.Servers, plan.Scenario.Topology.Clients, s.Duration)
 	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, Verbose: o.verbose}
-	run := report.Run{Order: order, Plan: plan, File: file}
+	run := report.Run{Order: order, Plan: plan, File: file, Mutant: o.mutant, Flags: o.flags()}
 	failed := func(err error) (report.Judged, error) { return report.Judge(run, "", err), err }
 	kept, err := os.CreateTemp("", "tribune-trace-*")
 	if err != nil {

@@ -98,7 +98,8 @@ func openTrace(name string) (*os.File, error) {
 
 func replayVerb(ctx context.Context, args []string) error {
 	f := flags("replay", "[options] REPORT", "Runs what a report is about once more and compares the fingerprints. When they\ndiffer, the first event that does is named: the harness is at fault then, or the\nprogram was changed. A run that died is to die again, in the same way.")
-	verbose := f.Bool("v", false, "print what the servers log")
+	verbose := f.Bool("v", false, "print what the servers log, if the run was made with -v")
+	mutant := f.String("mutant", "", "`NAME`: run agents with the deliberate bug that they had (simctl mutants -list)")
 	rest, err := parse(f, args)
 	if err != nil {
 		return err
@@ -110,8 +111,14 @@ func replayVerb(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}
+	if *verbose && !order.Verbose {
+		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, rest[0])
+	}
 	ensure()
-	order.Verbose = *verbose
+	binary, err := mutated(*mutant)
+	if err != nil {
+		return err
+	}
 	now, err := os.CreateTemp("", "tribune-trace-*")
 	if err != nil {
 		return err
@@ -121,7 +128,11 @@ func replayVerb(ctx context.Context, args []string) error {
 		_ = os.Remove(now.Name())
 	}()
 	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
-	r, err := scenarios.Run(ctx, "", order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: now})
+	line := show.line
+	if !*verbose {
+		line = func(string) {}
+	}
+	r, err := scenarios.Run(ctx, binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: line, Trace: now})
 	show.clear()
 	if ctx.Err() != nil {
 		return ctx.Err()

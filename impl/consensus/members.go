@@ -68,6 +68,7 @@ type Status struct {
 	Term      uint64
 	First     uint64 // first index of the log
 	Last      uint64 // last index of the log
+	End       uint64 // of the log and the newest snapshot together, as raft has it
 	Committed uint64
 	Applied   uint64
 }
@@ -82,7 +83,7 @@ func (n *Node) Status() Status {
 	}
 	s := Status{
 		ID: n.id, Leader: state == raft.Leader, Candidate: state == raft.Candidate,
-		Term: term, Committed: n.raft.CommitIndex(), Applied: n.raft.AppliedIndex(),
+		Term: term, Committed: n.raft.CommitIndex(), Applied: n.raft.AppliedIndex(), End: n.raft.LastIndex(),
 	}
 	// The log's own bounds: raft's LastIndex counts the snapshot too. They
 	// cannot fail but when the log is closed.

@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/raft"
 
@@ -39,6 +40,9 @@ type snapshotStore struct {
 	fs  host.FS
 	dir string
 	log *slog.Logger
+
+	naming sync.Mutex // who gives a snapshot its name has it; see own
+	newest uint64     // the highest index of a snapshot that was given its name
 }
 
 const keptSnapshots = 2
@@ -47,7 +51,7 @@ func openSnapshots(fsys host.FS, dir string, log *slog.Logger) (*snapshotStore, 
 	if err := host.MakeDir(fsys, dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &snapshotStore{fsys, dir, log}
+	s := &snapshotStore{fs: fsys, dir: dir, log: log}
 	names, err := s.names(snapshotTemp)
 	if err != nil {
 		return nil, err
@@ -92,7 +96,7 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	if err != nil {
 		return nil, err
 	}
-	k := &snapshotSink{store: s, id: meta.ID, file: f, sum: crc32.New(castagnoli())}
+	k := &snapshotSink{store: s, id: meta.ID, index: index, file: f, sum: crc32.New(castagnoli())}
 	k.out = bufio.NewWriterSize(io.MultiWriter(f, k.sum), 1<<16)
 	head := binary.BigEndian.AppendUint32([]byte(snapshotMagic), uint32(len(description)))
 	if _, err := k.out.Write(append(head, description...)); err != nil {
@@ -104,6 +108,8 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 type snapshotSink struct {
 	store *snapshotStore
 	id    string
+	index uint64
+	own   *own      // nil: a leader sent it, or a user
 	file  host.File // nil once closed
 	sum   hash.Hash32
 	out   *bufio.Writer
@@ -126,14 +132,19 @@ func (k *snapshotSink) Close() error {
 	if k.file == nil {
 		return nil
 	}
-	if err := k.finish(); err != nil {
+	err := k.write()
+	if err == nil {
+		err = k.name()
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("writing snapshot %s: %w", k.id, err), k.Cancel())
 	}
 	k.store.reap()
 	return nil
 }
 
-func (k *snapshotSink) finish() error {
+// write makes what there is of the snapshot durable.
+func (k *snapshotSink) write() error {
 	if err := k.out.Flush(); err != nil {
 		return err
 	}
@@ -145,14 +156,23 @@ func (k *snapshotSink) finish() error {
 	if err := k.file.Sync(); err != nil {
 		return err
 	}
-	if err := k.file.Close(); err != nil {
+	return k.file.Close()
+}
+
+// name gives the snapshot its name.
+func (k *snapshotSink) name() error {
+	s := k.store
+	s.naming.Lock()
+	if k.own == nil {
+		defer s.naming.Unlock()
+	} else if k.own.names = true; k.index < s.newest {
+		return errOvertaken
+	}
+	if err := s.fs.Rename(k.path(snapshotTemp), k.path(snapshotSuffix)); err != nil {
 		return err
 	}
-	if err := k.store.fs.Rename(k.path(snapshotTemp), k.path(snapshotSuffix)); err != nil {
-		return err
-	}
-	k.file = nil
-	return k.store.fs.SyncDir(k.store.dir)
+	k.file, s.newest = nil, max(s.newest, k.index)
+	return s.fs.SyncDir(s.dir)
 }
 
 // Cancel drops the snapshot.

@@ -36,6 +36,15 @@ func (s *state) ApplyBatch(logs []*raft.Log) []any {
 	return answers
 }
 
+// Snapshot implements raft.FSM.
+func (s *state) Snapshot() (raft.FSMSnapshot, error) {
+	from, err := s.FSM.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return &own{FSMSnapshot: from}, nil
+}
+
 // Restore implements raft.FSM. It takes the index from the snapshot, which raft has
 // wrapped.
 func (s *state) Restore(from io.ReadCloser) error {

@@ -37,6 +37,7 @@ type Observation struct {
 	Term      uint64
 	First     uint64 // first index of its log, 0 of an empty one
 	Last      uint64
+	End       uint64 // last index of its log and its newest snapshot together
 	Committed uint64
 	Applied   uint64
 
@@ -77,6 +78,7 @@ type life struct {
 	committed uint64
 	applied   uint64
 	led       uint64 // the last term in which it was seen leading
+	short     int    // how often in a row its log ended before what it has applied
 }
 
 // disk is what a server must remember, whatever becomes of its process.
@@ -114,8 +116,16 @@ func (w *Watch) See(all []Observation) (elected []Observation) {
 	return elected
 }
 
-// forward sees that the indexes of a process do not go back.
+// forward sees that the indexes of a process do not go back, and that its log and its
+// snapshot reach as far as what it has applied. While it installs a snapshot they may
+// be seen not to; when it is looked at again that is over.
 func (w *Watch) forward(l *life, o Observation) {
+	if l.short++; o.End >= o.Applied {
+		l.short = 0
+	}
+	if l.short == 2 {
+		w.court.Violate("log as long as the state", "%s has applied %d and takes its log to end at %d", o.Server, o.Applied, o.End)
+	}
 	if o.Committed < l.committed {
 		w.court.Violate("monotonic commit index", "%s: from %d to %d", o.Server, l.committed, o.Committed)
 	}

@@ -19,7 +19,7 @@ func server(n int, term uint64, log ...uint64) raftsafety.Observation {
 	last := uint64(len(log))
 	return raftsafety.Observation{
 		Server: fmt.Sprint("s", n), ID: fmt.Sprint("id", n), Life: 1, Address: fmt.Sprint("10.0.0.", n), Voters: []string{"id1", "id2", "id3"},
-		Term: term, First: min(1, last), Last: last, Committed: last, Applied: last,
+		Term: term, First: min(1, last), Last: last, End: last, Committed: last, Applied: last,
 		Entry: func(i uint64) (raftsafety.Entry, bool) {
 			return raftsafety.Entry{Term: log[i-1], Command: true, Data: []byte(fmt.Sprint(i, " ", log[i-1]))}, true
 		},
@@ -93,6 +93,10 @@ func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
 		}, "leader completeness"},
 		{"a commit index that goes back", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Committed = 1 })}}, "monotonic commit index"},
 		{"an applied index that goes back", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Applied = 1 })}}, "monotonic applied index"},
+		{"a log that ends before what was applied", []look{
+			{with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.End = 1 })}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.End = 1 })},
+		}, "log as long as the state"},
+		{"a log that does so while a snapshot is installed", []look{{with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.End = 1 })}, {server(1, 3, 2, 2)}}, ""},
 		{"both go back with the process", []look{{server(1, 3, 2, 2)}, {with(server(1, 3, 2, 2), func(o *raftsafety.Observation) { o.Life, o.Committed, o.Applied = 2, 0, 0 })}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -186,6 +186,7 @@ func TestTransactionsAreTakenApart(t *testing.T) {
 		{Verb: linearizability.StepGet, Key: "y", Found: true, Seen: "y1", SeenAt: 4},
 		{Verb: linearizability.StepSet, Key: "x", Value: "x1"},
 		{Verb: linearizability.StepGet, Key: "x", Found: true, Seen: "x1", SeenAt: 5},
+		{Verb: linearizability.StepSet, Key: "x", Value: "x2"},
 		{Verb: linearizability.StepDelete, Key: "y"},
 	}
 	done := linearizability.Txn{Client: 1, Steps: steps, Done: true, Outcome: ok, Call: 2, Return: 3}
@@ -193,12 +194,13 @@ func TestTransactionsAreTakenApart(t *testing.T) {
 	for _, o := range versions.OfTransactions([]linearizability.Txn{done}) {
 		got = append(got, fmt.Sprint(o.Kind, " ", o.Key, o.Value, o.Seen))
 	}
-	if want := []string{"get yy1", "put xx1", "delete y"}; !slices.Equal(got, want) {
+	if want := []string{"get yy1", "put xx2", "delete y"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	done.Done = false
-	if got := versions.OfTransactions([]linearizability.Txn{done}); got != nil {
-		t.Errorf("a refused one did something: %v", got)
+	failed := linearizability.Txn{Client: 1, Steps: steps, Outcome: linearizability.Failed, Call: 2, Return: 3}
+	if got := versions.OfTransactions([]linearizability.Txn{done, failed}); got != nil {
+		t.Errorf("a refused one, or one that failed, did something: %v", got)
 	}
 }
 

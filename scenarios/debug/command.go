@@ -64,7 +64,7 @@ func (s *Session) Do(ctx context.Context, line string) error {
 	switch name {
 	case "":
 		return nil
-	case "help", "?":
+	case "help", "h", "?":
 		return s.help(arg)
 	case "quit", "exit", "q":
 		return ErrQuit

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -88,6 +89,9 @@ func (s *Session) printf(format string, args ...any) { _, _ = fmt.Fprintf(s.out,
 // table prints rows below a header, in columns.
 func (s *Session) table(header string, rows ...string) {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	if len(rows) == 0 {
+		rows = []string{"none"}
+	}
 	for _, line := range append([]string{header}, rows...) {
 		_, _ = fmt.Fprintln(w, strings.TrimRight(line, "\t "))
 	}
@@ -248,7 +252,21 @@ func untilCommand(_ context.Context, s *Session, arg string) error {
 	if err != nil {
 		return err
 	}
-	return s.seek(p, back)
+	if err := s.seek(p, back); err != nil {
+		return fmt.Errorf("%w%s", err, s.strangers(rest))
+	}
+	return nil
+}
+
+// strangers names a node of a predicate that the run does not have, and those that it
+// has.
+func (s *Session) strangers(predicate string) string {
+	for _, m := range regexp.MustCompile(`\bnode\s*=\s*"?([^\s"()]+)`).FindAllStringSubmatch(predicate, -1) {
+		if name := m[1]; name != "-" && !slices.Contains(s.nodes, name) {
+			return fmt.Sprintf("; there is no node %s, there are %s", name, strings.Join(s.nodes, " "))
+		}
+	}
+	return ""
 }
 
 // Until goes to the first event that a predicate chooses; the error says that there
@@ -260,7 +278,7 @@ func (s *Session) Until(predicate string) error {
 	}
 	i := s.find(0, 1, p)
 	if i < 0 {
-		return fmt.Errorf("there is no such event: %s", predicate)
+		return fmt.Errorf("there is no such event: %s%s", predicate, s.strangers(predicate))
 	}
 	s.move(position{event: i})
 	return nil

@@ -43,22 +43,25 @@ faults:
 	return r
 }
 
+// says is what a command prints.
+func says(t *testing.T, s *Session, out *bytes.Buffer, command string) string {
+	t.Helper()
+	out.Reset()
+	if err := s.Do(t.Context(), command); err != nil {
+		t.Errorf("%s: %v", command, err)
+	}
+	if strings.Contains(out.String(), "ANOTHER RUN") {
+		t.Errorf("%s", out.String())
+	}
+	return out.String()
+}
+
 // TestLooking goes through a run. A look that met another run would say so.
 func TestLooking(t *testing.T) {
 	r := recorded(t)
 	var out bytes.Buffer
 	s := New(r, &out)
-	say := func(command string) string {
-		t.Helper()
-		out.Reset()
-		if err := s.Do(t.Context(), command); err != nil {
-			t.Errorf("%s: %v", command, err)
-		}
-		if strings.Contains(out.String(), "ANOTHER RUN") {
-			t.Errorf("%s", out.String())
-		}
-		return out.String()
-	}
+	say := func(command string) string { return says(t, s, &out, command) }
 	t.Run("the run is the one that nobody records", func(t *testing.T) {
 		o := r.Order
 		o.Passages, o.Trace = 0, false
@@ -88,6 +91,11 @@ func TestLooking(t *testing.T) {
 		}
 		if text := say("goroutines " + second.Server + " runLeader"); !strings.Contains(text, "1 waiting for") || !strings.Contains(text, "raft.(*Raft).run ") {
 			t.Errorf("no goroutine of a leader: %s", text)
+		}
+	})
+	t.Run("nothing is not silence", func(t *testing.T) {
+		if text := say("sessions s1") + say("kv s1 nosuch"); strings.Count(text, "none") != 2 {
+			t.Errorf("where there is nothing it says: %s", text)
 		}
 	})
 	t.Run("a disk that stalls holds nobody up who looks", func(t *testing.T) {

@@ -119,10 +119,10 @@ func Higher(start, end map[string]Level, peers int) string {
 	for _, kind := range []string{Server, Agent} {
 		s, e := start[kind], end[kind]
 		if e.Goroutines > s.Goroutines+Goroutines+more || e.Streams > s.Streams+Streams+more {
-			return fmt.Sprintf("a %s has %v, and had %v in the beginning", kind, e, s)
+			return fmt.Sprintf("%s has %v, and had %v in the beginning", One(kind), e, s)
 		}
 		if e.Watched > 0 {
-			return fmt.Sprintf("a %s waits on %d watch channels, and all clients have gone", kind, e.Watched)
+			return fmt.Sprintf("%s waits on %d watch channels, and all clients have gone", One(kind), e.Watched)
 		}
 	}
 	return ""
@@ -133,6 +133,14 @@ const (
 	Server = "server"
 	Agent  = "agent"
 )
+
+// One is the words for one node of a kind.
+func One(kind string) string {
+	if kind == Agent {
+		return "a client agent"
+	}
+	return "a " + kind
+}
 
 // String says what is held.
 func (l Level) String() string {

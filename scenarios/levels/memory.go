@@ -58,7 +58,7 @@ func (m Memory) Above() string {
 		most uint64
 	}{{Server, ServerMemory + States*m.State}, {Agent, AgentMemory}} {
 		if held := m.Held[k.name]; held > k.most {
-			return fmt.Sprintf("a %s holds %d kB of memory, and may hold %d kB with a state of %d kB", k.name, held>>10, k.most>>10, m.State>>10)
+			return fmt.Sprintf("%s holds %d kB of memory, and may hold %d kB with a state of %d kB", One(k.name), held>>10, k.most>>10, m.State>>10)
 		}
 	}
 	return ""

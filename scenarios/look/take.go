@@ -97,7 +97,7 @@ func goroutines() string {
 // what one waits for holds no other up.
 func ask(to *Agent, a *agent.Agent) []*question {
 	all := []*question{
-		{part: "members", ask: answer(&to.Members, a.Members)},
+		{part: "members", ask: answer(&to.Members, list(a.Members))},
 		{part: "local", ask: answer(&to.Local, func() Local {
 			return Local{InSync: a.Local().InSync(), Services: a.Local().Services(), Checks: a.Local().Checks()}
 		})},
@@ -107,14 +107,14 @@ func ask(to *Agent, a *agent.Agent) []*question {
 			&question{part: "raft", ask: answer(&to.Raft, func() Raft { return raft(s) })},
 			&question{part: "log", ask: func() func() { return tail(to, s) }},
 			&question{part: "catalog", ask: answer(&to.Catalog, func() Catalog { return catalog(s) })},
-			&question{part: "sessions", ask: answer(&to.Sessions, func() []api.Session {
+			&question{part: "sessions", ask: answer(&to.Sessions, list(func() []api.Session {
 				r, _ := s.SessionRead(context.Background(), api.SessionRequest{QueryOptions: stale()}) // reads what is here: cannot fail
 				return r.Items
-			})},
-			&question{part: "kv", ask: answer(&to.KV, func() []api.DirEntry {
+			}))},
+			&question{part: "kv", ask: answer(&to.KV, list(func() []api.DirEntry {
 				r, _ := s.KVGet(context.Background(), api.KVRequest{Recurse: true, QueryOptions: stale()}) // cannot fail either
 				return r.Entries
-			})},
+			}))},
 		)
 	}
 	for _, q := range all {
@@ -129,6 +129,12 @@ func answer[T any](place **T, f func() T) func() func() {
 		v := f()
 		return func() { *place = &v }
 	}
+}
+
+// list has an empty list say that it is empty, and not nil: what was seen travels as
+// JSON, in which a pointer to nil is nil, which says that there was no answer.
+func list[T any](f func() []T) func() []T {
+	return func() []T { return append([]T{}, f()...) }
 }
 
 func stale() api.QueryOptions { return api.QueryOptions{AllowStale: true} }

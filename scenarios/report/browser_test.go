@@ -157,6 +157,12 @@ func findings(b *tab) {
 	if got := b.text("#outcome"); got != "1 of 7 checks failed" {
 		t.Errorf("the outcome is %q", got)
 	}
+	if got := ask[float64](b, "report.chart.getBoundingClientRect().top"); got > 600 {
+		t.Errorf("the timeline begins %.0f pixels below the top: on a small screen nobody sees it", got)
+	}
+	if got := b.text("#verdicts .quiet > summary"); !strings.Contains(got, "6 checks are as expected") || !strings.Contains(got, "durable") {
+		t.Errorf("of the other checks it says %q", got)
+	}
 	first := b.text("[data-finding]")
 	if !strings.Contains(first, "stale read") || !strings.Contains(first, "was overwritten by") {
 		t.Fatalf("the first finding is %q", first)
@@ -173,6 +179,16 @@ func findings(b *tab) {
 	// JSON names are matched without regard to case: x is X.
 	if p.Call < p.From || p.Call > p.Until || p.Until-p.From > 20e9 {
 		t.Errorf("the operation at %v is not in the window, or too small: %v to %v", p.Call, p.From, p.Until)
+	}
+
+	// The keys for zooming keep what is chosen in the window.
+	b.do(chromedp.KeyEvent("+"), chromedp.KeyEvent("+"), chromedp.KeyEvent("+"))
+	if p = ask[place](b, "({from: report.view.from, until: report.view.until, call: "+failing+".call})"); p.Call < p.From || p.Call > p.Until {
+		t.Errorf("after zooming in the operation at %v is not in the window: %v to %v", p.Call, p.From, p.Until)
+	}
+	b.do(chromedp.Click(chromedp.CSS("[data-finding]")))
+	if got := b.text("#details"); !strings.Contains(got, "simctl trace") || !strings.Contains(got, "simctl debug -until 'at>=") {
+		t.Errorf("the details of the finding name no commands to go on with: %q", got)
 	}
 
 	// A click on the operation in the picture shows its details.

@@ -85,13 +85,27 @@ func settings(p scenarios.Plan) string {
 }
 
 func commands(r Run, dir string) []Command {
-	file := r.File
 	return []Command{
-		{fmt.Sprintf("simctl replay %s", dir), "run this again, exactly, and compare the fingerprints"},
-		{fmt.Sprintf("simctl run -seed %d -report runs %s", r.Result.Seed, file), "run the scenario as its file is now, with this seed"},
-		{fmt.Sprintf("simctl explain -seed %d %s", r.Result.Seed, file), "say what the seed has drawn"},
+		{strings.Join(append(r.mutant("simctl replay"), dir), " "), "run this again, exactly, and compare the fingerprints"},
+		{r.again("-report", "runs"), "run the scenario as its file is now, with this seed"},
+		{fmt.Sprintf("simctl explain -seed %d %s", r.Plan.Seed, r.File), "say what the seed has drawn"},
+		{strings.Join(append(r.mutant("simctl debug"), dir), " "), "go through it, back and forth, and look into its nodes"},
 		{fmt.Sprintf("simctl trace %s", dir), "print every event; -node, -kind, -from and -to choose, -json is for programs"},
 	}
+}
+
+// mutant is the beginning of a command that runs the agents that this run had.
+func (r Run) mutant(verb string) []string {
+	if r.Mutant == "" {
+		return []string{verb}
+	}
+	return []string{verb, "-mutant", r.Mutant}
+}
+
+// again is the command that makes the run again, if the file is as it was.
+func (r Run) again(more ...string) string {
+	words := append(r.mutant("simctl run"), "-seed", strconv.FormatUint(r.Plan.Seed, 10))
+	return strings.Join(append(append(append(words, r.Flags...), more...), r.File), " ")
 }
 
 // text returns the place of a text.

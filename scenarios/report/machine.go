@@ -42,7 +42,7 @@ func Judge(r Run, folder string, err error) Judged {
 		Scenario: p.Scenario.Name, File: r.File, Seed: p.Seed, OK: x.OK() && err == nil, Verdicts: []Verdict{},
 		Done: x.Ops.OK, Refused: x.Ops.Failed, Unknown: x.Ops.Unknown, Faults: len(x.Faults), Elections: len(x.Reigns),
 		Virtual: x.Virtual, Took: r.Took, Happened: x.Events, Memory: x.PeakMemory, Fingerprint: x.Fingerprint, Report: folder,
-		Replay: fmt.Sprintf("simctl run -seed %d %s", p.Seed, r.File),
+		Replay: r.again(),
 	}
 	if err != nil {
 		j.Error = err.Error()

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tribune/scenarios"
@@ -33,6 +35,8 @@ type Run struct {
 	Result scenarios.Result
 	Took   time.Duration // real time
 	File   string        // of the scenario, to be named in commands
+	Mutant string        // the deliberate bug that the agents had; "": none
+	Flags  []string      // of simctl run, beside the seed and the mutant, that made it this run
 	// Died says why there is no result, if there is none. What is reported then is
 	// found in the trace, as far as it goes.
 	Died *scenarios.Death
@@ -138,6 +142,18 @@ func copyWhole(to, from string) error {
 	}
 }
 
+// noReport says that a folder is no report, and which in it are.
+func noReport(dir, name string) error {
+	inside, _ := filepath.Glob(filepath.Join(dir, "*", OrderFile)) // the pattern is right
+	if len(inside) == 0 {
+		return fmt.Errorf("%s is not the folder of a report: it has no %s", dir, name)
+	}
+	for i := range inside {
+		inside[i] = filepath.Dir(inside[i])
+	}
+	return fmt.Errorf("%s is not the folder of a report; take one of those in it: %s", dir, strings.Join(inside, " "))
+}
+
 // Read returns what was run and what came of it, but for the picture and the sets of
 // turns. The result has no fingerprint if the
 // run's process died: then it is what the trace tells, as far as that goes.
@@ -146,6 +162,9 @@ func Read(dir string) (scenarios.Order, scenarios.Result, error) {
 	var r scenarios.Result
 	for name, into := range map[string]any{OrderFile: &o, ResultFile: &r} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return o, r, noReport(dir, name)
+		}
 		if err != nil {
 			return o, r, err
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +266,41 @@ func TestALongRunStaysSmallAndKeepsWhatMatters(t *testing.T) {
 		if i > 0 && w.From < d.Sample.Windows[i-1].Until {
 			t.Errorf("windows overlap: %v, %v", d.Sample.Windows[i-1], w)
 		}
+	}
+}
+
+func TestCommandsMakeTheSameRun(t *testing.T) {
+	r, events := tiny()
+	r.Mutant, r.Flags = "blind-cas", []string{"-duration", "20s"}
+	d, err := report.Build(r, "runs/tiny-7", recorded(t, events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, c := range d.Replay {
+		lines = append(lines, c.Line)
+	}
+	for _, want := range []string{
+		"simctl replay -mutant blind-cas runs/tiny-7", "simctl debug -mutant blind-cas runs/tiny-7",
+		"simctl run -mutant blind-cas -seed 7 -duration 20s -report runs scenarios/tiny.yaml",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no command %s in %q", want, lines)
+		}
+	}
+	if got := report.Judge(r, "", nil).Replay; got != "simctl run -mutant blind-cas -seed 7 -duration 20s scenarios/tiny.yaml" {
+		t.Errorf("a program is told to run %s", got)
+	}
+}
+
+func TestAFolderThatIsNoReportIsSaidToBeNone(t *testing.T) {
+	r, events := tiny()
+	dir := reported(t, r, recorded(t, events).Bytes())
+	if _, _, err := report.Read(filepath.Dir(dir)); err == nil || !strings.Contains(err.Error(), "take one of those in it: "+dir) {
+		t.Errorf("of the folder of a folder: %v", err)
+	}
+	if _, _, err := report.Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not the folder of a report: it has no") {
+		t.Errorf("of an empty folder: %v", err)
 	}
 }
 

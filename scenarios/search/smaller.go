@@ -15,12 +15,17 @@ import (
 // Smaller lists scenarios that are smaller than s and may fail as well, the boldest
 // first: shorter, with fewer faults, fewer nodes and less work, nearer to what is
 // usual, and in the end with plainer faults. What makes runs quicker comes before what
-// only makes the file easier to read.
+// only makes the file easier to read. What is bold is listed with several seeds.
 func Smaller(s scenarios.Scenario) []shrink.Candidate[scenarios.Scenario] {
-	l := list{from: s}
+	l := list{from: s, seeds: 1}
+	if len(s.Faults) >= several {
+		l.seeds = bold
+	}
+	l.faults(nemesis.FewerKinds(s.Faults))
 	l.shorter()
 	l.nobody()
 	l.faults(s.Cast().Fewer(s.Faults, s.Seed, s.Duration.Duration))
+	l.seeds = 1
 	l.fewerNodes()
 	l.lessWork()
 	l.usual()
@@ -28,10 +33,16 @@ func Smaller(s scenarios.Scenario) []shrink.Candidate[scenarios.Scenario] {
 	return l.all
 }
 
+const (
+	bold    = 5 // with how many seeds a bold step is tried
+	several = 4 // how many faults make a run chaotic
+)
+
 // list collects candidates.
 type list struct {
-	from scenarios.Scenario
-	all  []shrink.Candidate[scenarios.Scenario]
+	from  scenarios.Scenario
+	seeds int // with how many seeds each is listed
+	all   []shrink.Candidate[scenarios.Scenario]
 }
 
 // add adds what change makes of a copy, if that is a scenario at all. Faults that
@@ -45,7 +56,13 @@ func (l *list) add(what string, change func(*scenarios.Scenario)) {
 			return
 		}
 	}
-	l.all = append(l.all, shrink.Candidate[scenarios.Scenario]{Case: s, What: what})
+	for i, seed := range shrink.Seeds(s.Seed, l.seeds) {
+		c := shrink.Candidate[scenarios.Scenario]{Case: s, What: what}
+		if c.Case.Seed = seed; i > 0 {
+			c.What = fmt.Sprintf("%s, with seed %d", what, seed)
+		}
+		l.all = append(l.all, c)
+	}
 }
 
 // least is the shortest phase of faults that is tried: agents must have started.
@@ -57,8 +74,19 @@ func (l *list) shorter() {
 	}
 }
 
+// faults lists other faults: the more of them go, the more seeds are tried.
 func (l *list) faults(all []shrink.Candidate[[]scenarios.Fault]) {
+	most := l.seeds
+	defer func() { l.seeds = most }()
 	for _, c := range all {
+		switch gone := len(l.from.Faults) - len(c.Case); {
+		case 4*gone >= len(l.from.Faults):
+			l.seeds = most
+		case 10*gone >= len(l.from.Faults):
+			l.seeds = (most + 1) / 2
+		default:
+			l.seeds = 1
+		}
 		l.add(c.What, func(s *scenarios.Scenario) { s.Faults = c.Case })
 	}
 }

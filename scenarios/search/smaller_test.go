@@ -205,3 +205,27 @@ func TestEachPartOfAWorkloadCanVanishAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestBoldStepsAreTriedWithSeveralSeeds: in a storm of many faults half of them go with
+// several seeds, the own one first; of few faults each goes with the own one.
+func TestBoldStepsAreTriedWithSeveralSeeds(t *testing.T) {
+	seeds := func(faults, left int) (all []uint64) {
+		s := plain(t)
+		s.Seed = 9
+		for range faults {
+			s.Faults = append(s.Faults, scenarios.Fault{Kind: "kill", Target: "leader"})
+		}
+		for _, c := range search.Smaller(s) {
+			if len(c.Case.Faults) == left {
+				all = append(all, c.Case.Seed)
+			}
+		}
+		return all
+	}
+	if got, want := seeds(16, 8), []uint64{9, 1, 2, 3, 4, 9, 1, 2, 3, 4}; !slices.Equal(got, want) {
+		t.Errorf("half of 16 faults are tried with the seeds %v, want %v", got, want)
+	}
+	if got, want := seeds(3, 2), []uint64{9, 9, 9}; !slices.Equal(got, want) {
+		t.Errorf("two of three faults are tried with the seeds %v, want %v", got, want)
+	}
+}

@@ -28,6 +28,8 @@ type Options struct {
 	Package string
 	// Test builds the package's test binary instead of the package.
 	Test bool
+	// Tags are build tags in addition to that of sim/detrt, with commas between.
+	Tags string
 	// Patches are applied in addition to those of sim/detrt: mutants.
 	Patches []overlay.Patch
 	// Omit names patches of sim/detrt to leave out, for the canaries.
@@ -55,7 +57,7 @@ func Build(o Options) (string, error) {
 	}
 	cache = filepath.Join(cache, "tribune")
 	sources := filepath.Join(cache, "overlay", key(tool.Version, tool.GOROOT, tool.dir, patches))
-	bin := filepath.Join(cache, "bin", key(tool.dir, o.Package, o.Test, sources))
+	bin := filepath.Join(cache, "bin", key(tool.dir, o.Package, o.Test, o.Tags, sources))
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", err
 	}
@@ -179,7 +181,7 @@ func (t *tool) build(o Options, w overlay.Result, output string) error {
 	if o.Test {
 		args = []string{"test", "-c", "-vet=off"}
 	}
-	args = append(args, "-overlay", w.Overlay, "-tags", detrt.Tag, "-o", output)
+	args = append(args, "-overlay", w.Overlay, "-tags", strings.TrimSuffix(detrt.Tag+","+o.Tags, ","), "-o", output)
 	if w.Modfile != "" {
 		args = append(args, "-modfile", w.Modfile)
 	}

@@ -96,6 +96,7 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		snapshotOfADeposedLeader(),
+		overtakenSnapshot(),
 		pipelinedReplication(),
 		leakedWatch(),
 		oldVersionsKept(),

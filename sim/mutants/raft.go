@@ -152,6 +152,26 @@ func snapshotOfADeposedLeader() Mutant {
 	}
 }
 
+// overtakenSnapshot lets a server's own snapshot count as the newest when the leader's
+// snapshot of a later state was installed while it was written.
+func overtakenSnapshot() Mutant {
+	return Mutant{
+		Name:     "overtaken-snapshot",
+		Area:     "raft",
+		Bug:      "a server's own snapshot counts as the newest, though a later one was installed while it was written",
+		Origin:   "hashicorp/raft#248",
+		Scenario: "overtaken-snapshots.yaml",
+		MaxSeeds: 20,
+		Patches: []overlay.Patch{{
+			Name: "overtaken-snapshot",
+			Why:  "the server takes its log to end where its own snapshot does, and refuses what the leader sends",
+			File: "tribune/impl/consensus/state.go",
+			Old:  "	return &own{FSMSnapshot: from}, nil\n",
+			New:  "	return from, nil\n",
+		}},
+	}
+}
+
 // pipelinedReplication has raft send entries in its pipeline. The leader waits for ever
 // if a follower says no to entries, on a connection that is well, while others wait for
 // their turn, and more have come by the time that the pipeline is given up.

@@ -259,3 +259,29 @@ func TestAStrikeIsToldInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestOutOfManyFaultsWholeKindsGoFirst(t *testing.T) {
+	faults := func(kinds ...string) (all []nemesis.Fault) {
+		for _, k := range kinds {
+			all = append(all, nemesis.Fault{Kind: k})
+		}
+		return all
+	}
+	many := faults("kill", "power", "pause", "kill", "reset", "power", "kill", "kill")
+	var got []string
+	for _, c := range nemesis.FewerKinds(many) {
+		got = append(got, fmt.Sprintf("%s: %d", c.What, len(c.Case)))
+	}
+	want := []string{
+		"only pause, reset: 2", "only kill, power: 6",
+		"no kill: 4", "no power: 6", "no pause: 7", "no reset: 7",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for about, few := range map[string][]nemesis.Fault{"few": many[:7], "of one kind": faults("kill", "kill", "kill", "kill", "kill", "kill", "kill", "kill")} {
+		if got := nemesis.FewerKinds(few); len(got) > 0 {
+			t.Errorf("%s: %v", about, got)
+		}
+	}
+}

@@ -4,16 +4,43 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"tribune/sim/shrink"
 )
 
 // Smaller lists faults that are fewer, shorter or easier to read than those given,
-// the boldest change first: what Fewer lists, then what Plainer lists. The seed and
-// the end are those of the run in which the faults struck.
+// the boldest change first: what FewerKinds lists, then what Fewer and Plainer list. The
+// seed and the end are those of the run in which the faults struck.
 func (c Cast) Smaller(faults []Fault, seed uint64, end time.Duration) []shrink.Candidate[[]Fault] {
-	return slices.Concat(c.Fewer(faults, seed, end), Plainer(faults))
+	return slices.Concat(FewerKinds(faults), c.Fewer(faults, seed, end), Plainer(faults))
+}
+
+// FewerKinds lists faults of fewer kinds. Most failures need one kind or two, so that is
+// the quickest way out of a storm of many faults; of few it lists nothing.
+func FewerKinds(faults []Fault) []shrink.Candidate[[]Fault] {
+	const many = 8 // are too many to be tried one by one
+	var names []string
+	for _, f := range faults {
+		if !slices.Contains(names, f.Kind) {
+			names = append(names, f.Kind)
+		}
+	}
+	if len(faults) < many || len(names) == 1 {
+		return nil
+	}
+	s := smaller{faults: faults}
+	for _, rest := range shrink.Without(names)[1:] { // without any there are no faults
+		stays := func(name string) bool { return slices.Contains(rest, name) }
+		gone := func(f Fault) bool { return !stays(f.Kind) }
+		what := "only " + strings.Join(rest, ", ")
+		if len(rest) > len(names)/2 {
+			what = "no " + strings.Join(slices.DeleteFunc(slices.Clone(names), stays), ", ")
+		}
+		s.add(what, slices.DeleteFunc(slices.Clone(faults), gone))
+	}
+	return s.all
 }
 
 // Fewer lists faults of which some are gone, or that strike once where they struck
@@ -85,8 +112,9 @@ const shortest = 10 * time.Millisecond
 
 func (s *smaller) milder() {
 	for i, f := range s.faults {
-		for _, length := range []time.Duration{f.For.Duration / 4, f.For.Duration / 2} {
-			if length >= shortest {
+		whole := f.For.Duration
+		for _, length := range []time.Duration{shortest, whole / 4, whole / 2} {
+			if length >= shortest && length < whole {
 				f.For.Duration = length
 				s.change(i, f, fmt.Sprintf("for %v", length))
 			}

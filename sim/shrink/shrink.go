@@ -148,6 +148,19 @@ func Without[E any](list []E) [][]E {
 	return all
 }
 
+// Seeds lists so many seeds, each once: first the case's own, and then the least. A case
+// in which much happens is chaotic: what has nothing to do with a failure makes it come
+// or not, so a smaller case is not in vain because it does not fail with one seed.
+func Seeds(own uint64, n int) []uint64 {
+	all := []uint64{own}
+	for seed := uint64(1); len(all) < n; seed++ {
+		if seed != own {
+			all = append(all, seed)
+		}
+	}
+	return all
+}
+
 // Shorter lists times that are shorter than one, in whole seconds and not below the
 // least: a quarter, half, three quarters and nine tenths of it.
 func Shorter(d, least time.Duration) []time.Duration {

@@ -138,3 +138,11 @@ func TestTheEndOfTheContextLeavesTheBestSoFar(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+func TestSeedsBeginWithTheOwnAndDoNotRepeat(t *testing.T) {
+	for own, want := range map[uint64][]uint64{7: {7, 1, 2, 3}, 2: {2, 1, 3, 4}, 1: {1, 2, 3, 4}} {
+		if got := shrink.Seeds(own, 4); !slices.Equal(got, want) {
+			t.Errorf("of %d: %v, want %v", own, got, want)
+		}
+	}
+}

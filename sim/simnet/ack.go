@@ -12,7 +12,8 @@ type ack struct {
 	at     time.Duration // when it arrives
 	next   uint64        // all bytes before this one have arrived
 	window uint64        // and so many more may come
-	ahead  uint64        // first byte beyond a gap that has arrived, 0: there is no gap (SACK, RFC 2018)
+	ahead  []span        // what has arrived beyond gaps (SACK, RFC 2018)
+	twice  bool          // it answers what had arrived before (D-SACK, RFC 2883)
 	stamp  uint64        // its place among all acknowledgements of that end
 }
 
@@ -41,20 +42,22 @@ func (c *conn) acknowledge() {
 	again := i.nxt == i.acked
 	i.acked, i.offered = i.nxt, uint64(bufferSize-min(i.size, bufferSize))
 	i.stamp++
-	a := ack{next: i.nxt, window: i.offered, stamp: i.stamp}
-	if len(i.ahead) > 0 {
-		a.ahead = i.ahead[0].seq
-	}
+	a := ack{next: i.nxt, window: i.offered, ahead: i.spans(), twice: i.twice, stamp: i.stamp}
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
 	f, arrives := n.decide(c.stack, c.peer, &p, 0, &c.out.flow)
+	at := c.far
 	if !arrives {
+		if at != nil {
+			at.out.board.doubt = max(at.out.board.doubt, a.next)
+			at.arm()
+		}
 		return
 	}
 	a.at = n.sched.Now() + f.after
-	at := c.far
 	// What repeats the last one or tells of a gap hints at a loss, or opens the
 	// window, and must be seen in time.
-	if again || a.ahead != 0 || at == nil || at.state != established || c.peer.down || at.hurried() {
+	if again || a.ahead != nil || at == nil || at.state != established || c.peer.down || at.hurried() {
+		p, a := p, a // those that need no event need no memory of their own either
 		n.sched.After(f.after, func() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -142,21 +145,18 @@ func (c *conn) acknowledged(a ack) {
 	}
 	o.acks.stamp = a.stamp
 	o.tries = 0 // somebody is there
-	if o.timed != 0 && a.next >= o.timed {
-		o.measure(a.at - o.timedAt)
-		o.timed = 0
+	news, took := o.board.take(a, o.trip.least)
+	if took > 0 {
+		o.trip.measure(took)
 	}
 	o.window = a.window
-	if a.next > o.una {
+	o.probed(a)
+	moved := a.next > o.una
+	if moved {
 		c.progress(a)
 	}
-	if a.ahead > o.una && o.una >= o.recover && o.nxt > o.una {
-		// Linux does not count three acknowledgements: it sends again what is
-		// missing, but for bytes that were sent less than a quarter of a round trip
-		// before the later ones, to which it gives that time (RACK, RFC 8985,
-		// section 6.2).
-		o.congested()
-		c.resend(min(c.most, a.ahead-o.una))
+	if o.board.arrived > 0 || o.una < o.recover || o.board.look > 0 {
+		o.judge(a.at, news, moved)
 	}
 	c.transmit()
 	c.linger()
@@ -170,36 +170,42 @@ func (c *conn) progress(a ack) {
 	if len(o.data) == 0 {
 		o.data = nil
 	}
+	repairing := o.una < o.recover
 	o.una, o.moved = a.next, max(o.moved, a.at)
 	o.rto = o.timeout()
-	if o.una < o.recover {
-		// The next gap of the same loss (RFC 6582, section 3.2).
-		gap := c.most
-		if a.ahead > o.una {
-			gap = min(gap, a.ahead-o.una)
-		}
-		c.resend(gap)
+	if repairing && o.una >= o.recover {
+		o.recovered()
 	}
 	c.writable.broadcast()
 }
 
+// judge finds out what is lost.
+func (o *sender) judge(now time.Duration, news uint64, moved bool) {
+	found := o.board.overdue(now, o.grace())
+	if found > 0 {
+		o.congested()
+	}
+	o.reduce(news, moved, found > 0)
+}
+
 // measure smooths the round trip and its deviation (RFC 6298, section 2).
-func (o *sender) measure(rtt time.Duration) {
-	if o.rtt == 0 {
-		o.rtt, o.spread = max(rtt, 1), rtt/2
+func (t *trip) measure(took time.Duration) {
+	if t.smooth == 0 {
+		t.smooth, t.spread, t.least = max(took, 1), took/2, max(took, 1)
 		return
 	}
-	o.spread += ((rtt - o.rtt).Abs() - o.spread) / 4
-	o.rtt += (rtt - o.rtt) / 8
+	t.least = min(t.least, took)
+	t.spread += ((took - t.smooth).Abs() - t.spread) / 4
+	t.smooth += (took - t.smooth) / 8
 }
 
 // timeout is the time after which bytes are sent again that nothing was heard of. As
 // in Linux, the least of it comes on top of the round trip.
 func (o *sender) timeout() time.Duration {
-	if o.rtt == 0 {
+	if o.trip.smooth == 0 {
 		return firstRTO
 	}
-	return o.rtt + max(leastRTO, 4*o.spread)
+	return o.trip.smooth + max(leastRTO, 4*o.trip.spread)
 }
 
 // offerWindow tells the other end that there is room again, when it was told

@@ -28,7 +28,7 @@ func (n *Network) segmentSize(from, to *Stack) uint64 {
 // as the program writes enough to need it (RFC 7661).
 func (o *sender) grow(arrived uint64) {
 	switch {
-	case o.una < o.recover || 2*(o.nxt-o.una) <= o.flight:
+	case o.una < o.recover && !o.begins || 2*(o.nxt-o.una) <= o.flight:
 	case o.flight < o.steady:
 		o.flight += arrived
 	default:
@@ -37,12 +37,60 @@ func (o *sender) grow(arrived uint64) {
 	o.flight = min(o.flight, bufferSize)
 }
 
+// cut is how what may be on its way is made less after a loss: with each
+// acknowledgement, in proportion to what has arrived, and not at once (RFC 6937).
+type cut struct {
+	from    uint64 // bytes that were allowed before
+	arrived uint64 // since then
+	sent    uint64
+}
+
 // congested halves what may be on its way after a loss, once for all that was on its
 // way by then (RFC 5681, section 3.2).
 func (o *sender) congested() {
+	o.board.probe = probe{}
+	if o.una < o.recover {
+		return
+	}
 	o.recover = o.nxt
-	o.steady = max((o.nxt-o.una)/2, 2*leastSegment)
-	o.flight = o.steady
+	o.board.cut = cut{from: o.flight}
+	o.steady = max(o.flight/2, 2*leastSegment)
+}
+
+// reduce is what an acknowledgement, or the end of the time that was given to a late
+// segment, does to what may be on its way while losses are repaired.
+func (o *sender) reduce(arrived uint64, moved, more bool) {
+	k, way := &o.board.cut, o.onItsWay()
+	if o.una >= o.recover || o.begins || arrived == 0 {
+		return
+	}
+	k.arrived += arrived
+	var allowed uint64
+	if way > o.steady {
+		allowed = whole(o.steady * k.arrived / k.from)
+		allowed -= min(k.sent, allowed)
+	} else {
+		allowed = max(k.arrived-min(k.sent, k.arrived), arrived)
+		if moved && !more {
+			allowed += leastSegment
+		}
+		allowed = min(allowed, o.steady-way)
+	}
+	if k.sent == 0 {
+		allowed = max(allowed, leastSegment)
+	}
+	o.flight = way + allowed
+}
+
+// whole is a number of bytes made up to one of full packets.
+func whole(bytes uint64) uint64 { return (bytes + leastSegment - 1) / leastSegment * leastSegment }
+
+// recovered ends the repair of losses.
+func (o *sender) recovered() {
+	if !o.begins {
+		o.flight = o.steady
+	}
+	o.begins = false
 }
 
 // restart halves it for each time-out for which nothing was sent (RFC 2861, section

@@ -183,7 +183,7 @@ func (s *Stack) connect(to netip.AddrPort) *conn {
 	}
 	port := s.ephemeral(func(p uint16) bool { return s.conns[tuple{netip.AddrPortFrom(source, p), to}] != nil })
 	c := newConn(s, peer, netip.AddrPortFrom(source, port), to)
-	c.out.timedAt = s.net.sched.Now()
+	c.out.moved = s.net.sched.Now()
 	c.syn()
 	return c
 }
@@ -263,7 +263,7 @@ func (s *Stack) answer(from *conn) {
 		l.waiting++
 		c = newConn(s, from.stack, from.remote, from.local)
 		c.state, c.owner, c.far = answered, l, from
-		c.out.timedAt = s.net.sched.Now()
+		c.out.moved = s.net.sched.Now()
 		c.synAck()
 		c.awaitAck()
 	}
@@ -329,7 +329,7 @@ func (c *conn) stand() {
 	c.state = established
 	c.in.heard = now
 	if c.out.tries == 0 {
-		c.out.measure(now - c.out.timedAt)
+		c.out.trip.measure(now - c.out.moved)
 		c.out.rto = c.out.timeout()
 	}
 	c.out.tries = 0

@@ -1,74 +1,128 @@
 package simnet_test
 
 import (
+	"context"
 	"io"
+	"math"
 	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/event"
 	"tribune/sim/simnet"
 )
 
-// TestWhatIsLostIsSentAgainWhenLinuxWould writes two bytes one after the other, of
-// which one is lost, over a link of 5 ms, and looks at when the last of them can be
-// read. A test in package calibrate asks Linux's TCP the same.
+// TestWhatIsLostIsSentAgainWhenLinuxWould writes over a link of 5 ms, of which some
+// packets are lost, and looks at when the last byte can be read. A test in package
+// calibrate asks Linux's TCP the same.
 func TestWhatIsLostIsSentAgainWhenLinuxWould(t *testing.T) {
-	const oneWay = 5 * time.Millisecond
+	const (
+		oneWay = 5 * time.Millisecond
+		full   = 1448                   // bytes of a packet
+		probe  = 22 * time.Millisecond  // two round trips and 2 ms
+		rto    = 210 * time.Millisecond // a round trip and 200 ms
+	)
 	for _, c := range []struct {
-		name  string
-		pause time.Duration // between the writes; 0: there is one
-		lost  int           // which of the packets with data
-		want  time.Duration // after the first write
+		name   string
+		writes []int // bytes
+		pause  time.Duration
+		lost   []int         // which of the packets with data
+		want   time.Duration // after the first write
 	}{
-		// The round trip and 200 ms after it was sent.
-		{"alone", 0, 1, 210*time.Millisecond + oneWay},
+		{"alone", []int{1}, 0, []int{1}, rto + oneWay},
+		// The first time it is sent again is a probe, which does not double the time-out.
+		{"alone twice", []int{1}, 0, []int{1, 2}, 2*rto + oneWay},
+		{"alone thrice", []int{1}, 0, []int{1, 2, 3}, 4*rto + oneWay},
 		// The second arrives at 25 ms, which is known at 30 ms.
-		{"before another", 20 * time.Millisecond, 1, 30*time.Millisecond + oneWay},
+		{"before another", []int{1, 1}, 20 * time.Millisecond, []int{1}, 30*time.Millisecond + oneWay},
 		// The first is acknowledged at 10 ms, and the timer starts anew.
-		{"after another", 4 * time.Millisecond, 2, 220*time.Millisecond + oneWay},
+		{"after another", []int{1, 1}, 4 * time.Millisecond, []int{2}, 2*oneWay + rto + oneWay},
+		// It may have been overtaken, and is given a quarter of a round trip and 2 ms.
+		{"first of two", []int{2 * full}, 0, []int{1}, 2*oneWay + 4500*time.Microsecond + oneWay},
+		// The probe is the second packet.
+		{"both of two", []int{2 * full}, 0, []int{1, 2}, probe + 3*oneWay},
+		{"first of ten", []int{10 * full}, 0, []int{1}, 3 * oneWay},
+		{"three of ten", []int{10 * full}, 0, []int{2, 5, 8}, 3 * oneWay},
+		{"six of ten", []int{10 * full}, 0, []int{1, 2, 3, 4, 5, 6}, 5 * oneWay},
+		// One packet alone might have an answer that is late.
+		{"last of ten", []int{10 * full}, 0, []int{10}, 2*oneWay + rto + oneWay},
+		{"last two of ten", []int{10 * full}, 0, []int{9, 10}, 2*oneWay + probe + 3*oneWay},
+		// After the probe one packet, then two, then four.
+		{"last eight of ten", []int{10 * full}, 0, []int{3, 4, 5, 6, 7, 8, 9, 10}, 2*oneWay + probe + 7*oneWay},
+		{"all of ten", []int{10 * full}, 0, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, probe + 9*oneWay},
+		{"one of ten twice", []int{10 * full}, 0, []int{1, 11}, 2*oneWay + rto + oneWay},
+		{"three of thirty", []int{30 * full}, 0, []int{12, 15, 21}, 5 * oneWay},
+		{"two of two flights", []int{30 * full}, 0, []int{2, 12}, 9 * oneWay},
+		{"last three of thirty", []int{30 * full}, 0, []int{28, 29, 30}, probe + 9*oneWay},
+		{"five of thirty", []int{30 * full}, 0, []int{1, 3, 5, 7, 9}, 11 * oneWay},
+		{"five of the second flight", []int{30 * full}, 0, []int{12, 14, 16, 18, 20}, 5 * oneWay},
+		{"five of a hundred", []int{100 * full}, 0, []int{1, 3, 5, 7, 9}, 25 * oneWay},
+		{"five of the second flight of a hundred", []int{100 * full}, 0, []int{12, 14, 16, 18, 20}, 17 * oneWay},
+		{"five of the third flight of a hundred", []int{100 * full}, 0, []int{35, 45, 46, 47, 60}, 9 * oneWay},
+		{"a whole flight of a hundred", []int{100 * full}, 0, []int{11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30}, probe + 25*oneWay},
+		{"half a flight of a hundred", []int{100 * full}, 0, []int{12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25}, 19 * oneWay},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			model := netmodel.Uniform{Each: netmodel.Link{Latency: netmodel.Constant(oneWay)}}
-			world(t, 1, model, func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
-				l := listen(t, hosts["a"], ":80")
-				from := dial(t, hosts["b"], "10.0.0.1:80")
-				to, err := l.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				seen := 0
-				const header = 40
-				data := func(p *simnet.Packet) bool { return p.From == "b" && p.Size > header }
-				n.Add(simnet.Rule{Name: "one", Match: data, Start: func() simnet.Judge {
-					return func(*simnet.Packet, time.Duration, *rand.Rand) simnet.Verdict {
-						if seen++; seen == c.lost {
-							return simnet.Drop()
-						}
-						return simnet.Pass()
-					}
-				}})
-				begun, expected := time.Now(), 1
-				go func() {
-					_, _ = from.Write([]byte{1}) // that it fails, the reader finds out
-					if c.pause > 0 {
-						time.Sleep(c.pause)
-						_, _ = from.Write([]byte{2})
-					}
-				}()
-				if c.pause > 0 {
-					expected = 2
-				}
-				for b := make([]byte, 1); expected > 0; expected-- {
-					if _, err := to.Read(b); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if took := time.Since(begun); took != c.want {
-					t.Errorf("the last byte arrived after %v, not %v", took, c.want)
-				}
-			})
+			if took := arrival(t, oneWay, c.writes, c.pause, c.lost); took != c.want {
+				t.Errorf("the last byte arrived after %v, not %v", took, c.want)
+			}
 		})
+	}
+}
+
+// arrival writes with pauses between over a link that takes so long and loses some
+// packets, and returns how long it takes until the last byte can be read.
+func arrival(t *testing.T, oneWay time.Duration, writes []int, pause time.Duration, lost []int) (took time.Duration) {
+	// Where packets may be lost, segments are packets.
+	link := netmodel.Link{Latency: netmodel.Constant(oneWay), Loss: netmodel.Bernoulli(math.SmallestNonzeroFloat64)}
+	world(t, 1, netmodel.Uniform{Each: link}, func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
+		l := listen(t, hosts["a"], ":80")
+		from := dial(t, hosts["b"], "10.0.0.1:80")
+		to, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Add(lose(lost))
+		begun, expected := time.Now(), 0
+		for _, size := range writes {
+			expected += size
+		}
+		go func() {
+			for i, size := range writes {
+				if i > 0 {
+					time.Sleep(pause)
+				}
+				_, _ = from.Write(make([]byte, size)) // that it fails, the reader finds out
+			}
+		}()
+		if _, err := io.ReadFull(to, make([]byte, expected)); err != nil {
+			t.Fatal(err)
+		}
+		took = time.Since(begun)
+	})
+	return took
+}
+
+// lose loses chosen packets with data of those that b sends.
+func lose(which []int) simnet.Rule {
+	const header = 40
+	seen := 0
+	return simnet.Rule{
+		Name:  "some",
+		Match: func(p *simnet.Packet) bool { return p.From == "b" && p.Size > header },
+		Start: func() simnet.Judge {
+			return func(*simnet.Packet, time.Duration, *rand.Rand) simnet.Verdict {
+				if seen++; slices.Contains(which, seen) {
+					return simnet.Drop()
+				}
+				return simnet.Pass()
+			}
+		},
 	}
 }
 
@@ -98,5 +152,60 @@ func TestALargeValueTakesAsManyRoundTripsAsTheWindowSays(t *testing.T) {
 				t.Errorf("after a silence of %v it took %v, not %v", c.silence, took, c.want)
 			}
 		}
+	})
+}
+
+// TestAStreamWithoutLossNeedsNoEventsButItsPackets counts events: of requests and their
+// answers, one for each packet with data, and of a large value one more for each
+// acknowledgement that lets more be sent. Neither acknowledgements nor probes cost more.
+func TestAStreamWithoutLossNeedsNoEventsButItsPackets(t *testing.T) {
+	const rounds, oneWay, some = 500, 5 * time.Millisecond, 10
+	synctest.Test(t, func(t *testing.T) {
+		loop := event.New(time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			loop.Run(ctx, nil)
+			close(done)
+		}()
+		n := simnet.New(loop, ignore{}, 1, netmodel.Uniform{Each: netmodel.Link{Latency: netmodel.Normal(oneWay, oneWay/5)}})
+		a, b := n.AddHost("a", netip.MustParseAddr("10.0.0.1")), n.AddHost("b", netip.MustParseAddr("10.0.0.2"))
+		l := listen(t, a, ":80")
+		from := dial(t, b, "10.0.0.1:80")
+		to, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := loop.Ran()
+		for range rounds {
+			for _, ends := range [][2]net.Conn{{from, to}, {to, from}} {
+				if _, err := ends[0].Write(make([]byte, 3000)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(ends[1], make([]byte, 3000)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if events := loop.Ran() - before; events > 2*rounds+some {
+			t.Errorf("%d requests and their answers took %d events", rounds, events)
+		}
+		seen := 0
+		n.Add(simnet.Rule{Name: "count", Start: func() simnet.Judge {
+			return func(*simnet.Packet, time.Duration, *rand.Rand) simnet.Verdict {
+				seen++
+				return simnet.Pass()
+			}
+		}})
+		before = loop.Ran()
+		go func() { _, _ = from.Write(make([]byte, 10<<20)) }() // that it fails, the reader finds out
+		if _, err := io.ReadFull(to, make([]byte, 10<<20)); err != nil {
+			t.Fatal(err)
+		}
+		if events := loop.Ran() - before; events > uint64(seen)+some {
+			t.Errorf("%d packets of a large value took %d events", seen, events)
+		}
+		cancel()
+		<-done
 	})
 }

@@ -185,17 +185,18 @@ func (n *Network) lose(p *Packet, sum uint64, why string) {
 }
 
 // send puts a packet on its way; arrive is called with the network's lock held
-// when it gets to the other host, for each copy of it. The caller holds the
-// lock.
-func (n *Network) send(from, to *Stack, p *Packet, sum uint64, flow *time.Duration, arrive func()) {
+// when it gets to the other host, for each copy of it. It reports whether it does. The
+// caller holds the lock.
+func (n *Network) send(from, to *Stack, p *Packet, sum uint64, flow *time.Duration, arrive func()) bool {
 	f, arrives := n.decide(from, to, p, sum, flow)
 	if !arrives {
-		return
+		return false
 	}
 	n.deliver(f.after, to, p, sum, arrive)
 	for _, after := range f.copies {
 		n.deliver(f.after+after, to, p, sum, arrive)
 	}
+	return true
 }
 
 func (n *Network) deliver(after time.Duration, to *Stack, p *Packet, sum uint64, arrive func()) {

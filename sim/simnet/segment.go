@@ -51,13 +51,15 @@ func (c *conn) transmit() {
 		return
 	}
 	o.restart(c.stack.net.sched.Now())
-	for window := min(o.window, o.flight); ; {
+	c.repair()
+	for {
 		sent := o.nxt - o.una
 		left := uint64(len(o.data)) - min(sent, uint64(len(o.data)))
-		if left == 0 || sent >= window {
+		most := o.allows(min(left, o.window-min(sent, o.window), c.most))
+		if most == 0 {
 			break
 		}
-		c.sendNext(o.data[sent : sent+min(left, window-sent, c.most)])
+		c.sendNext(o.data[sent : sent+most])
 	}
 	if o.fin && o.nxt == o.finAt {
 		c.sendNext(nil)
@@ -75,32 +77,24 @@ func (c *conn) sendNext(data []byte) {
 		o.moved = c.stack.net.sched.Now()
 	}
 	o.nxt = g.end()
-	if o.timed == 0 {
-		o.timed, o.timedAt = o.nxt, c.stack.net.sched.Now()
-	}
-	c.sendSegment(g)
-}
-
-// resend sends the first bytes again that are not acknowledged, at most so many.
-// Nothing that was sent twice is timed (Karn's algorithm, RFC 6298 section 3).
-func (c *conn) resend(most uint64) {
-	o := &c.out
-	o.timed = 0
-	g := segment{seq: o.una, data: o.data[:min(o.nxt-o.una, uint64(len(o.data)), most)]}
-	g.fin = o.fin && g.end() == o.finAt && o.nxt > o.finAt
+	o.board.sent = append(o.board.sent, flown{seq: g.seq, end: o.nxt, sent: c.stack.net.sched.Now(), order: o.board.next()})
 	c.sendSegment(g)
 }
 
 func (c *conn) sendSegment(g segment) {
-	c.packet(len(g.data), c.stack.net.sums.of(g.data), func(at *conn) { at.receive(g) })
+	c.out.board.cut.sent += g.end() - g.seq
+	if !c.packet(len(g.data), c.stack.net.sums.of(g.data), func(at *conn) { at.receive(g) }) {
+		c.out.board.doubt = max(c.out.board.doubt, g.end())
+	}
 }
 
 // packet sends a packet to the other end; arrive is called there, if that end
-// still knows the stream. If it does not, it answers with a reset.
-func (c *conn) packet(size int, sum uint64, arrive func(at *conn)) {
+// still knows the stream. If it does not, it answers with a reset. It reports whether
+// the links do not lose it.
+func (c *conn) packet(size int, sum uint64, arrive func(at *conn)) bool {
 	n := c.stack.net
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: size + tcpHeader}
-	n.send(c.stack, c.peer, &p, sum, &c.out.flow, func() {
+	return n.send(c.stack, c.peer, &p, sum, &c.out.flow, func() {
 		at := c.far
 		if at == nil || at.state == gone {
 			c.bounce()
@@ -138,50 +132,6 @@ func (c *conn) reset() {
 	c.fail(syscall.ECONNRESET)
 }
 
-// arm sets the timer that sends again what is not acknowledged, or looks
-// whether a closed window has opened. Every acknowledgement of more bytes starts it
-// anew (RFC 6298, section 5.3): moved says when, and the timer looks at that when it
-// has run out, so that acknowledgements cost no event.
-func (c *conn) arm() {
-	o, sched := &c.out, c.stack.net.sched
-	if o.timer != nil || c.state != established || o.nxt == o.una && len(o.data) == 0 {
-		return
-	}
-	if o.nxt == o.una {
-		o.moved = sched.Now()
-	}
-	o.timer = sched.After(o.moved+o.rto-sched.Now(), func() {
-		c.stack.net.mu.Lock()
-		defer c.stack.net.mu.Unlock()
-		o.timer = nil
-		c.settle()
-		if c.state == established && sched.Now() >= o.moved+o.rto && (o.nxt > o.una || len(o.data) > 0) {
-			c.again()
-		}
-		c.arm()
-		c.expect()
-	})
-}
-
-// again is what happens when the timer has run out: the first bytes are sent
-// again, and the fewer the more often.
-func (c *conn) again() {
-	o := &c.out
-	o.tries++
-	if o.tries > retries {
-		c.fail(syscall.ETIMEDOUT)
-		return
-	}
-	o.rto, o.moved = min(o.rto*2, maxRTO), c.stack.net.sched.Now()
-	if o.nxt == o.una { // the window is closed: ask
-		c.packet(0, 0, func(at *conn) { at.acknowledge() })
-		return
-	}
-	o.congested()
-	o.flight = leastSegment
-	c.resend(max(c.most>>(o.tries-1), leastSegment))
-}
-
 // receive takes in a segment.
 func (c *conn) receive(g segment) {
 	if c.state == answered {
@@ -196,8 +146,9 @@ func (c *conn) receive(g segment) {
 		return
 	}
 	i := &c.in
+	i.twice = g.end() <= i.nxt
 	switch {
-	case g.end() <= i.nxt: // a duplicate
+	case i.twice:
 	case g.seq > i.nxt:
 		c.keepAhead(g)
 	default:

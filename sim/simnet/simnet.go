@@ -14,9 +14,11 @@
 //   - udp.go: datagrams.
 //   - stream.go: what a program holds of a stream; tcp.go, handshake.go,
 //     segment.go, ack.go: what the kernel does for it (RFC 9293 in the small:
-//     sequence numbers, acknowledgements, windows, retransmission by a doubling
-//     timer or when later bytes arrive first, keepalive, resets; no TIME-WAIT).
-//   - congestion.go: how much a stream has on its way (RFC 5681).
+//     sequence numbers, acknowledgements, windows, keepalive, resets; no
+//     TIME-WAIT).
+//   - scoreboard.go: what is lost (SACK, RFC 2018; RACK, RFC 8985); timer.go: what
+//     is done when nothing is heard (RFC 6298, and the probe of RFC 8985);
+//     congestion.go: how much a stream has on its way (RFC 5681, RFC 6937).
 //
 // docs/calibration.md compares all that with Linux.
 //

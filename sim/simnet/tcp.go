@@ -62,15 +62,22 @@ type sender struct {
 	waits   bool   // closed, and the other end has not: see linger
 	flow    time.Duration
 	timer   *event.Event
-	moved   time.Duration // since when the timer runs, in truth: see arm
+	moved   time.Duration // since when it runs, in truth: see arm
+	due     time.Duration // when it runs out
 	rto     time.Duration
-	tries   int           // retransmissions without an answer
-	recover uint64        // what had been sent when the last loss was noticed
-	rtt     time.Duration // smoothed round trip
-	spread  time.Duration // its smoothed deviation
-	timed   uint64        // sequence number whose acknowledgement is timed; 0: none
-	timedAt time.Duration
+	tries   int    // retransmissions without an answer
+	recover uint64 // what had been sent when the last loss was noticed
+	begins  bool   // anew, since then, after a time-out
+	trip    trip
+	board   board
 	acks    inbox
+}
+
+// trip is what is known of a stream's round trips.
+type trip struct {
+	smooth time.Duration
+	spread time.Duration // their smoothed deviation
+	least  time.Duration
 }
 
 // receiver is the receiving half.
@@ -79,6 +86,7 @@ type receiver struct {
 	size    int      // bytes in them
 	nxt     uint64   // next byte expected
 	ahead   []segment
+	twice   bool          // the last segment had arrived before
 	ended   bool          // the end of the stream was received
 	offered uint64        // window, as the other end was last told
 	acked   uint64        // nxt, as the other end was last told

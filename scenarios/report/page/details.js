@@ -84,9 +84,11 @@ class Details {
   }
 
   trace(from, until) {
-    const command = this.app.run.replay.map((c) => c.line).find((line) => line.startsWith("simctl trace")) || "simctl trace";
-    return make("div", {}, make("h3", {}, "Every event at that time"),
-      make("code", {}, `${command} -from ${Math.max(from / SECOND, 0).toFixed(3)}s -to ${(until / SECOND).toFixed(3)}s`));
+    const command = (name) => this.app.run.replay.map((c) => c.line).find((line) => line.startsWith("simctl " + name)) || "simctl " + name;
+    const at = (t) => `${Math.max(t / SECOND, 0).toFixed(3)}s`;
+    return make("div", {},
+      make("h3", {}, "Every event at that time"), make("code", {}, `${command("trace")} -from ${at(from)} -to ${at(until)}`),
+      make("h3", {}, "Look into the nodes then"), make("code", {}, command("debug").replace("simctl debug", `simctl debug -until 'at>=${at((from + until) / 2)}'`)));
   }
 
   finding(f) {

@@ -119,7 +119,7 @@ function drawFaults(scene, lane) {
 // faultLabel is the longest name of a fault that there is room for.
 function faultLabel(scene, f, room) {
   const who = f.nodes.length < 4 ? f.nodes.map((n) => scene.run.nodes[n].name).join(" ") : "";
-  return [f.text, `${f.kind} ${who}`, f.kind].find((t) => scene.ctx.measureText(t).width <= room) || f.kind;
+  return [f.text, `${f.kind} ${who}`, f.kind, who || f.kind].find((t) => scene.ctx.measureText(t).width <= room) || f.kind;
 }
 
 // drawMachine draws what a server or a client agent was: its state, the faults that

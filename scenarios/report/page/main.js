@@ -86,6 +86,13 @@ class App {
     this.view.set(at - half, at + half);
   }
 
+  // zoom keeps what is chosen where it is, if it is in the window.
+  zoom(factor) {
+    const at = this.chosen ? moment(this.chosen) : null;
+    if (at !== null && at >= this.view.from && at <= this.view.until) this.view.zoom(factor, at);
+    else this.view.zoom(factor);
+  }
+
   // step goes to the next finding after what is chosen, or to the one before.
   step(direction) {
     const { findings } = this.run;
@@ -219,7 +226,7 @@ function brief(run, item) {
 function keys(app) {
   const { view } = app;
   const actions = {
-    "+": () => view.zoom(0.5), "=": () => view.zoom(0.5), "-": () => view.zoom(2), "0": () => view.set(0, view.end),
+    "+": () => app.zoom(0.5), "=": () => app.zoom(0.5), "-": () => app.zoom(2), "0": () => view.set(0, view.end),
     ArrowLeft: () => view.move(-view.length / 5), ArrowRight: () => view.move(view.length / 5),
     n: () => app.step(1), p: () => app.step(-1),
     m: () => choice(document.getElementById("messages"), ["", "servers", "all"]),
@@ -245,8 +252,8 @@ function choice(select, values) {
 function controls(app) {
   const { filter, run, view } = app;
   const on = (id, event, f) => document.getElementById(id).addEventListener(event, f);
-  on("zoom-in", "click", () => view.zoom(0.5));
-  on("zoom-out", "click", () => view.zoom(2));
+  on("zoom-in", "click", () => app.zoom(0.5));
+  on("zoom-out", "click", () => app.zoom(2));
   on("zoom-fit", "click", () => view.set(0, view.end));
   on("previous", "click", () => app.step(-1));
   on("next", "click", () => app.step(1));

@@ -1,6 +1,7 @@
 "use strict";
 
-const FIRST_FINDINGS = 6;
+// With so many, the timeline begins on the first screen of a small display.
+const FIRST_FINDINGS = 3;
 
 // writeSummary fills in what stands above the picture.
 function writeSummary(app) {
@@ -26,8 +27,20 @@ function writeSummary(app) {
     ["fingerprint", r.fingerprint ? make("code", { title: r.fingerprint }, r.fingerprint.slice(0, 16) + "…") : ""],
   ];
   document.getElementById("facts").append(...pairs.filter(([, v]) => v !== "").map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-  const verdicts = document.getElementById("verdicts");
-  verdicts.append(...run.verdicts.map((v) => verdictCard(app, v)));
+  const telling = run.verdicts.filter((v) => !v.ok || run.findings.some((f) => f.check === v.check));
+  const quiet = run.verdicts.filter((v) => !telling.includes(v));
+  document.getElementById("verdicts").append(...telling.map((v) => verdictCard(app, v)), ...quietVerdicts(app, quiet, telling.length === 0));
+}
+
+// quietVerdicts are those that nobody has to read to know what went wrong: a line, and
+// all of them when asked.
+function quietVerdicts(app, verdicts, open) {
+  if (verdicts.length === 0) return [];
+  const names = verdicts.map((v) => v.check).join(", ");
+  const title = verdicts.length === 1 ? "1 check is" : `${verdicts.length} checks are`;
+  return [make("details", { class: "quiet", open },
+    make("summary", {}, make("span", { class: "mark" }, "✓"), make("b", {}, `${title} as expected`), make("span", { class: "text" }, ` · ${names}`)),
+    make("div", { class: "cards" }, ...verdicts.map((v) => verdictCard(app, v))))];
 }
 
 function verdictCard(app, v) {
@@ -72,8 +85,11 @@ function findingGroup(app, group) {
   const first = findingButton(app, group[0]);
   if (group.length === 1) return first;
   const others = make("button", { class: "link like-it" }, `and ${group.length - 1} more like it`);
-  const box = make("div", {}, first, others);
-  others.addEventListener("click", () => others.replaceWith(...group.slice(1).map((f) => findingButton(app, f))));
+  const box = make("div", { class: "alike" }, first, others);
+  others.addEventListener("click", () => {
+    others.remove();
+    box.append(...group.slice(1).map((f) => findingButton(app, f)));
+  });
   return box;
 }
 
