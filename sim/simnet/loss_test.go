@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simnet"
 )
@@ -161,7 +162,7 @@ func TestALargeValueTakesAsManyRoundTripsAsTheWindowSays(t *testing.T) {
 func TestAStreamWithoutLossNeedsNoEventsButItsPackets(t *testing.T) {
 	const rounds, oneWay, some = 500, 5 * time.Millisecond, 10
 	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(time.Now)
+		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
