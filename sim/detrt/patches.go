@@ -37,7 +37,6 @@ func Patches() []overlay.Patch {
 	all = append(all, scheduling...)
 	all = append(all, points...)
 	all = append(all, single...)
-	all = append(all, smallMaps...)
 	all = append(all, clocks...)
 	return append(all, nodes...)
 }
@@ -121,10 +120,7 @@ func simFill(b []byte) bool
 	File: "runtime/hash64.go",
 	Old: `	a := r8(p)
 	return mix(m5^8`,
-	New: `	a := r8(p)
-	if seed != simSmall && seed != simSmall^c0 {
-		a = simIdentity(a)
-	}
+	New: `	a := simIdentity(r8(p))
 	return mix(m5^8`,
 }, {
 	Name: "identity-free",

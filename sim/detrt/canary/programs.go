@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"io"
 	mathrand "math/rand"
-	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -29,7 +28,6 @@ func canaries() []canary {
 		{"portable-hash", processSeed},
 		{"identity-hash", identity},
 		{"identity-free", identityReuse},
-		{"small-maps", smallMaps},
 		{"order", order},
 		{"yield", yield},
 		{"outside", outside},
@@ -163,41 +161,6 @@ func identityReuse(out io.Writer) {
 	for range 5 {
 		identity(out)
 		detrt.Collect()
-	}
-}
-
-// smallMaps has maps of all sorts of keys grow from none to many, and says which keys
-// are lost.
-func smallMaps(out io.Writer) {
-	grow(out, func(i int) string { return fmt.Sprint(i) })
-	grow(out, func(i int) int32 { return int32(i) })
-	grow(out, func(i int) int { return i })
-	grow(out, func(i int) *int { return &i })
-	grow(out, func(i int) any { return &i })
-	grow(out, func(i int) any { return [2]any{i, "x"} })
-	grow(out, func(i int) struct{ a, b *int } { return struct{ a, b *int }{&i, nil} })
-}
-
-func grow[K comparable](out io.Writer, key func(int) K) {
-	m, keys := map[K]int{}, []K{}
-	any := reflect.ValueOf(m) // another way to the same map
-	for i := range 20 {
-		k := key(i)
-		if keys = append(keys, k); i%2 == 0 {
-			m[k] = i
-		} else {
-			any.SetMapIndex(reflect.ValueOf(&k).Elem(), reflect.ValueOf(i))
-		}
-		for j := range keys {
-			if n, ok := m[keys[j]]; n != j || !ok || any.MapIndex(reflect.ValueOf(&keys[j]).Elem()).IsZero() != (j == 0) {
-				fmt.Fprintf(out, "of %d keys of %T number %d is lost\n", len(m), k, j)
-			}
-		}
-	}
-	for i, k := range keys {
-		if delete(m, k); len(m) != len(keys)-1-i {
-			fmt.Fprintf(out, "%d keys of %T remain, of %d\n", len(m), k, len(keys)-1-i)
-		}
 	}
 }
 
