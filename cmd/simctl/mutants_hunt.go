@@ -95,14 +95,15 @@ func (h *hunt) run(ctx context.Context) error {
 // keep writes what was measured of a mutant into the file, if that is wanted: at once, for a
 // hunt is long and may be interrupted.
 func (h *hunt) keep(c catch) error {
-	switch {
-	case !h.options.update || c.err != nil || len(c.alarms) > 0:
+	if !h.options.update || c.err != nil || len(c.alarms) > 0 {
 		return nil
-	case h.options.rate > 0:
+	}
+	if h.options.rate > 0 {
 		h.measured = h.measured.With(c.rate)
 		h.measured.Command, h.measured.Machine = h.options.command(), machine()
-	case c.rate.Caught > 0:
-		h.measured = h.measured.WithFirst(mutants.NewFirst(c.mutant, c.trials))
+	}
+	if first, caught := mutants.NewFirst(c.mutant, c.trials); caught {
+		h.measured = h.measured.WithFirst(first)
 	}
 	return h.measured.WriteFile(h.options.rates)
 }

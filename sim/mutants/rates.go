@@ -160,14 +160,16 @@ type First struct {
 	Virtual  string   `json:"virtual"` // time of all seeds up to this one, in the notation of time.Duration
 }
 
-// NewFirst tells of a hunt that ended with the trial that caught the mutant.
-func NewFirst(m Mutant, trials []Trial) First {
+// NewFirst tells of the first of the trials, which stand in the order of their seeds, that
+// caught the mutant. It is false if none did.
+func NewFirst(m Mutant, trials []Trial) (First, bool) {
 	var virtual time.Duration
-	for _, t := range trials {
-		virtual += t.Virtual
+	for i, t := range trials {
+		if virtual += t.Virtual; len(t.Checks) > 0 {
+			return First{Mutant: m.Name, Scenario: m.Scenario, Seed: i + 1, Checks: t.Checks, Virtual: virtual.Round(time.Second).String()}, true
+		}
 	}
-	last := trials[len(trials)-1]
-	return First{Mutant: m.Name, Scenario: m.Scenario, Seed: len(trials), Checks: last.Checks, Virtual: virtual.Round(time.Second).String()}
+	return First{}, false
 }
 
 // Rates is what was measured, as it is kept in a file.

@@ -150,7 +150,15 @@ func TestRatesAreKept(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	for _, seed := range []int{4, 2} {
-		first := mutants.NewFirst(mutants.Mutant{Name: "b"}, make([]mutants.Trial, seed))
+		trials := make([]mutants.Trial, 5)
+		if _, caught := mutants.NewFirst(mutants.Mutant{Name: "b"}, trials); caught {
+			t.Error("nothing was caught")
+		}
+		trials[seed-1].Checks, trials[4].Checks = []string{"recovery"}, []string{"leaks"}
+		first, caught := mutants.NewFirst(mutants.Mutant{Name: "b"}, trials)
+		if !caught || !slices.Equal(first.Checks, []string{"recovery"}) {
+			t.Errorf("%+v", first)
+		}
 		got = got.WithFirst(mutants.First{Mutant: "c"}).WithFirst(first)
 	}
 	if one, _ := got.FirstOf("b"); one.Seed != 2 || len(got.First) != 2 || got.First[0].Mutant != "b" {
