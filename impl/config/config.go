@@ -259,6 +259,6 @@ func Default() *Config {
 		Query:         api.QueryTimes{Default: api.DefaultWait, Max: api.MaxWait},
 		RPC:           RPC{Rate: -1, Burst: 1000, Timeout: time.Minute},
 		SessionTTLMin: api.MinSessionTTL, ReconnectTimeout: 72 * time.Hour,
-		KVMaxValueSize: 512 << 10, DisableRemoteExec: true,
+		KVMaxValueSize: 512 << 10, DisableRemoteExec: true, CleanDeadServers: true,
 	}
 }

@@ -241,9 +241,9 @@ func TestAddressesAndNamesAreTakenAsConsulTakesThem(t *testing.T) {
 
 func TestDefaultsAreThoseOfConsul(t *testing.T) {
 	c := config.Default()
-	got := []any{c.Datacenter, c.LogLevel, c.BindAddr, c.ClientAddr, c.Ports, c.Join.Interval, c.Join.Max, c.Leave, c.Raft, c.KVMaxValueSize}
+	got := []any{c.Datacenter, c.LogLevel, c.BindAddr, c.ClientAddr, c.Ports, c.Join.Interval, c.Join.Max, c.Leave, c.Raft, c.KVMaxValueSize, c.CleanDeadServers}
 	want := []any{"dc1", "info", "0.0.0.0", "127.0.0.1", config.Ports{HTTP: 8500, DNS: 8600, Server: 8300, SerfLAN: 8301}, 30 * time.Second, 0,
-		config.Leave{SkipOnInterrupt: true}, config.Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240}, 524288}
+		config.Leave{SkipOnInterrupt: true}, config.Raft{Multiplier: 5, SnapshotThreshold: 16384, SnapshotInterval: 30 * time.Second, TrailingLogs: 10240}, 524288, true}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
