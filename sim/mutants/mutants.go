@@ -95,7 +95,6 @@ func All() []Mutant {
 		stalledLeader(),
 		shrinkingGroup(),
 		leaderLoopDies(),
-		snapshotOfADeposedLeader(),
 		overtakenSnapshot(),
 		pipelinedReplication(),
 		leakedWatch(),
@@ -108,5 +107,6 @@ func Escaped() []Mutant {
 	return []Mutant{
 		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
+		snapshotOfADeposedLeader(),
 	}
 }

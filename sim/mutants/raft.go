@@ -141,7 +141,8 @@ func snapshotOfADeposedLeader() Mutant {
 		Area:     "raft",
 		Bug:      "a leader goes on to send its snapshot when it was deposed, or to an address that another server has now",
 		Scenario: "bit-rot.yaml",
-		MaxSeeds: 10,
+		MaxSeeds: 50,
+		Escapes:  "a server refuses a snapshot of what it has, wherever it comes from, and so has nothing to forget; before it did, bit-rot found the bug with seed 2, and with both bugs at once none of 60 runs does since streams repair their losses sooner",
 		Patches: []overlay.Patch{{
 			Name: "snapshot-of-a-deposed-leader",
 			Why:  "who gets an older snapshot than it has forgets what it acknowledged",
