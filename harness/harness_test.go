@@ -159,7 +159,7 @@ func TestMistakesAreSaid(t *testing.T) {
 		"no-kind": `no fault is called "partitoin"`, "no-shape": `no partition is called "round"`, "no-target": `there is no server "leader"`,
 		"exits": "must not call os.Exit", "draw-panics": "client1 ends in Draw or Do, and must not: panic: nothing to draw",
 		"do-stays": "client1 does not come back from Do", "check-panics": "the system's Check panics: cannot count",
-		"strange": `Draw draws an operation of kind "take"`, "repeats": "both write cell=1",
+		"strange": `an operation of kind "take" is drawn`, "repeats": "both write cell=1",
 	} {
 		_, err := systems().Find(t.Context(), system, harness.Search{Last: 1})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -100,7 +100,7 @@ func judgeable(history []linearizability.Op) error {
 	wrote := map[string]int{} // by key and value
 	for _, o := range history {
 		if !slices.Contains(kinds, o.Kind) {
-			return fmt.Errorf("Draw draws an operation of kind %q, which the usual check does not know: draw %v, or give the system a Check of its own", o.Kind, kinds)
+			return fmt.Errorf("an operation of kind %q is drawn, which the usual check does not know: draw %v, or give the system a Check of its own", o.Kind, kinds)
 		}
 		if o.Kind != linearizability.Put && o.Kind != linearizability.CAS {
 			continue
