@@ -128,11 +128,11 @@ func replayVerb(ctx context.Context, args []string) error {
 		_ = os.Remove(now.Name())
 	}()
 	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
-	line := show.line
-	if !*verbose {
-		line = func(string) {}
+	listener := scenarios.Listener{Progress: show.progress, Trace: now}
+	if *verbose {
+		listener.Line = show.line
 	}
-	r, err := scenarios.Run(ctx, binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: line, Trace: now})
+	r, err := scenarios.Run(ctx, binary, order, launch.Perturb{}, listener)
 	show.clear()
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -17,8 +17,7 @@ import (
 //     other gets one.
 type own struct {
 	raft.FSMSnapshot
-	store *snapshotStore
-	names bool // it has the store's naming
+	names *snapshotStore // whose naming it has; nil: it has none
 }
 
 // errOvertaken refuses an own snapshot.
@@ -27,15 +26,15 @@ var errOvertaken = errors.New("a snapshot of a later state was installed meanwhi
 // Persist implements raft.FSMSnapshot.
 func (o *own) Persist(sink raft.SnapshotSink) error {
 	if k, ok := sink.(*snapshotSink); ok {
-		k.own, o.store = o, k.store
+		k.own = o
 	}
 	return o.FSMSnapshot.Persist(sink)
 }
 
 // Release implements raft.FSMSnapshot. raft calls it in any case, after everything else.
 func (o *own) Release() {
-	if o.names {
-		o.store.naming.Unlock()
+	if o.names != nil {
+		o.names.naming.Unlock()
 	}
 	o.FSMSnapshot.Release()
 }

@@ -165,7 +165,7 @@ func (k *snapshotSink) name() error {
 	s.naming.Lock()
 	if k.own == nil {
 		defer s.naming.Unlock()
-	} else if k.own.names = true; k.index < s.newest {
+	} else if k.own.names = s; k.index < s.newest {
 		return errOvertaken
 	}
 	if err := s.fs.Rename(k.path(snapshotTemp), k.path(snapshotSuffix)); err != nil {

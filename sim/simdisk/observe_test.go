@@ -1,18 +1,15 @@
 package simdisk_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tribune/netmodel"
-	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simdisk"
 )
@@ -94,14 +91,7 @@ func TestAnObserverHoldsAnOperation(t *testing.T) {
 }
 
 func TestOfSeveralThatSlowADiskTheLatestCounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(detrt.Nanos)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			loop.Run(ctx, nil)
-			close(ended)
-		}()
+	inBubble(t, func(t *testing.T, loop *event.Loop) {
 		usual := simdisk.Options{Sync: netmodel.Constant(time.Millisecond)}
 		d := simdisk.New("d", loop, ignore{}, 1, usual)
 		f, err := d.OpenFile("/a", os.O_CREATE|os.O_RDWR, 0o600)
@@ -123,7 +113,5 @@ func TestOfSeveralThatSlowADiskTheLatestCounts(t *testing.T) {
 		takes(time.Minute)
 		second()
 		takes(time.Millisecond)
-		cancel()
-		<-ended
 	})
 }

@@ -2,7 +2,6 @@ package simdisk_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +10,12 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"tribune/impl/host"
 	"tribune/netmodel"
-	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simdisk"
 	"tribune/sim/trace"
@@ -253,11 +250,7 @@ func TestAFailedSyncIsNotMadeGoodByALaterOne(t *testing.T) {
 }
 
 func TestASlowSyncTakesTrueTimeAndACrashWithinItLosesTheBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(detrt.Nanos)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { loop.Run(ctx, nil); close(ended) }()
+	inBubble(t, func(t *testing.T, loop *event.Loop) {
 		d := simdisk.New("d", loop, ignore{}, 1, simdisk.Options{Sync: netmodel.Constant(time.Second)})
 		f, err := d.OpenFile("f", os.O_RDWR|os.O_CREATE, 0o600)
 		must(t, err)
@@ -274,7 +267,5 @@ func TestASlowSyncTakesTrueTimeAndACrashWithinItLosesTheBytes(t *testing.T) {
 		if took := time.Since(start); took != 6*time.Second {
 			t.Errorf("a sync on a stalled disk took %v", took)
 		}
-		cancel()
-		<-ended
 	})
 }

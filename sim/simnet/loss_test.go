@@ -1,7 +1,6 @@
 package simnet_test
 
 import (
-	"context"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -9,11 +8,9 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tribune/netmodel"
-	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simnet"
 )
@@ -161,14 +158,7 @@ func TestALargeValueTakesAsManyRoundTripsAsTheWindowSays(t *testing.T) {
 // acknowledgement that lets more be sent. Neither acknowledgements nor probes cost more.
 func TestAStreamWithoutLossNeedsNoEventsButItsPackets(t *testing.T) {
 	const rounds, oneWay, some = 500, 5 * time.Millisecond, 10
-	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(detrt.Nanos)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			loop.Run(ctx, nil)
-			close(done)
-		}()
+	inBubble(t, func(t *testing.T, loop *event.Loop) {
 		n := simnet.New(loop, ignore{}, 1, netmodel.Uniform{Each: netmodel.Link{Latency: netmodel.Normal(oneWay, oneWay/5)}})
 		a, b := n.AddHost("a", netip.MustParseAddr("10.0.0.1")), n.AddHost("b", netip.MustParseAddr("10.0.0.2"))
 		l := listen(t, a, ":80")
@@ -206,7 +196,5 @@ func TestAStreamWithoutLossNeedsNoEventsButItsPackets(t *testing.T) {
 		if events := loop.Ran() - before; events > uint64(seen)+some {
 			t.Errorf("%d packets of a large value took %d events", seen, events)
 		}
-		cancel()
-		<-done
 	})
 }

@@ -9,13 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"tribune/netmodel"
-	"tribune/sim/detrt"
 	"tribune/sim/event"
 	"tribune/sim/simnet"
 )
@@ -115,14 +113,7 @@ func pattern(size, from int) []byte {
 }
 
 func (s tale) tell(t *testing.T) (o outcome) {
-	synctest.Test(t, func(t *testing.T) {
-		loop := event.New(detrt.Nanos)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			loop.Run(ctx, nil)
-			close(done)
-		}()
+	inBubble(t, func(t *testing.T, loop *event.Loop) {
 		n := simnet.New(loop, ignore{}, s.seed, netmodel.Uniform{Called: "drawn", Each: s.link})
 		a, b := n.AddHost("a", netip.MustParseAddr("10.0.0.1")), n.AddHost("b", netip.MustParseAddr("10.0.0.2"))
 		strikes := func() {
@@ -135,7 +126,7 @@ func (s tale) tell(t *testing.T) (o outcome) {
 			strikes = func() {}
 		}
 		loop.After(s.end.at, func() { s.strike(n, loop, a, b) })
-		l, err := a.Listen(ctx, "tcp", ":80")
+		l, err := a.Listen(t.Context(), "tcp", ":80")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,15 +135,13 @@ func (s tale) tell(t *testing.T) (o outcome) {
 			defer close(read)
 			s.read(l, strikes, &o)
 		}()
-		s.write(ctx, b, &o)
+		s.write(t.Context(), b, &o)
 		select {
 		case <-read:
 		case <-time.After(time.Hour): // nobody came
 		}
 		_ = l.Close()
 		<-read
-		cancel()
-		<-done
 	})
 	return o
 }

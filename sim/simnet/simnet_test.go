@@ -27,25 +27,30 @@ type ignore struct{}
 
 func (ignore) Record(trace.Event) {}
 
-// world runs f with a network of the hosts a, b and c.
-func world(t *testing.T, seed uint64, model netmodel.Model, f func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack)) {
+// inBubble runs f in a bubble in which an agenda runs.
+func inBubble(t *testing.T, f func(t *testing.T, loop *event.Loop)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		loop := event.New(detrt.Nanos)
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			loop.Run(ctx, nil)
-			close(done)
-		}()
+		ended := make(chan struct{})
+		go func() { loop.Run(ctx, nil); close(ended) }()
+		f(t, loop)
+		cancel()
+		<-ended
+	})
+}
+
+// world runs f with a network of the hosts a, b and c.
+func world(t *testing.T, seed uint64, model netmodel.Model, f func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack)) {
+	t.Helper()
+	inBubble(t, func(t *testing.T, loop *event.Loop) {
 		n := simnet.New(loop, ignore{}, seed, model)
 		hosts := map[string]*simnet.Stack{}
 		for i, name := range []string{"a", "b", "c"} {
 			hosts[name] = n.AddHost(name, netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}))
 		}
 		f(t, n, hosts)
-		cancel()
-		<-done
 	})
 }
 
