@@ -82,7 +82,7 @@ var neighbours = map[string]string{
 
 // testNeighbours adds to neighbours for test files.
 var testNeighbours = map[string]string{
-	"examples/queue":    "harness linearizability sim sim/nemesis",
+	"examples/queue":    "harness linearizability sim sim/nemesis impl/host/hosttest",
 	"examples/register": "harness linearizability sim sim/nemesis",
 	"harness":           "harness",
 

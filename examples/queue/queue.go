@@ -9,10 +9,11 @@
 package queue
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -76,7 +77,7 @@ func Run(ctx context.Context, h host.Host, log *slog.Logger) error {
 }
 
 // open reads what is on the disk: a line "+NAME" or "-NAME" a change. The last one may
-// be torn; it was not answered then.
+// be torn; it was not answered then, and goes, or the next one would be part of it.
 func (q *Queue) open(fs host.FS) error {
 	if err := host.MakeDir(fs, dir, 0o755); err != nil {
 		return err
@@ -88,16 +89,21 @@ func (q *Queue) open(fs host.FS) error {
 	if err := fs.SyncDir(dir); err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if name, added := strings.CutPrefix(lines.Text(), "+"); added {
+	q.disk = f
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSuffix(line, "\n")
+		if name, added := strings.CutPrefix(line, "+"); added {
 			q.jobs = append(q.jobs, &job{name: name})
 		} else {
-			q.remove(strings.TrimPrefix(lines.Text(), "-"))
+			q.remove(strings.TrimPrefix(line, "-"))
 		}
 	}
-	q.disk = f
-	return lines.Err()
+	return f.Truncate(int64(len(b)))
 }
 
 func (q *Queue) remove(name string) {
