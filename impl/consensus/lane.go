@@ -51,14 +51,17 @@ func (t oneLane) listen() {
 		case <-t.stop:
 			return
 		case rpc := <-t.NetworkTransport.Consumer():
-			if a, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
+			switch c := rpc.Command.(type) {
+			case *raft.AppendEntriesRequest:
 				//lint:ignore SA1019 it is free, see encode
-				if p, ok := decodePromise(a.Leader); ok {
-					t.node.contact.hear(a.Term, p, time.Now())
+				if p, ok := decodePromise(c.Leader); ok {
+					t.node.contact.hear(c.Term, p, time.Now())
 				}
-			}
-			if s, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
-				rpc.Reader = arriving{rpc.Reader, t.node, s.LastLogIndex, s.LastLogTerm}
+				verified(c)
+				t.node.skip(c)
+			case *raft.InstallSnapshotRequest:
+				rpc.Reader = arriving{rpc.Reader, t.node, c.LastLogIndex, c.LastLogTerm}
+				rpc.RespChan = t.content(rpc.RespChan)
 			}
 			select {
 			case t.inbox <- rpc:
@@ -132,37 +135,4 @@ func (n *Node) leads(id raft.ServerID, term uint64) bool {
 	}
 	group := n.raft.GetConfiguration().Configuration().Servers
 	return slices.ContainsFunc(group, func(s raft.Server) bool { return s.ID == id })
-}
-
-// arriving is a snapshot that a leader sends to this server. What stuck in a network
-// that stood still comes when it goes on, after the leader has given it up and has sent
-// a newer one. raft 1.8 would install that too, and forget all that came after it, what
-// was acknowledged as well; in the paper a server keeps what it has (Ongaro and
-// Ousterhout, In Search of an Understandable Consensus Algorithm, section 7).
-type arriving struct {
-	io.Reader
-	node        *Node
-	index, term uint64
-}
-
-// errHas refuses a snapshot.
-var errHas = errors.New("this server has what the snapshot stands for")
-
-// Read implements io.Reader. It is called by raft's main goroutine, so nothing is
-// appended or applied meanwhile.
-func (a arriving) Read(b []byte) (int, error) {
-	if a.node.holds(a.index, a.term) {
-		_, err := io.Copy(io.Discard, a.Reader)
-		return 0, errors.Join(errHas, err)
-	}
-	return a.Reader.Read(b)
-}
-
-// holds reports whether this server has applied an entry, or has it in its log.
-func (n *Node) holds(index, term uint64) bool {
-	if !n.log.running.Load() || index <= n.raft.AppliedIndex() {
-		return true
-	}
-	var entry raft.Log
-	return n.entries.GetLog(index, &entry) == nil && entry.Term == term
 }

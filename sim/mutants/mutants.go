@@ -96,6 +96,7 @@ func All() []Mutant {
 		shrinkingGroup(),
 		leaderLoopDies(),
 		overtakenSnapshot(),
+		unheardSnapshot(),
 		pipelinedReplication(),
 		leakedWatch(),
 		oldVersionsKept(),

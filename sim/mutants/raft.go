@@ -173,6 +173,25 @@ func overtakenSnapshot() Mutant {
 	}
 }
 
+// unheardSnapshot has a server refuse a snapshot that it has, and say no more. Its leader,
+// who has lost the answer to the first attempt, sends the snapshot for ever.
+func unheardSnapshot() Mutant {
+	return Mutant{
+		Name:     "unheard-snapshot",
+		Area:     "raft",
+		Bug:      "a server refuses a snapshot that it has already, and its leader goes on to send it",
+		Scenario: "lost-answers.yaml",
+		MaxSeeds: 30,
+		Patches: []overlay.Patch{{
+			Name: "unheard-snapshot",
+			Why:  "the server gets no entries until the leader has a newer snapshot",
+			File: "tribune/impl/consensus/lane.go",
+			Old:  "				rpc.RespChan = t.content(rpc.RespChan)\n",
+			New:  "",
+		}},
+	}
+}
+
 // pipelinedReplication has raft send entries in its pipeline. The leader waits for ever
 // if a follower says no to entries, on a connection that is well, while others wait for
 // their turn, and more have come by the time that the pipeline is given up.
