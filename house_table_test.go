@@ -62,11 +62,12 @@ var neighbours = map[string]string{
 	"sim":          "impl/host netmodel sim/detrt sim/event sim/simdisk sim/simnet sim/trace",
 
 	"scenarios":         "impl/agent impl/api impl/catalog impl/config impl/consensus impl/coordinate impl/fsm impl/gossip impl/host linearizability linearizability/raftsafety linearizability/spread linearizability/versions netmodel scenarios/levels scenarios/look scenarios/outage sim sim/casefile sim/launch sim/mutants sim/nemesis sim/overlay sim/simdisk sim/trace",
-	"scenarios/report":  "linearizability scenarios sim/trace",
+	"page":              "linearizability sim/trace",
+	"scenarios/report":  "linearizability page scenarios sim/trace",
 	"scenarios/look":    "impl/agent impl/api impl/consensus impl/fsm impl/server sim sim/simdisk sim/simnet",
 	"scenarios/debug":   "impl/api scenarios scenarios/look scenarios/report sim/launch sim/trace",
 	"scenarios/search":  "scenarios sim sim/explore sim/launch sim/nemesis sim/shrink",
-	"harness":           "impl/host linearizability netmodel sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
+	"harness":           "impl/host linearizability netmodel page sim sim/casefile sim/explore sim/launch sim/nemesis sim/shrink sim/trace",
 	"examples/queue":    "impl/host",
 	"examples/register": "impl/host",
 	"bench":             "scenarios scenarios/look sim sim/launch",
@@ -77,7 +78,7 @@ var neighbours = map[string]string{
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "scenarios scenarios/debug scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "page scenarios scenarios/debug scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.

@@ -38,11 +38,13 @@ type Result struct {
 	Virtual     time.Duration
 	History     []linearizability.Op
 	Faults      []nemesis.Struck
+	Roles       []Held // who had a role of the system, in the order of the beginning
 	Violations  []sim.Violation
 	Ends        []End  // of processes that ended by themselves, and not well
 	Said        string // what the run's process said, such as the stacks of panics
 
 	verdict linearizability.Result
+	took    time.Duration // real time
 }
 
 // End is the end of a node's process that nobody ended: it panicked, or its Program
@@ -85,6 +87,7 @@ func (all Systems) run(ctx context.Context, c Case, traced bool) (r Result, reco
 	if err != nil {
 		return r, nil, err
 	}
+	began := time.Now()
 	out, err := launch.Output(ctx, launch.Spec{Main: childName, Input: in, Stderr: &complaints, Watch: watch})
 	said := strings.TrimSpace(complaints.String())
 	if err != nil {
@@ -97,7 +100,7 @@ func (all Systems) run(ctx context.Context, c Case, traced bool) (r Result, reco
 	if err := json.Unmarshal(out, &a); err != nil {
 		return r, nil, err
 	}
-	a.Said = said
+	a.Said, a.took = said, time.Since(began)
 	if a.Broken != "" {
 		return a.Result, a.Trace, fmt.Errorf("%s\n%s", a.Broken, said)
 	}

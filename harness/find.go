@@ -216,6 +216,7 @@ func (f *Finding) String() string {
 	}
 	fmt.Fprintf(&b, "\nfound after %d cases, made smaller in %d runs; as the file %s:\n\n%s", f.Cases, f.Tries, f.Name, f.File())
 	fmt.Fprintf(&b, "\nit tells what happens with: %s\n", again(f.Name))
+	fmt.Fprintf(&b, "and -%s FILE.html shows it in a browser\n", pageFlag)
 	return b.String()
 }
 

@@ -244,8 +244,8 @@ func TestWhatIsFoundIsKeptAndTold(t *testing.T) {
 	if err != nil || filepath.Dir(f.Name) != dir {
 		t.Fatalf("%s: %v", f.Name, err)
 	}
-	var story, every strings.Builder
-	r, err := systems().Story(t.Context(), c, &story, &every)
+	var story, every, page strings.Builder
+	r, err := systems().Story(t.Context(), c, harness.Told{Lines: &story, Every: &every, Page: &page, File: f.Name})
 	if err != nil || r.Problem != f.Smallest.Problem || r.Fingerprint != f.Smallest.Fingerprint {
 		t.Errorf("told, the case is another run: %q, %v", r.Problem, err)
 	}
@@ -264,5 +264,10 @@ func TestWhatIsFoundIsKeptAndTold(t *testing.T) {
 	}
 	if !slices.Contains(kinds, trace.NetDeliver) {
 		t.Error("the trace has no packets")
+	}
+	for _, want := range []string{`"name":"n","role":"server"`, `"name":"client1","role":"client"`, f.Smallest.Anomalies[0].Text, "-harness.case " + f.Name} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page does not have %q", want)
+		}
 	}
 }

@@ -52,12 +52,12 @@ func (r *run) main(w *sim.World) {
 	}
 	var clients []*sim.Node
 	for i := range r.c.Clients {
-		n := w.AddNode(sim.NodeConfig{Name: fmt.Sprintf("client%d", i+1), Addrs: address(1, i+1)})
+		n := w.AddNode(sim.NodeConfig{Name: clientName(i + 1), Addrs: address(1, i+1)})
 		n.Start(r.client(i + 1))
 		clients = append(clients, n)
 	}
 	n.Schedule(strikes)
-	if r.system.Look != nil {
+	if r.system.Look != nil || len(r.system.Roles) > 0 {
 		stop := make(chan struct{})
 		defer close(stop)
 		go r.look(stop)
@@ -68,6 +68,9 @@ func (r *run) main(w *sim.World) {
 	r.calm = true
 	r.await(clients)
 	r.result.Fingerprint, r.result.Virtual = w.Fingerprint(), w.Now()
+	for i := range r.result.Roles {
+		orElse(&r.result.Roles[i].Until, w.Now())
+	}
 	r.result.Faults, r.result.Violations = n.Log(), w.Violations()
 	r.result.Reached = nemesis.Reached(r.register.Passages(), r.result.Faults)
 }
@@ -96,7 +99,7 @@ func (r *run) await(clients []*sim.Node) {
 	}
 }
 
-// lookEvery is how often the system's Look is called.
+// lookEvery is how often it is seen who has a role, and the system's Look is called.
 const lookEvery = 50 * time.Millisecond
 
 func (r *run) look(stop <-chan struct{}) {
@@ -105,10 +108,15 @@ func (r *run) look(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-t:
-			r.system.Look(r.world)
+			r.hold()
+			if r.system.Look != nil {
+				r.system.Look(r.world)
+			}
 		}
 	}
 }
+
+func clientName(number int) string { return fmt.Sprintf("client%d", number) }
 
 func address(net, n int) []netip.Addr {
 	return []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(net), byte(n)})}

@@ -15,18 +15,35 @@ import (
 	"tribune/sim/trace"
 )
 
-// Story runs a case and writes what happened, a line an event: which processes were
-// started and ended, what faults struck, what nodes logged, what clients did. If every
-// is not nil, it gets all events, packets and writes to disks too, in the form that
-// trace.NewReader and simctl trace read.
-func (all Systems) Story(ctx context.Context, c Case, to, every io.Writer) (Result, error) {
+// Told is where the story of a run is written to. What is nil is not written.
+type Told struct {
+	// Lines gets a line an event: which processes were started and ended, what faults
+	// struck, what nodes logged, what clients did.
+	Lines io.Writer
+	// Every gets all events, packets and writes to disks too, in the form that
+	// trace.NewReader and simctl trace read.
+	Every io.Writer
+	// Page gets a page for a browser, a single file that needs no network: a timeline
+	// of nodes, faults, operations and messages, and what is wrong.
+	Page io.Writer
+	// File is that of the case, which the page names in commands.
+	File string
+}
+
+// Story runs a case and tells what happened.
+func (all Systems) Story(ctx context.Context, c Case, to Told) (Result, error) {
 	r, recording, err := all.run(ctx, c, true)
 	r.explain()
-	if terr := tell(recording, to); err == nil {
-		err = terr
+	if to.Lines != nil {
+		if terr := tell(recording, to.Lines); err == nil {
+			err = terr
+		}
 	}
-	if every != nil && err == nil {
-		_, err = every.Write(recording)
+	if to.Every != nil && err == nil {
+		_, err = to.Every.Write(recording)
+	}
+	if to.Page != nil && err == nil {
+		err = r.show(all[c.System], to.File, recording, to.Page)
 	}
 	return r, err
 }
@@ -57,18 +74,21 @@ func tell(recording []byte, to io.Writer) error {
 type options struct {
 	file  string // of the case to run instead of tests
 	every string // file for all events
+	page  string // file for the page
 }
 
 // The names of the options.
 const (
 	caseFlag  = "harness.case"
 	traceFlag = "harness.trace"
+	pageFlag  = "harness.page"
 )
 
 func flags() *options {
 	var o options
 	flag.StringVar(&o.file, caseFlag, "", "`FILE`: run the case in it instead of tests, and tell what happens")
 	flag.StringVar(&o.every, traceFlag, "", "`FILE`: with -"+caseFlag+", write all events there, for simctl trace")
+	flag.StringVar(&o.page, pageFlag, "", "`FILE`: with -"+caseFlag+", write a page for a browser there, with the timeline of the run")
 	return &o
 }
 
@@ -77,7 +97,7 @@ func flags() *options {
 func (all Systems) show(ctx context.Context, o options, to io.Writer) int {
 	c, err := Load(o.file)
 	if err == nil {
-		err = all.narrate(ctx, c, o.every, to)
+		err = all.narrate(ctx, c, o, to)
 	}
 	if err != nil {
 		fmt.Fprintln(to, err)
@@ -89,18 +109,24 @@ func (all Systems) show(ctx context.Context, o options, to io.Writer) int {
 // errWrong says that something is wrong with the system, which was told already.
 var errWrong = errors.New("FAIL")
 
-func (all Systems) narrate(ctx context.Context, c Case, every string, to io.Writer) error {
-	var events bytes.Buffer
-	r, err := all.Story(ctx, c, to, &events)
+func (all Systems) narrate(ctx context.Context, c Case, o options, to io.Writer) error {
+	var events, page bytes.Buffer
+	r, err := all.Story(ctx, c, Told{Lines: to, Every: &events, Page: &page, File: o.file})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(to, "\n%s, seed %d: %v of virtual time, fingerprint %s\n", c.System, c.Seed, r.Virtual, r.Fingerprint)
-	if every != "" {
-		if err := os.WriteFile(every, events.Bytes(), 0o644); err != nil {
+	if o.every != "" {
+		if err := os.WriteFile(o.every, events.Bytes(), 0o644); err != nil {
 			return err
 		}
-		fmt.Fprintf(to, "all events: simctl trace %s\n", every)
+		fmt.Fprintf(to, "all events: simctl trace %s\n", o.every)
+	}
+	if o.page != "" {
+		if err := os.WriteFile(o.page, page.Bytes(), 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintf(to, "the timeline, for a browser: %s\n", o.page)
 	}
 	if r.Problem == "" {
 		fmt.Fprintln(to, "nothing is wrong")

@@ -136,7 +136,8 @@ func orElse[T comparable](value *T, usual T) {
 // what TestMain calls. A test binary without the deterministic runtime builds
 // itself again with it, which takes a minute or two the first time. With -harness.case
 // FILE it runs that case instead of tests and tells what happens; the trace of all
-// events goes to the file that -harness.trace names.
+// events goes to the file that -harness.trace names, a timeline for a browser to that of
+// -harness.page.
 func (all Systems) Main(m *testing.M) {
 	launch.ChildMain(all.children())
 	pkg := testPackage()

@@ -140,18 +140,19 @@ func (r *Result) add(name string, c checked, answer porcupine.CheckResult) {
 	}
 }
 
-// Visualize writes porcupine's picture of the first key that is not
-// linearizable, an HTML page, to a file. It does nothing if all are.
-func (r Result) Visualize(file string) error {
+// Picture is porcupine's picture of the first key that is not linearizable, an HTML
+// page; "" if all are, or if it cannot be drawn.
+func (r Result) Picture() string {
 	keys := sorted(r.checked)
 	if len(keys) == 0 {
-		return nil
+		return ""
 	}
 	c := r.checked[keys[0]]
-	if err := porcupine.VisualizePath(c.model, c.info, file); err != nil {
-		return fmt.Errorf("drawing the history of %s: %w", keys[0], err)
+	var b strings.Builder
+	if err := porcupine.Visualize(c.model, c.info, &b); err != nil {
+		return ""
 	}
-	return nil
+	return b.String()
 }
 
 func sorted[V any](m map[string]V) []string {

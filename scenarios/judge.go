@@ -3,7 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +94,7 @@ func (r *Result) linearizable(expected string) {
 	}
 	anomalies := linearizability.Explain(judged, result, explainLimit)
 	if result.Verdict == linearizability.Violated {
-		r.Picture = picture(result.Focus(judged, anomalies, explainLimit))
+		r.Picture = result.Focus(judged, anomalies, explainLimit).Picture()
 	}
 	for _, a := range anomalies {
 		for n, i := range a.Ops {
@@ -195,25 +194,8 @@ func (r *Result) object(check, expected, text string, result linearizability.Res
 	}
 	r.verdict(check, expected, string(result.Verdict), text, anomalies...)
 	if result.Verdict == linearizability.Violated && r.Picture == "" {
-		r.Picture = picture(result)
+		r.Picture = result.Picture()
 	}
-}
-
-func picture(result linearizability.Result) string {
-	f, err := os.CreateTemp("", "linearizability-*.html")
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_ = f.Close() // it is written by name
-	if err := result.Visualize(f.Name()); err != nil {
-		return ""
-	}
-	b, err := os.ReadFile(f.Name())
-	if err != nil {
-		return ""
-	}
-	return string(b)
 }
 
 func (r *Result) invariants(expected string) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tribune/page"
 	"tribune/scenarios"
 	"tribune/scenarios/report"
 	"tribune/sim/launch"
@@ -96,7 +97,7 @@ func (m *many) one(ctx context.Context, i int) {
 
 // complaint is the first thing that was wrong with a run.
 func complaint(j report.Judged) string {
-	i := slices.IndexFunc(j.Verdicts, func(v report.Verdict) bool { return !v.OK })
+	i := slices.IndexFunc(j.Verdicts, func(v page.Verdict) bool { return !v.OK })
 	if i < 0 {
 		return j.Error
 	}

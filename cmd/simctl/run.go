@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"tribune/page"
 	"tribune/scenarios"
 	"tribune/scenarios/report"
 	"tribune/sim/launch"
@@ -312,7 +313,7 @@ func printResult(r scenarios.Result, schedule scenarios.Schedule, took time.Dura
 }
 
 // printFindings says what is wrong; the report says all.
-func printFindings(all []report.Finding) {
+func printFindings(all []page.Finding) {
 	const shown = 3
 	for i, f := range all {
 		if i == shown {

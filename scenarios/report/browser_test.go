@@ -297,10 +297,27 @@ func TestTheReportOfARunThatDied(t *testing.T) {
 	}
 }
 
+// TestThePageOfAProgramOfSomebodyElses is that of package harness.
+func TestThePageOfAProgramOfSomebodyElses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "split.html")
+	out, err := exec.Command("go", "test", "tribune/examples/register", "-harness.case", "testdata/split.yaml", "-harness.page", file).CombinedOutput()
+	if _, missing := os.Stat(file); missing != nil {
+		t.Fatalf("no page: %v\n%s", err, out)
+	}
+	b := open(t, file)
+	if got := b.text("#outcome"); got != "1 of 1 checks failed" {
+		t.Errorf("the outcome is %q", got)
+	}
+	b.do(chromedp.Click(chromedp.CSS("[data-finding]")))
+	if got := b.text("#details"); !strings.Contains(got, "was overwritten by") || !strings.Contains(got, "simctl trace testdata/split.trace -from") || strings.Contains(got, "debug") {
+		t.Errorf("the details of the finding are %q", got)
+	}
+}
+
 // TestALongRunIsSmooth draws ten minutes with 30,000 operations.
 func TestALongRunIsSmooth(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.html")
-	if err := os.WriteFile(file, page(t, long()), 0o644); err != nil {
+	if err := os.WriteFile(file, html(t, long()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	b := open(t, file)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tribune/linearizability"
+	"tribune/page"
 	"tribune/scenarios"
 	"tribune/sim/trace"
 )
@@ -85,7 +86,7 @@ func (s *survivor) see(e trace.Event) {
 	case trace.Log:
 		s.log(e)
 	case trace.Life:
-		if stateAfter(e.Text) == "down" {
+		if page.StateAfter(e.Text) == "down" {
 			delete(s.reigns, e.Node)
 		}
 	case trace.Op:
@@ -203,6 +204,6 @@ func (s *survivor) end() {
 }
 
 // death is the finding about a run that came to no result: where its trace ends.
-func death(r scenarios.Result, v scenarios.Verdict) Finding {
-	return Finding{Kind: "the end", Text: fmt.Sprintf("the trace ends at %.3f s: %s", r.Virtual.Seconds(), v.Text), At: int64(r.Virtual)}
+func death(r scenarios.Result, v scenarios.Verdict) page.Finding {
+	return page.Finding{Kind: "the end", Text: fmt.Sprintf("the trace ends at %.3f s: %s", r.Virtual.Seconds(), v.Text), At: int64(r.Virtual)}
 }

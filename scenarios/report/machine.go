@@ -9,29 +9,30 @@ import (
 	"strings"
 	"time"
 
+	"tribune/page"
 	"tribune/scenarios"
 )
 
 // Judged is a run as a program wants to know of it: a line of `simctl run -json`.
 type Judged struct {
-	Scenario    string        `json:"scenario"`
-	File        string        `json:"file"`
-	Seed        uint64        `json:"seed,string"` // text, since readers of JSON keep 53 bits of a number
-	OK          bool          `json:"ok"`
-	Error       string        `json:"error,omitempty"` // the run came to no result
-	Verdicts    []Verdict     `json:"verdicts"`
-	Done        int           `json:"done"` // operations
-	Refused     int           `json:"refused"`
-	Unknown     int           `json:"unknown"`
-	Faults      int           `json:"faults"`
-	Elections   int           `json:"elections"`
-	Virtual     time.Duration `json:"virtual"` // nanoseconds
-	Took        time.Duration `json:"took"`    // nanoseconds of real time
-	Happened    uint64        `json:"happened"`
-	Memory      uint64        `json:"memory"` // bytes
-	Fingerprint string        `json:"fingerprint"`
-	Report      string        `json:"report,omitempty"` // folder
-	Replay      string        `json:"replay"`           // command
+	Scenario    string         `json:"scenario"`
+	File        string         `json:"file"`
+	Seed        uint64         `json:"seed,string"` // text, since readers of JSON keep 53 bits of a number
+	OK          bool           `json:"ok"`
+	Error       string         `json:"error,omitempty"` // the run came to no result
+	Verdicts    []page.Verdict `json:"verdicts"`
+	Done        int            `json:"done"` // operations
+	Refused     int            `json:"refused"`
+	Unknown     int            `json:"unknown"`
+	Faults      int            `json:"faults"`
+	Elections   int            `json:"elections"`
+	Virtual     time.Duration  `json:"virtual"` // nanoseconds
+	Took        time.Duration  `json:"took"`    // nanoseconds of real time
+	Happened    uint64         `json:"happened"`
+	Memory      uint64         `json:"memory"` // bytes
+	Fingerprint string         `json:"fingerprint"`
+	Report      string         `json:"report,omitempty"` // folder
+	Replay      string         `json:"replay"`           // command
 }
 
 // Judge sums a run up. The folder is that of the report, "" for none; err says why
@@ -39,7 +40,7 @@ type Judged struct {
 func Judge(r Run, folder string, err error) Judged {
 	p, x := r.Plan, r.Result
 	j := Judged{
-		Scenario: p.Scenario.Name, File: r.File, Seed: p.Seed, OK: x.OK() && err == nil, Verdicts: []Verdict{},
+		Scenario: p.Scenario.Name, File: r.File, Seed: p.Seed, OK: x.OK() && err == nil, Verdicts: inWords(x),
 		Done: x.Ops.OK, Refused: x.Ops.Failed, Unknown: x.Ops.Unknown, Faults: len(x.Faults), Elections: len(x.Reigns),
 		Virtual: x.Virtual, Took: r.Took, Happened: x.Events, Memory: x.PeakMemory, Fingerprint: x.Fingerprint, Report: folder,
 		Replay: r.again(),
@@ -49,9 +50,6 @@ func Judge(r Run, folder string, err error) Judged {
 	}
 	if died := (*scenarios.Death)(nil); errors.As(err, &died) {
 		j.Error = fmt.Sprintf("%v: %s", died.Err, died.Cause())
-	}
-	for _, v := range x.Verdicts {
-		j.Verdicts = append(j.Verdicts, Verdict{Check: v.Check, Means: means(v.Check), Expected: v.Expected, Got: v.Got, OK: v.OK, Text: v.Text, Findings: Findings(x, v)})
 	}
 	return j
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tribune/page"
 	"tribune/scenarios"
 	"tribune/sim/trace"
 )
@@ -23,9 +24,9 @@ const (
 	OrderFile   = "order.json" // what was run, for a replay
 	ResultFile  = "result.json"
 	TraceFile   = "trace.bin"
-	PictureFile = "linearizability.html" // only if it is too large for the page
-	DeathFile   = "died.txt"             // only if the run's process died: what it said
-	TurnsFile   = "turns.json"           // the sets of the goroutines' turns, which are long and for programs alone
+	PictureFile = page.PictureFile // only if it is too large for the page
+	DeathFile   = "died.txt"       // only if the run's process died: what it said
+	TurnsFile   = "turns.json"     // the sets of the goroutines' turns, which are long and for programs alone
 )
 
 // Run is a run that a report is about.
@@ -72,8 +73,8 @@ func Write(dir string, r Run, traceFrom string) error {
 	if err != nil {
 		return err
 	}
-	var page bytes.Buffer
-	if err := writePage(&page, data); err != nil {
+	var html bytes.Buffer
+	if err := page.Write(&html, data); err != nil {
 		return err
 	}
 	write := func(name string, text []byte) error { return os.WriteFile(filepath.Join(dir, name), text, 0o644) }
@@ -94,7 +95,7 @@ func Write(dir string, r Run, traceFrom string) error {
 	errs := []error{
 		write(TurnsFile, turns),
 		write(OrderFile, order), write(ResultFile, result),
-		write(TextFile, []byte(Text(r, data))), write(PageFile, page.Bytes()),
+		write(TextFile, []byte(Text(r, data))), write(PageFile, html.Bytes()),
 	}
 	if r.Died != nil {
 		errs = append(errs, write(DeathFile, []byte(r.Died.Cause()+"\n\n"+r.Died.Error()+"\n")))

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tribune/linearizability"
+	"tribune/page"
 	"tribune/scenarios"
 	"tribune/scenarios/report"
 	"tribune/sim"
@@ -103,7 +104,7 @@ func recorded(t *testing.T, events []trace.Event) *bytes.Buffer {
 	return &b
 }
 
-func build(t *testing.T, r report.Run, events []trace.Event) report.Data {
+func build(t *testing.T, r report.Run, events []trace.Event) page.Data {
 	t.Helper()
 	d, err := report.Build(r, "runs/tiny-7", recorded(t, events))
 	if err != nil {
@@ -112,10 +113,10 @@ func build(t *testing.T, r report.Run, events []trace.Event) report.Data {
 	return d
 }
 
-func page(t *testing.T, d report.Data) []byte {
+func html(t *testing.T, d page.Data) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := report.WritePage(&b, d); err != nil {
+	if err := page.Write(&b, d); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -157,16 +158,16 @@ func TestNothingOfARunBecomesPartOfThePage(t *testing.T) {
 	}
 	events = append(events, trace.Event{At: 3e9, Node: "s1", Kind: trace.Log, Text: "INFO " + hostile})
 	d := build(t, r, events)
-	html := string(page(t, d))
-	if strings.Contains(html, `alert("x")`) || strings.Contains(html, "<script>alert") {
+	whole := string(html(t, d))
+	if strings.Contains(whole, `alert("x")`) || strings.Contains(whole, "<script>alert") {
 		t.Error("text of a run is in the page as it is")
 	}
-	if got, want := strings.Count(html, "</script>"), 2; got != want {
+	if got, want := strings.Count(whole, "</script>"), 2; got != want {
 		t.Errorf("%d elements end that should be %d", got, want)
 	}
-	_, after, _ := strings.Cut(html, `<script type="application/json" id="data">`)
+	_, after, _ := strings.Cut(whole, `<script type="application/json" id="data">`)
 	block, _, _ := strings.Cut(after, "</script>")
-	var back report.Data
+	var back page.Data
 	if err := json.Unmarshal([]byte(block), &back); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestNothingOfARunBecomesPartOfThePage(t *testing.T) {
 		t.Errorf("the page has other data: %s", diff)
 	}
 	for _, outside := range []string{"http://", "https://", "src=\"", "@import", "url("} {
-		for line := range strings.Lines(html) {
+		for line := range strings.Lines(whole) {
 			if strings.Contains(line, outside) && !strings.Contains(line, "www.w3.org/2000/svg") {
 				t.Errorf("the page refers to something outside: %s", strings.TrimSpace(line))
 			}
@@ -184,7 +185,7 @@ func TestNothingOfARunBecomesPartOfThePage(t *testing.T) {
 
 // long is a page of ten minutes with 30,000 operations, and more messages and log
 // lines than there is room for.
-func long() report.Data {
+func long() page.Data {
 	r, _ := tiny()
 	r.Result.Virtual = 10 * time.Minute
 	r.Result.History, r.Result.Transactions, r.Result.Lock = nil, nil, nil
@@ -231,7 +232,7 @@ func long() report.Data {
 
 func TestALongRunStaysSmallAndKeepsWhatMatters(t *testing.T) {
 	d := long()
-	if size := len(page(t, d)); size > 10<<20 {
+	if size := len(html(t, d)); size > 10<<20 {
 		t.Errorf("the page has %d bytes", size)
 	}
 	if d.Sample.AllMessages || d.Sample.AllEvents || d.Sample.Messages != 270_000 || len(d.Messages.Rows) > 60_000 || len(d.Messages.Rows) < 50_000 {

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tribune/page"
 )
 
 // Text is a report for people who have no browser at hand.
-func Text(run Run, d Data) string {
+func Text(run Run, d page.Data) string {
 	r := run.Result
 	var b strings.Builder
 	b.WriteString(d.Plan)

@@ -2,10 +2,12 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"tribune/linearizability"
+	"tribune/page"
 	"tribune/scenarios"
 )
 
@@ -62,10 +64,10 @@ func promise(invariant string) string {
 // Findings says in words what is wrong according to a verdict: at what time, and in
 // which operations, as indices into the history that the check judges. It returns
 // nothing for a verdict with which nothing is wrong.
-func Findings(r scenarios.Result, v scenarios.Verdict) []Finding {
-	var all []Finding
+func Findings(r scenarios.Result, v scenarios.Verdict) []page.Finding {
+	var all []page.Finding
 	for _, a := range v.Anomalies {
-		all = append(all, Finding{Kind: string(a.Kind), Text: a.Text, At: int64(a.At), Ops: a.Ops})
+		all = append(all, page.Finding{Kind: string(a.Kind), Text: a.Text, At: int64(a.At), Ops: slices.Clone(a.Ops)})
 	}
 	switch {
 	case v.Got == string(linearizability.Holds):
@@ -77,7 +79,7 @@ func Findings(r scenarios.Result, v scenarios.Verdict) []Finding {
 			if p := promise(x.Invariant); p != "" {
 				text += " (" + p + ")"
 			}
-			all = append(all, Finding{Kind: x.Invariant, Text: fmt.Sprintf("at %.3f s %s", x.At.Seconds(), text), At: int64(x.At)})
+			all = append(all, page.Finding{Kind: x.Invariant, Text: fmt.Sprintf("at %.3f s %s", x.At.Seconds(), text), At: int64(x.At)})
 		}
 	case v.Check == "recovery":
 		all = append(all, unrecovered(r)...)
@@ -88,15 +90,15 @@ func Findings(r scenarios.Result, v scenarios.Verdict) []Finding {
 			if err != nil {
 				who = text
 			}
-			all = append(all, Finding{Kind: "late write", Text: fmt.Sprintf("at %.3f s a write of %s; its writer believed that it still held the lock", when.Seconds(), who), At: int64(when)})
+			all = append(all, page.Finding{Kind: "late write", Text: fmt.Sprintf("at %.3f s a write of %s; its writer believed that it still held the lock", when.Seconds(), who), At: int64(when)})
 		}
 	}
 	return all
 }
 
 // unrecovered says what a healed cluster did not do in time.
-func unrecovered(r scenarios.Result) []Finding {
-	var all []Finding
+func unrecovered(r scenarios.Result) []page.Finding {
+	var all []page.Finding
 	add := func(what string, c scenarios.Reached) {
 		if !c.Asked || c.OK {
 			return
@@ -112,7 +114,7 @@ func unrecovered(r scenarios.Result) []Finding {
 			last := r.Reigns[n-1]
 			text += fmt.Sprintf("; the last to lead was %s, in term %d, seen until %.3f s", last.Server, last.Term, last.Until.Seconds())
 		}
-		all = append(all, Finding{Kind: "no " + what, Text: text, At: int64(r.Healed)})
+		all = append(all, page.Finding{Kind: "no " + what, Text: text, At: int64(r.Healed)})
 	}
 	c := r.Recovery
 	add("leader", c.Leader)
@@ -123,40 +125,9 @@ func unrecovered(r scenarios.Result) []Finding {
 	add("catalog and DNS that agree with all agents", c.Services)
 	add("event on every agent", c.Events)
 	if r.Unread != "" {
-		all = append(all, Finding{Kind: "unread", Text: "after all was healed, " + r.Unread, At: int64(r.Virtual)})
+		all = append(all, page.Finding{Kind: "unread", Text: "after all was healed, " + r.Unread, At: int64(r.Virtual)})
 	}
 	return all
-}
-
-// sayOp says what an operation on a key wanted, and what it was answered.
-func sayOp(o linearizability.Op) (what, answer string) {
-	switch o.Kind {
-	case linearizability.Get:
-		what = "get " + o.Key
-		if o.Mode != "" {
-			what += " (" + o.Mode + ")"
-		}
-	case linearizability.Put:
-		what = fmt.Sprintf("put %s = %s", o.Key, o.Value)
-	case linearizability.CAS:
-		what = fmt.Sprintf("put %s = %s if its index is %d", o.Key, o.Value, o.Index)
-	case linearizability.DeleteCAS:
-		what = fmt.Sprintf("delete %s if its index is %d", o.Key, o.Index)
-	default:
-		what = fmt.Sprintf("%s %s", o.Kind, o.Key)
-	}
-	switch {
-	case o.Outcome != linearizability.OK:
-	case o.Kind != linearizability.Get:
-	case !o.Found:
-		answer = "nothing"
-	default:
-		answer = o.Seen
-		if o.SeenAt > 0 {
-			answer += fmt.Sprintf(" at index %d", o.SeenAt)
-		}
-	}
-	return what, answer
 }
 
 func sayTxn(t linearizability.Txn) (what, answer string) {

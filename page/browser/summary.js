@@ -21,7 +21,7 @@ function writeSummary(app) {
     ["refused", r.refused.toLocaleString("en")],
     ["outcome unknown", r.unknown.toLocaleString("en")],
     ["faults", String(run.faults.length)],
-    ["elections", String(run.reigns.length)],
+    ["elections", run.reigns.some((r) => r.term > 0) ? String(run.reigns.length) : ""],
     ["healed at", r.healed > 0 ? seconds(r.healed, 1) : ""],
     ["memory", r.memory > 0 ? `${(r.memory / 1048576).toFixed(0)} MB` : ""],
     ["fingerprint", r.fingerprint ? make("code", { title: r.fingerprint }, r.fingerprint.slice(0, 16) + "…") : ""],
@@ -113,9 +113,9 @@ function writeMore(app) {
   fold("Replay", true, make("div", { class: "commands" }, ...run.replay.map((c) => make("div", {}, make("code", {}, c.line), make("span", {}, c.about))),
     run.run.fingerprint ? make("div", {}, "Fingerprint ", make("code", {}, run.run.fingerprint)) : ""));
   if (run.faults.length > 0) fold(`Faults (${run.faults.length})`, false, faultTable(app));
-  if (run.reigns.length > 0) fold(`Elections (${run.reigns.length})`, false, reignTable(app));
+  if (run.reigns.length > 0) fold(`Roles, and who had them (${run.reigns.length})`, false, reignTable(app));
   fold("Settings, with everything that the seed has drawn", false, make("pre", {}, run.settings));
-  fold("The plan in words", false, make("pre", {}, run.plan));
+  if (run.plan) fold("The plan in words", false, make("pre", {}, run.plan));
 }
 
 // pictureFrame shows porcupine's page in a frame of its own. It can run its script,
@@ -142,6 +142,6 @@ function faultTable(app) {
 }
 
 function reignTable(app) {
-  return table(["#first seen", "#last seen", "#for", "#term", "server"], app.run.reigns.map((r) => [
-    seconds(r.from), seconds(r.until), span(r.until - r.from), String(r.term), make("button", { class: "link", onclick: () => app.choose(r, true) }, app.run.nodes[r.node].name)]));
+  return table(["#first seen", "#last seen", "#for", "role", "#term", "node"], app.run.reigns.map((r) => [
+    seconds(r.from), seconds(r.until), span(r.until - r.from), r.role, r.term > 0 ? String(r.term) : "", make("button", { class: "link", onclick: () => app.choose(r, true) }, app.run.nodes[r.node].name)]));
 }

@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"embed"
@@ -11,7 +11,7 @@ import (
 
 // sources are the parts of the page, as people read them.
 //
-//go:embed page
+//go:embed browser
 var sources embed.FS
 
 // scripts are the parts of the page's program, in the order in which they are
@@ -20,10 +20,10 @@ func scripts() []string {
 	return []string{"data.js", "view.js", "filter.js", "lanes.js", "theme.js", "draw.js", "ops.js", "messages.js", "details.js", "summary.js", "main.js"}
 }
 
-// writePage writes the page: its parts put together, with the data in it.
-func writePage(to io.Writer, d Data) error {
+// Write writes the page: its parts put together, with the data in it.
+func Write(to io.Writer, d Data) error {
 	read := func(name string) (string, error) {
-		b, err := sources.ReadFile("page/" + name)
+		b, err := sources.ReadFile("browser/" + name)
 		return string(b), err
 	}
 	page, err := read("page.html")

@@ -1,4 +1,4 @@
-package report
+package page
 
 // Version is that of the form of Data. It changes when the meaning of a field does.
 const Version = 1
@@ -97,12 +97,13 @@ type Life struct {
 	Why   string `json:"why"` // how it came to it
 }
 
-// Reign is a stretch of time in which a server was seen leading.
+// Reign is a stretch of time in which a node was seen having a role.
 type Reign struct {
 	Node  int    `json:"node"`
 	From  int64  `json:"from"`
 	Until int64  `json:"until"`
-	Term  uint64 `json:"term"`
+	Term  uint64 `json:"term"` // 0 where there are no terms
+	Role  string `json:"role"`
 }
 
 // Clock says how far a node's clock was off from a time on, and how fast it went;

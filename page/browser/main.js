@@ -213,7 +213,7 @@ function brief(run, item) {
   switch (item.type) {
     case "op": return `${name(item.node)}: ${item.what}${item.answer ? " → " + item.answer : ""} · ${item.outcome} · ${span(item.took)}${item.findings.length > 0 ? " · " + item.findings[0].kind : ""}`;
     case "fault": return `${item.text} · ${span(item.until - item.from)}`;
-    case "reign": return `${name(item.node)} leads in term ${item.term} · ${span(item.until - item.from)}`;
+    case "reign": return `${name(item.node)} is the ${item.role}${inTerm(item)} · ${span(item.until - item.from)}`;
     case "life": return `${name(item.node)} is ${item.state} · ${item.why}`;
     case "message": return `${name(item.from)} → ${name(item.to)} · ${item.bytes} bytes · ${item.fate || item.protocol + ", " + span(item.took)}`;
     case "event": return `${item.kind} · ${item.text}`;

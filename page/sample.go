@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"cmp"
@@ -20,7 +20,7 @@ const (
 // faults begin and end, and then there may be room for more.
 func (b *builder) sample() {
 	b.data.Sample.Messages, b.data.Sample.AllMessages = len(b.tables.messages), len(b.tables.messages) <= maxMessages
-	windows := []Window{{0, int64(b.run.Result.Virtual), "the whole run"}}
+	windows := []Window{{0, b.run.Facts.Virtual, "the whole run"}}
 	if !b.data.Sample.AllMessages {
 		windows = b.fitting(b.candidates(), maxMessages)
 	}
@@ -47,7 +47,7 @@ func (b *builder) candidates() []Window {
 	const near = 500 * time.Millisecond
 	var all []Window
 	add := func(from, until time.Duration, why string) {
-		all = append(all, Window{int64(max(from, 0)), int64(min(until, b.run.Result.Virtual)), why})
+		all = append(all, Window{int64(max(from, 0)), int64(min(until, time.Duration(b.run.Facts.Virtual))), why})
 	}
 	const telling = 10 // findings of a check; what follows is often more of the same
 	for _, v := range b.data.Verdicts {
@@ -60,16 +60,16 @@ func (b *builder) candidates() []Window {
 			}
 		}
 	}
-	for _, l := range b.run.Result.Reigns {
+	for _, l := range b.run.Reigns {
 		add(l.At-2*near, l.At+near/2, "an election")
 	}
-	for _, f := range b.run.Result.Faults {
+	for _, f := range b.run.Faults {
 		add(f.At-near/5, f.At+near, "a fault begins")
 	}
-	for _, f := range b.run.Result.Faults {
+	for _, f := range b.run.Faults {
 		add(f.Until-near/5, f.Until+near, "a fault ends")
 	}
-	for at := time.Duration(0); at < b.run.Result.Virtual; at += 2 * near {
+	for at := time.Duration(0); at < time.Duration(b.run.Facts.Virtual); at += 2 * near {
 		add(at, at+2*near, "there was room")
 	}
 	return all
@@ -157,7 +157,7 @@ func (b *builder) events(windows []Window) {
 // struck are the texts of faults, which the trace has as well.
 func (b *builder) struck() map[string]bool {
 	texts := map[string]bool{}
-	for _, f := range b.run.Result.Faults {
+	for _, f := range b.run.Faults {
 		texts[f.Text] = true
 	}
 	return texts

@@ -84,11 +84,13 @@ class Details {
   }
 
   trace(from, until) {
-    const command = (name) => this.app.run.replay.map((c) => c.line).find((line) => line.startsWith("simctl " + name)) || "simctl " + name;
+    const command = (name) => this.app.run.replay.map((c) => c.line).find((line) => line.startsWith("simctl " + name));
     const at = (t) => `${Math.max(t / SECOND, 0).toFixed(3)}s`;
+    const section = (title, line) => (line ? [make("h3", {}, title), make("code", {}, line)] : []);
+    const debug = command("debug");
     return make("div", {},
-      make("h3", {}, "Every event at that time"), make("code", {}, `${command("trace")} -from ${at(from)} -to ${at(until)}`),
-      make("h3", {}, "Look into the nodes then"), make("code", {}, command("debug").replace("simctl debug", `simctl debug -until 'at>=${at((from + until) / 2)}'`)));
+      ...section("Every event at that time", command("trace") && `${command("trace")} -from ${at(from)} -to ${at(until)}`),
+      ...section("Look into the nodes then", debug && debug.replace("simctl debug", `simctl debug -until 'at>=${at((from + until) / 2)}'`)));
   }
 
   finding(f) {
@@ -108,7 +110,7 @@ class Details {
   at(time) {
     const { faults, reigns, lives, nodes } = this.app.run;
     return [
-      ...reigns.filter((r) => r.from <= time && time <= r.until).map((r) => [r.from, `${this.name(r.node)} led in term ${r.term}`, r, 0]),
+      ...reigns.filter((r) => r.from <= time && time <= r.until).map((r) => [r.from, `${this.name(r.node)} was the ${r.role}${inTerm(r)}`, r, 0]),
       ...faults.filter((f) => f.from <= time && time <= f.until).map((f) => [f.from, f.text, f, 2]),
       ...lives.filter((l) => l.state !== "up" && l.from <= time && time < l.until && nodes[l.node].role !== "client").map((l) => [l.from, `${this.name(l.node)} is ${l.state} (${l.why})`, l, 2]),
     ];
@@ -137,9 +139,9 @@ class Details {
 
   reign(r) {
     return [
-      heading(`${this.name(r.node)} leads`, `term ${r.term}`),
+      heading(`${this.name(r.node)} is the ${r.role}`, r.term > 0 ? `term ${r.term}` : "role"),
       facts([["first seen", seconds(r.from)], ["last seen", seconds(r.until)], ["for", span(r.until - r.from)], ["server", this.node_(r.node)]]),
-      make("p", {}, "Servers are looked at twenty times a second. One that is paused does not know that it is deposed."),
+      make("p", {}, "Nodes are looked at twenty times a second. One that is paused does not know that it is deposed."),
       this.zoomTo(r.from, r.until),
       ...this.logs(this.app.run.nodes[r.node]),
     ];
@@ -176,7 +178,7 @@ class Details {
         ["at", `${seconds(middle)} (the middle of the window)`],
         ["state", state ? `${state.state} (${state.why})` : ""],
         ["clock", n.role === "server" && offset !== null ? (Math.round(offset) === 0 ? "right" : `off by ${span(Math.round(offset))}`) : ""],
-        ["terms led", n.reigns.map((r) => r.term).join(", ")],
+        ["terms led", n.reigns.map((r) => r.term).filter((t) => t > 0).join(", ")],
         ["operations", n.ops.length > 0 ? n.ops.length.toLocaleString("en") : ""],
         ["faults", n.faults.length > 0 ? String(n.faults.length) : ""],
       ]),

@@ -68,6 +68,11 @@ function offsetAt(node, at) {
   return c && c.offset + (at - c.at) * (c.rate - 1);
 }
 
+// inTerm says in which term a node had a role, where there are terms.
+function inTerm(reign) {
+  return reign.term > 0 ? ` in term ${reign.term}` : "";
+}
+
 // stateAt is what a node was at a time.
 function stateAt(node, at) {
   return node.lives.find((l) => l.from <= at && at < l.until);

@@ -187,7 +187,7 @@ function drawReign(scene, lane, reign) {
   ctx.roundRect(b.x, y, b.width, 16, Math.min(4, b.width / 2));
   ctx.fill();
   ctx.fillStyle = colors["leader-ink"];
-  label(ctx, b.width > 110 ? `leader, term ${reign.term}` : `term ${reign.term}`, b.x + 6, y + 8.5, b.width - 8);
+  label(ctx, reign.term === 0 ? reign.role : b.width > 110 ? `${reign.role}, term ${reign.term}` : `term ${reign.term}`, b.x + 6, y + 8.5, b.width - 8);
   hit(scene, b.x, y, b.width, 16, reign);
 }
 

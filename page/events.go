@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"fmt"
@@ -37,9 +37,9 @@ func (t *eventTables) add(e trace.Event) {
 func (b *builder) lives() []Life {
 	lives := []Life{}
 	open := map[string]int{} // by node: its last stretch
-	end := int64(b.run.Result.Virtual)
+	end := b.run.Facts.Virtual
 	for _, e := range b.tables.lives {
-		state := stateAfter(e.Text)
+		state := StateAfter(e.Text)
 		i, known := open[e.Node]
 		if state == "" || known && lives[i].State == state && state == "down" {
 			continue
@@ -59,8 +59,8 @@ func (b *builder) lives() []Life {
 	return kept
 }
 
-// stateAfter says what a node is after an event of its life; "": the same as before.
-func stateAfter(text string) string {
+// StateAfter says what a node is after an event of its life: up, paused or down; "": the same as before.
+func StateAfter(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	switch strings.TrimSuffix(word, ":") {
 	case "start", "resume":
@@ -83,9 +83,8 @@ func (b *builder) clocks() []Clock {
 			clocks = append(clocks, c)
 		}
 	}
-	for _, s := range b.run.Plan.Servers {
-		c := s.Clock()
-		add(s.Name, Clock{Offset: int64(c.Skew), Rate: float64(c.Num) / float64(c.Den)})
+	for _, s := range b.run.Clocks {
+		add(s.Node, Clock{Offset: int64(s.Offset), Rate: s.Rate})
 	}
 	for _, e := range b.tables.clocks {
 		c, ok := last[e.Node]
@@ -147,7 +146,7 @@ func say(e trace.Event) string {
 func (b *builder) wanted(e trace.Event, struck map[string]bool) bool {
 	switch e.Kind {
 	case trace.Op:
-		return b.run.Plan.Role(e.Node) == "other"
+		return b.run.Role(e.Node) == "other"
 	case trace.Fault:
 		return e.Node == "" && !strings.HasPrefix(e.Text, "over: ") && !struck[e.Text]
 	}

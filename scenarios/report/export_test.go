@@ -1,4 +1,0 @@
-package report
-
-// WritePage writes the page of some data.
-var WritePage = writePage
