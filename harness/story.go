@@ -111,7 +111,14 @@ var errWrong = errors.New("FAIL")
 
 func (all Systems) narrate(ctx context.Context, c Case, o options, to io.Writer) error {
 	var events, page bytes.Buffer
-	r, err := all.Story(ctx, c, Told{Lines: to, Every: &events, Page: &page, File: o.file})
+	told := Told{Lines: to, File: o.file}
+	if o.every != "" {
+		told.Every = &events
+	}
+	if o.page != "" {
+		told.Page = &page
+	}
+	r, err := all.Story(ctx, c, told)
 	if err != nil {
 		return err
 	}
