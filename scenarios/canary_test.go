@@ -131,6 +131,7 @@ func plants() map[string]func(r *run) {
 		},
 	}
 	all["release on its way"] = releaseOnItsWay
+	all["session of a node that left"] = sessionOfWhoLeft
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
@@ -190,7 +191,7 @@ func plantsInLocks() map[string]func(r *run) {
 }
 
 // releaseOnItsWay has a lock go on before its holder knows that it was released, which
-// is all right: the one plant that nothing must reject.
+// is all right: nothing must reject it.
 func releaseOnItsWay(r *run) {
 	r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
 	c := plantedClient(r)
@@ -205,6 +206,16 @@ func releaseOnItsWay(r *run) {
 		o.Done = true
 		return nil
 	})
+}
+
+// sessionOfWhoLeft has a session end with the node that it was made on, which is all
+// right too.
+func sessionOfWhoLeft(r *run) {
+	k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2), maker: "s1", made: r.world.Now()}
+	r.resource.away([]string{"s1"}, math.MaxInt64)
+	k.ended()
+	r.resource.away([]string{"s1"}, r.world.Now()+second)
+	k.ended()
 }
 
 func plantsInTheFleet() map[string]func(r *run) {

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 
 	"tribune/sim"
@@ -57,6 +58,7 @@ func (r *run) Begin(s nemesis.Strike, hits []string) (end func()) {
 		}
 		return func() {}
 	}
+	r.resource.away(hits, math.MaxInt64)
 	for _, name := range hits {
 		r.Down(name, func() {
 			if leave := r.leave[name]; leave != nil && r.agents[name] != nil {
@@ -65,6 +67,7 @@ func (r *run) Begin(s nemesis.Strike, hits []string) (end func()) {
 		})
 	}
 	return func() {
+		r.resource.away(hits, r.world.Now())
 		for _, name := range hits {
 			r.Up(name)
 		}

@@ -39,12 +39,13 @@ type resource struct {
 	acquired []tenure // in the order of their return
 
 	history   []linearizability.LockOp
-	destroyed map[string]bool // sessions that somebody wanted to be destroyed
-	released  map[string]bool // sessions that gave the lock up, or asked for it and know of no refusal
+	destroyed map[string]bool          // sessions that somebody wanted to be destroyed
+	released  map[string]bool          // sessions that gave the lock up, or asked for it and know of no refusal
+	left      map[string]time.Duration // nodes that left the cluster, and their sessions with them: when they came back
 }
 
 func newResource(r *run) *resource {
-	return &resource{run: r, destroyed: map[string]bool{}, released: map[string]bool{}}
+	return &resource{run: r, destroyed: map[string]bool{}, released: map[string]bool{}, left: map[string]time.Duration{}}
 }
 
 // did carries out an operation on the lock or a session and adds it to the history.
@@ -72,6 +73,17 @@ func (r *resource) did(c *client, kind linearizability.LockKind, session string,
 	r.run.world.Recordf(trace.Op, c.name, "", "lock: %s %s: %s done=%t gone=%t %s %d", kind, session, o.Outcome, o.Done, o.Gone, o.Holder, o.Token)
 	r.history = append(r.history, o)
 	return err
+}
+
+// away takes note of nodes that are not in the cluster until a time. Nothing is lost if
+// there is no resource, and so nobody who has sessions.
+func (r *resource) away(nodes []string, until time.Duration) {
+	if r == nil {
+		return
+	}
+	for _, name := range nodes {
+		r.left[name] = until
+	}
 }
 
 // tenure is one acquisition of the lock.
@@ -158,6 +170,9 @@ type contender struct {
 	*client
 	resource *resource
 	session  string
+	names    []string      // of those through which it can do what it does
+	maker    string        // through whom it made the session, which is one of that node
+	made     time.Duration // when it asked for that
 	renewed  time.Time     // by its own clock, when it last asked and was told that the session is alive
 	trust    time.Duration // for which it then believes in it
 	site     *site         // on whose health its sessions stand; nil: they have a TTL
@@ -172,6 +187,7 @@ func (r *run) newContender(i int, name string, n host.Network) (*contender, erro
 		agents = all[i%len(all) : i%len(all)+1]
 		k.site, k.trust = r.fleet.sites[agents[0]], healthTrust
 	}
+	k.names = agents
 	var err error
 	k.client, err = r.newClientOf(agents, len(r.clients)+3+i, name, n, r.timeout())
 	return k, err
@@ -188,6 +204,7 @@ func (k *contender) rest(ctx context.Context, about time.Duration) {
 // turn makes a session, waits for the lock, holds it for a while and gives it up.
 func (k *contender) turn(ctx context.Context) error {
 	asked := time.Now()
+	k.maker, k.made = k.names[k.at], k.run.world.Now()
 	id, err := k.create(ctx)
 	if err != nil {
 		return err
@@ -311,8 +328,12 @@ func (k *contender) renew(ctx context.Context) bool {
 }
 
 // ended complains about a session that ended by itself before its time: before its
-// TTL was over, or while what it stands on was well.
+// TTL was over, or while what it stands on was well. The sessions of a node end when
+// it leaves the cluster.
 func (k *contender) ended() {
+	if k.resource.left[k.maker] > k.made {
+		return
+	}
 	if k.site != nil {
 		k.endedInHealth()
 	} else if age := time.Since(k.renewed); age < lockTTL && !k.resource.destroyed[k.session] {

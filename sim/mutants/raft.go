@@ -122,7 +122,7 @@ func leaderLoopDies() Mutant {
 		Area:     "raft",
 		Bug:      "a leader's duties end when it could not bring the catalog in line at once, and it leads on",
 		Origin:   "hashicorp/consul#3545",
-		Scenario: "newborn-leader.yaml",
+		Scenario: "servers-leave.yaml",
 		MaxSeeds: 10,
 		Patches: []overlay.Patch{{
 			Name: "leader-loop-dies",
