@@ -56,7 +56,7 @@ func (r Result) show(s System, file string, recording []byte, to io.Writer) erro
 		p.Ops = append(p.Ops, page.OfKey(clientName(o.Client), o))
 	}
 	for _, f := range r.Faults {
-		p.Faults = append(p.Faults, page.Strike(f))
+		p.Faults = append(p.Faults, page.Strike{At: f.At, Until: f.Until, Kind: f.Kind, Nodes: f.Nodes, Text: f.Text})
 	}
 	for _, h := range r.Roles {
 		p.Reigns = append(p.Reigns, page.Lead{Node: h.Node, Role: h.Role, At: h.At, Until: h.Until})

@@ -57,7 +57,8 @@ file that tells what happens.`)
 	if errors.Is(err, search.ErrPasses) {
 		return fmt.Errorf("%w: %s, seed %d: %w", errInput, files[0], s.Seed, err)
 	}
-	if err != nil {
+	stopped := errors.Is(err, search.ErrStopped)
+	if err != nil && !stopped {
 		return err
 	}
 	story := search.Story(r)
@@ -65,5 +66,8 @@ file that tells what happens.`)
 		return err
 	}
 	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(*mutant), *out)
+	if stopped {
+		fmt.Printf("\nThe time was up: %v. To go on: simctl shrink%s -for TIME %s\n", err, mutantOption(*mutant), *out)
+	}
 	return nil
 }

@@ -21,7 +21,7 @@ func Build(r Run, dir string, from io.Reader) (page.Data, error) {
 		Settings: settings(r.Plan), Plan: r.Plan.Explain(), Replay: commands(r, dir), Picture: x.Picture,
 	}
 	for _, f := range x.Faults {
-		p.Faults = append(p.Faults, page.Strike(f))
+		p.Faults = append(p.Faults, page.Strike{At: f.At, Until: f.Until, Kind: f.Kind, Nodes: f.Nodes, Text: f.Text})
 	}
 	for _, l := range x.Reigns {
 		p.Reigns = append(p.Reigns, page.Lead{Node: l.Server, Role: "leader", At: l.At, Until: l.Until, Term: l.Term})

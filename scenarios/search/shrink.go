@@ -15,6 +15,9 @@ import (
 // ErrPasses says that what is to be made smaller does not fail.
 var ErrPasses = errors.New("nothing fails in this run")
 
+// ErrStopped says that the time was up before the smallest scenario was found.
+var ErrStopped = errors.New("it may get smaller yet")
+
 // Shrinking says how to make a scenario smaller.
 type Shrinking struct {
 	Binary   string // the program whose agents run; "": this one
@@ -25,7 +28,8 @@ type Shrinking struct {
 
 // Shrink makes a scenario smaller whose run with its seed fails, as long as it still
 // fails in the same way, and returns the smallest with what came of its run. When
-// the context ends, it returns the smallest so far.
+// the context ends, or three quarters of the time until its deadline are over, it takes
+// the smallest so far, and returns it with ErrStopped.
 func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.Scenario, scenarios.Result, error) {
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm, s.About = false, "" // it will be about another run
@@ -34,8 +38,10 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	if len(wanted) == 0 {
 		return s, r, ErrPasses
 	}
-	s = o.cut(ctx, s, r, wanted)
-	smallest, err := shrink.Smallest(ctx, s, shrink.Options[scenarios.Scenario]{
+	cutting, stop := withoutAnchoring(ctx)
+	defer stop()
+	s = o.cut(cutting, s, r, wanted)
+	smallest, err := shrink.Smallest(cutting, s, shrink.Options[scenarios.Scenario]{
 		Candidates: Smaller,
 		Fails:      func(ctx context.Context, s scenarios.Scenario) (bool, error) { return o.fails(ctx, s, wanted), nil },
 		Key:        func(s scenarios.Scenario) string { return string(scenarios.Write(s, "")) },
@@ -46,16 +52,31 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 			}
 		},
 	})
+	stopped := cutting.Err() != nil
 	if err == nil {
 		smallest, err = o.anchor(ctx, smallest, wanted)
 	}
 	if err != nil && ctx.Err() == nil {
 		return smallest, r, err
 	}
+	stopped = stopped || ctx.Err() != nil
 	if r, err = o.run(context.WithoutCancel(ctx), smallest, 0); err != nil {
 		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: "the run", Expected: "a result", Got: "without one", Text: inWords(wanted)})
 	}
+	if stopped {
+		return smallest, r, ErrStopped
+	}
 	return smallest, r, nil
+}
+
+// withoutAnchoring leaves a quarter of the time: a scenario whose faults strike at bare
+// times, however small, breaks with the next change of the code.
+func withoutAnchoring(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-time.Until(end)/4))
 }
 
 // cut ends the phase of faults soon after the first thing that went wrong, if the

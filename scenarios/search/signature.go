@@ -10,8 +10,8 @@ import (
 )
 
 // Signature says what failed in a run in words that are alike for failures that are
-// alike: the checks that failed, of invariants their names, of a recovery what was not
-// reached. It is empty for a run that ended as expected.
+// alike: the checks that failed and the kinds of what was found wrong, of invariants their
+// names, of a recovery what was not reached. It is empty for a run that ended as expected.
 func Signature(r scenarios.Result) []string {
 	var parts []string
 	for _, v := range r.Verdicts {
@@ -23,6 +23,10 @@ func Signature(r scenarios.Result) []string {
 			}
 		case v.Check == "recovery" && len(r.Recovery.Missing()) > 0:
 			parts = append(parts, missing(r.Recovery.Missing())...)
+		case len(v.Anomalies) > 0:
+			for _, a := range v.Anomalies {
+				parts = append(parts, v.Check+": "+string(a.Kind))
+			}
 		default:
 			parts = append(parts, v.Check+" "+v.Got)
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"tribune/linearizability"
 	"tribune/scenarios"
 	"tribune/scenarios/search"
 	"tribune/sim/explore"
@@ -24,6 +25,9 @@ func TestASignatureIsAlikeForWhatIsAlike(t *testing.T) {
 	}{
 		{"nothing", scenarios.Result{Verdicts: []scenarios.Verdict{{Check: "durable", Expected: "violated", Got: "violated", OK: true}}}, nil},
 		{"a check", scenarios.Result{Verdicts: []scenarios.Verdict{failed("durable"), failed("linearizable")}}, []string{"durable violated", "linearizable violated"}},
+		{"what was found wrong, by kind and once", scenarios.Result{Verdicts: []scenarios.Verdict{{Check: "linearizable", Anomalies: []linearizability.Anomaly{
+			{Kind: linearizability.StaleRead, Key: "k1"}, {Kind: linearizability.LostWrite, Key: "k1"}, {Kind: linearizability.StaleRead, Key: "k2"},
+		}}}}, []string{"linearizable: lost write", "linearizable: stale read"}},
 		{"invariants, by name and once", scenarios.Result{
 			Verdicts:   []scenarios.Verdict{failed("invariants")},
 			Violations: []scenarios.Violation{{Invariant: "wake-up", Text: "c1"}, {Invariant: "election safety"}, {Invariant: "wake-up", Text: "c2"}},

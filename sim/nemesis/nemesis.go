@@ -12,6 +12,7 @@ import (
 type Struck struct {
 	At, Until time.Duration // Until is 0 while it lasts
 	Kind      string        // of the fault
+	Shape     string        `json:",omitempty"` // of a partition
 	Nodes     []string      // whom it struck; of a bridge, who still reaches all
 	Text      string
 }
@@ -65,7 +66,7 @@ func (n *Nemesis) Strike(s Strike) {
 	}
 	n.world.Recordf(trace.Fault, "", "", "%s", text)
 	entry := len(n.log)
-	n.log = append(n.log, Struck{At: n.world.Now(), Kind: s.Kind, Nodes: hits, Text: text})
+	n.log = append(n.log, Struck{At: n.world.Now(), Kind: s.Kind, Shape: s.Shape, Nodes: hits, Text: text})
 	id := n.next
 	n.next++
 	end := n.begin(s, hits)

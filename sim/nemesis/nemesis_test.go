@@ -285,3 +285,19 @@ func TestOutOfManyFaultsWholeKindsGoFirst(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasReachedIsToldByPointAndByKindOfFault(t *testing.T) {
+	passed := []nemesis.Passage{{At: 2 * time.Second, Point: "elected"}, {At: 2*time.Second + 50*ms, Point: "restored"}, {At: 9 * time.Second, Point: "elected"}}
+	struck := []nemesis.Struck{
+		{At: time.Second, Until: 3 * time.Second, Kind: "partition", Shape: "halves"},
+		{At: 5 * time.Second, Until: 6 * time.Second, Kind: "partition", Shape: "ring"},
+		{At: 8 * time.Second, Kind: "kill"},
+	}
+	want := []string{
+		"elected during kill", "elected during partition halves", "elected ×1", "elected ×2", "elected, then restored",
+		"fault kill ×1", "fault partition halves ×1", "fault partition ring ×1", "restored during partition halves", "restored ×1",
+	}
+	if got := nemesis.Reached(passed, struck); !slices.Equal(got, want) {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}

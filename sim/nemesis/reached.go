@@ -9,20 +9,26 @@ import (
 // soon is within which two points count as one after the other.
 const soon = 100 * time.Millisecond
 
-// Reached names the states that a run was in, sorted: which points were passed,
-// about how often (once, twice, four times, and so on), during which kinds of
-// faults, and which soon after which other.
+// Reached names the states that a run was in, sorted: which faults struck and which
+// points were passed, about how often (once, twice, four times, and so on), which points
+// during which faults, and which soon after which other. Partitions differ by shape.
 func Reached(passed []Passage, struck []Struck) []string {
 	states := map[string]bool{}
 	count := map[string]int{}
-	for i, p := range passed {
-		count[p.Point]++
-		if n := count[p.Point]; n&(n-1) == 0 {
-			states[fmt.Sprintf("%s ×%d", p.Point, n)] = true
+	again := func(what string) {
+		count[what]++
+		if n := count[what]; n&(n-1) == 0 {
+			states[fmt.Sprintf("%s ×%d", what, n)] = true
 		}
+	}
+	for _, s := range struck {
+		again("fault " + s.what())
+	}
+	for i, p := range passed {
+		again(p.Point)
 		for _, s := range struck {
 			if s.At <= p.At && (p.At <= s.Until || s.Until == 0) {
-				states[p.Point+" during "+s.Kind] = true
+				states[p.Point+" during "+s.what()] = true
 			}
 		}
 		if i > 0 && passed[i-1].Point != p.Point && p.At-passed[i-1].At <= soon {
@@ -35,4 +41,12 @@ func Reached(passed []Passage, struck []Struck) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// what is the kind of fault, with its shape.
+func (s Struck) what() string {
+	if s.Shape == "" {
+		return s.Kind
+	}
+	return s.Kind + " " + s.Shape
 }
