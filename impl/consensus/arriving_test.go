@@ -1,9 +1,12 @@
 package consensus_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"tribune/impl/consensus"
 )
 
 // boss is the leader of a group in which the server that is tested follows. It sends
@@ -26,12 +31,19 @@ type boss struct {
 // the test.
 func follower(t *testing.T) (*diary, boss) {
 	t.Helper()
+	n, f, b := followerIn(t, t.TempDir())
+	t.Cleanup(func() { stop(t, n) })
+	return f, b
+}
+
+// followerIn is follower with a disk. The test stops the server.
+func followerIn(t *testing.T, dir string) (*consensus.Node, *diary, boss) {
+	t.Helper()
 	f := &diary{}
-	n, address, err := open(t, t.TempDir(), f)
+	n, address, err := open(t, dir, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stop(t, n) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +55,7 @@ func follower(t *testing.T) (*diary, boss) {
 			t.Error(err)
 		}
 	})
-	return f, b
+	return n, f, b
 }
 
 // entries are commands with the indexes from first to last, written in a term.
@@ -190,6 +202,45 @@ func TestEntriesThatFollowASnapshotCanBeSentAgain(t *testing.T) {
 		t.Fatal("the entries of another leader are refused")
 	}
 	f.has(t, "one", "11 of 2", "12 of 3")
+}
+
+// The cluster's side of it was storm, seed 34420 with 60 s of faults.
+func TestAServerThatStoppedWhileItTookASnapshotGoesOnFromIt(t *testing.T) {
+	for name, r := range map[string]struct {
+		term uint64 // of the snapshot of entries 1 to 10
+		log  uint64 // the last entry of the log, all of term 2
+	}{
+		"the log ends before it":              {2, 5},
+		"the log goes on, from other entries": {3, 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			n, _, b := followerIn(t, dir)
+			if !b.append(2, 0, 0, 0, entries(2, 1, r.log)) {
+				t.Fatal("the first entries are refused")
+			}
+			stop(t, n)
+			before := t.TempDir()
+			if err := os.CopyFS(before, os.DirFS(filepath.Join(dir, "wal"))); err != nil {
+				t.Fatal(err)
+			}
+			n, _, b = followerIn(t, dir)
+			if !b.install(3, 10, r.term, "one") {
+				t.Fatal("the snapshot is refused")
+			}
+			stop(t, n)
+			// It has the snapshot, and its log is as it was.
+			if err := errors.Join(os.RemoveAll(filepath.Join(dir, "wal")), os.CopyFS(filepath.Join(dir, "wal"), os.DirFS(before))); err != nil {
+				t.Fatal(err)
+			}
+			n, f, b := followerIn(t, dir)
+			defer stop(t, n)
+			if !b.append(3, 10, r.term, 12, entries(3, 11, 12)) {
+				t.Fatal("the entries after it are refused")
+			}
+			f.has(t, "one", "11 of 3", "12 of 3")
+		})
+	}
 }
 
 // An old leader's entries are still there when a new one sends again what both have.

@@ -133,8 +133,12 @@ func (n *Node) start(c Config) error {
 	if err != nil {
 		return err
 	}
-	if err := n.snapshots.check(first, last); err != nil {
+	newest, err := n.snapshots.check(first, last)
+	if err != nil {
 		return err
+	}
+	if err := n.dropOld(first, last, newest); err != nil {
+		return fmt.Errorf("the raft log in %s, which ends before a snapshot does, cannot be dropped: %w", c.Dir, err)
 	}
 	if err := n.undoBootstrap(); err != nil {
 		return err
@@ -238,6 +242,24 @@ func (n *Node) checkLog(dir string) (first, last uint64, err error) {
 		}
 	}
 	return first, last, nil
+}
+
+// dropOld forgets the log, with the entries from first to last, if it does not lead on
+// from the newest snapshot: if it ends before, or holds another entry in the place of the
+// snapshot's last (section 7 of the paper, steps 6 and 7 in figure 13). So it is when the
+// process ended after a leader's snapshot had its name, and before the log was dropped;
+// raft 1.8 does not look, and would append behind a gap, which raft-wal refuses.
+func (n *Node) dropOld(first, last uint64, newest raft.SnapshotMeta) error {
+	if last == 0 || first > newest.Index {
+		return nil
+	}
+	if last >= newest.Index {
+		var entry raft.Log
+		if err := n.log.GetLog(newest.Index, &entry); err != nil || entry.Term == newest.Term {
+			return err
+		}
+	}
+	return n.log.DeleteRange(first, last)
 }
 
 // undoBootstrap forgets a bootstrap that a crash interrupted. raft writes term 1

@@ -220,19 +220,19 @@ func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
 // check returns an error if the snapshots and the log, which holds the entries
 // first to last, do not make up a state together. raft can do without a snapshot
 // that is corrupt if the log leads from an older one, or from the start, beyond
-// it.
-func (s *snapshotStore) check(first, last uint64) error {
+// it. It returns the newest that is whole, whose index is 0 if there is none.
+func (s *snapshotStore) check(first, last uint64) (whole raft.SnapshotMeta, err error) {
 	names, err := s.names(snapshotSuffix)
 	if err != nil {
-		return err
+		return whole, err
 	}
-	var whole, lost uint64 // up to which entries snapshots are whole, and corrupt
+	var lost uint64 // up to which entry a newer one reached that is corrupt
 	var corrupt error
 	for _, name := range names {
 		meta, r, err := s.Open(strings.TrimSuffix(name, snapshotSuffix))
 		if err == nil {
 			_ = r.Close() // only read
-			whole = meta.Index
+			whole = *meta
 			break
 		}
 		if corrupt != nil {
@@ -240,16 +240,16 @@ func (s *snapshotStore) check(first, last uint64) error {
 		}
 		corrupt = err
 		if _, err := fmt.Sscanf(name, "%x-%x", new(uint64), &lost); err != nil {
-			return fmt.Errorf("%s is no name of a snapshot", path.Join(s.dir, name))
+			return whole, fmt.Errorf("%s is no name of a snapshot", path.Join(s.dir, name))
 		}
 	}
 	switch {
-	case corrupt != nil && (first == 0 || first > whole+1 || last < lost):
-		return corrupt
-	case first > whole+1:
-		return fmt.Errorf("%s holds no snapshot up to entry %d, where the log begins", s.dir, first)
+	case corrupt != nil && (first == 0 || first > whole.Index+1 || last < lost):
+		return whole, corrupt
+	case first > whole.Index+1:
+		return whole, fmt.Errorf("%s holds no snapshot up to entry %d, where the log begins", s.dir, first)
 	}
-	return nil
+	return whole, nil
 }
 
 // Open implements raft.SnapshotStore. It checks the whole file before the first

@@ -97,6 +97,7 @@ func All() []Mutant {
 		leaderLoopDies(),
 		overtakenSnapshot(),
 		unheardSnapshot(),
+		logBehindItsSnapshot(),
 		pipelinedReplication(),
 		leakedWatch(),
 		oldVersionsKept(),

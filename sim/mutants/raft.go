@@ -192,6 +192,27 @@ func unheardSnapshot() Mutant {
 	}
 }
 
+// logBehindItsSnapshot has a server that is started again keep a log that does not lead
+// on from its snapshot. What comes next it appends behind a gap, which the log refuses; the
+// server stops, is started again, and so on.
+func logBehindItsSnapshot() Mutant {
+	return Mutant{
+		Name:     "log-behind-its-snapshot",
+		Area:     "snapshots",
+		Bug:      "a server that ended while it took a leader's snapshot keeps the log from before it",
+		Origin:   "canonical/raft#199",
+		Scenario: "behind-its-snapshot.yaml",
+		MaxSeeds: 5,
+		Patches: []overlay.Patch{{
+			Name: "log-behind-its-snapshot",
+			Why:  "the server stops at each entry that it gets",
+			File: "tribune/impl/consensus/consensus.go",
+			Old:  "	if last == 0 || first > newest.Index {\n",
+			New:  "	if first > newest.Index || n.log != nil {\n",
+		}},
+	}
+}
+
 // pipelinedReplication has raft send entries in its pipeline. The leader waits for ever
 // if a follower says no to entries, on a connection that is well, while others wait for
 // their turn, and more have come by the time that the pipeline is given up.
