@@ -38,7 +38,7 @@ standard input; help lists them.
 	f.Uint64Var(&o.seed, "seed", 1, "`N`: of a scenario's run")
 	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
 	f.BoolVar(&o.verbose, "v", false, "have the servers log more, into the trace; that is another run than without")
-	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run an agent with this deliberate bug")
+	mutantVar(f, &o.mutant)
 	f.StringVar(&o.do, "do", "", "`COMMANDS`: carry these out, separated by semicolons, and end")
 	f.StringVar(&o.until, "until", "", "`PREDICATE`: begin at the first event that it chooses")
 	rest, err := parse(f, args)

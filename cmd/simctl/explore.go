@@ -44,7 +44,7 @@ again.`)
 	f.Uint64Var(&o.again, "again", 50, "run one case in `N` twice, to see that it is the same run; 0: none")
 	f.StringVar(&o.corpus, "corpus", "", "`FILE`: begin with the cases kept there, and keep new ones there")
 	f.StringVar(&o.folder, "report", "runs/explore", "`DIR`: write the scenarios that fail there")
-	f.StringVar(&o.mutant, "mutant", "", "`NAME`: of agents with that deliberate bug (simctl mutants -list)")
+	mutantVar(f, &o.mutant)
 	f.BoolVar(&o.states, "states", false, "list the states that were reached, at the end")
 	files, err := parse(f, args)
 	if err != nil {
@@ -205,14 +205,6 @@ func (x *exploration) fail(r explore.Run[scenarios.Scenario], what string) {
 		command = "prove -seeds " + fmt.Sprintf("%d..%d", r.Case.Seed, r.Case.Seed)
 	}
 	fmt.Printf("FAILED case %d: %s\n  simctl %s%s %s\n", r.Number, what, command, mutantOption(x.options.mutant), file)
-}
-
-// mutantOption is how a command is told of a mutant.
-func mutantOption(name string) string {
-	if name == "" {
-		return ""
-	}
-	return " -mutant " + name
 }
 
 func (x *exploration) status() string {

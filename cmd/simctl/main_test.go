@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,25 +54,50 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 	}
 }
 
-// printed is what a command prints.
+// printed is what a command prints that does what it is told.
 func printed(t *testing.T, args []string) string {
+	t.Helper()
+	text, status := written(t, &os.Stdout, func() int { return command(args) })
+	if status != exitOK {
+		t.Fatalf("%v: status %d", args, status)
+	}
+	return text
+}
+
+// written is what f writes to the standard output, or the standard error, and its status.
+func written(t *testing.T, to **os.File, f func() int) (text string, status int) {
 	t.Helper()
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := os.Stdout
-	os.Stdout = out
-	status := command(args)
-	os.Stdout = real
-	if err := out.Close(); err != nil || status != exitOK {
-		t.Fatalf("%v: status %d, %v", args, status, err)
-	}
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
+	real := *to
+	*to = out
+	status = f()
+	*to = real
+	b, err := os.ReadFile(out.Name())
+	if err := errors.Join(err, out.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return string(b), status
+}
+
+func TestAMistakeIsOneLineThatSaysWhatToDo(t *testing.T) {
+	const noMutant = `there is no mutant "blind-cass"; simctl mutants -list lists them; did you mean "blind-cas"?`
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"mutants", "blind-cass"}, noMutant},
+		{[]string{"mutants", "frob"}, `there is no mutant "frob"; simctl mutants -list lists them`},
+		{[]string{"run", "-mutant", "blind-cass", "../../scenarios/storm.yaml"}, noMutant},
+		{[]string{"prove", "-mutant", "blind-cass", "../../scenarios/storm.yaml"}, noMutant},
+	} {
+		text, status := written(t, &os.Stderr, func() int { return command(c.args) })
+		if status != exitInput || !strings.HasPrefix(text, "simctl "+c.args[0]+": ") || !strings.HasSuffix(text, c.want+"\n") || strings.Count(text, "\n") != 1 {
+			t.Errorf("simctl %v: status %d and\n%s\nwant a line that ends with\n%s", c.args, status, text, c.want)
+		}
+	}
 }
 
 func TestEveryScenarioCanBeExplained(t *testing.T) {

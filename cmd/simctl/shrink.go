@@ -20,7 +20,8 @@ file that tells what happens.`)
 	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's)")
 	limit := f.Duration("for", 10*time.Minute, "`TIME`: real time at the most; what is smallest by then is written")
 	parallel := f.Int("parallel", runtime.NumCPU(), "`N` runs side by side")
-	mutant := f.String("mutant", "", "`NAME`: of agents with that deliberate bug")
+	var mutant string
+	mutantVar(f, &mutant)
 	out := f.String("o", "", "`FILE` to write (default: the name with -small)")
 	files, err := parse(f, args)
 	if err != nil {
@@ -40,7 +41,7 @@ file that tells what happens.`)
 		*out = files[0][:len(files[0])-len(ext)] + "-small" + ext
 	}
 	ensure()
-	binary, err := mutated(*mutant)
+	binary, err := mutated(mutant)
 	if err != nil {
 		return err
 	}
@@ -64,6 +65,6 @@ file that tells what happens.`)
 	if err := os.WriteFile(*out, scenarios.Write(smallest, story), 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(*mutant), *out)
+	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(mutant), *out)
 	return nil
 }

@@ -97,9 +97,12 @@ func openTrace(name string) (*os.File, error) {
 }
 
 func replayVerb(ctx context.Context, args []string) error {
-	f := flags("replay", "[options] REPORT", "Runs what a report is about once more and compares the fingerprints. When they\ndiffer, the first event that does is named: the harness is at fault then, or the\nprogram was changed. A run that died is to die again, in the same way.")
+	f := flags("replay", "[options] REPORT", `Runs what a report is about once more, with -mutant if its agents had one, and compares
+the fingerprints. When they differ, the first event that does is named: the harness is at
+fault then, or the program was changed. A run that died is to die again, in the same way.`)
 	verbose := f.Bool("v", false, "print what the servers log, if the run was made with -v")
-	mutant := f.String("mutant", "", "`NAME`: run agents with the deliberate bug that they had (simctl mutants -list)")
+	var mutant string
+	mutantVar(f, &mutant)
 	rest, err := parse(f, args)
 	if err != nil {
 		return err
@@ -115,7 +118,7 @@ func replayVerb(ctx context.Context, args []string) error {
 		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, rest[0])
 	}
 	ensure()
-	binary, err := mutated(*mutant)
+	binary, err := mutated(mutant)
 	if err != nil {
 		return err
 	}
