@@ -193,16 +193,9 @@ func printDifference(was, is *os.File) error {
 	if _, err := was.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	at, a, b, err := trace.Diff(trace.NewReader(was), trace.NewReader(is))
-	if err != nil {
-		return err
+	text, err := trace.Difference(was, is)
+	if text != "" {
+		fmt.Println(text)
 	}
-	text := func(e *trace.Event) string {
-		if e == nil {
-			return "the end"
-		}
-		return trace.Format(*e)
-	}
-	fmt.Printf("the first event that differs is number %d:\n  was %s\n  is  %s\n", at, text(a), text(b))
-	return nil
+	return err
 }
