@@ -36,7 +36,7 @@ standard input; help lists them.
 
 `+trace.PredicateHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "`N`: of a scenario's run")
-	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	durationVar(f, &o.duration)
 	f.BoolVar(&o.verbose, "v", false, "have the servers log more, into the trace; that is another run than without")
 	mutantVar(f, &o.mutant)
 	f.StringVar(&o.do, "do", "", "`COMMANDS`: carry these out, separated by semicolons, and end")
@@ -90,6 +90,7 @@ func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, e
 		return none, err
 	}
 	ensure()
+	warnOfLate([]string{name}, all)
 	binary, err := mutated(o.mutant)
 	if err != nil {
 		return none, err

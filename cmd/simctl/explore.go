@@ -37,7 +37,7 @@ varies those that reached states no run had reached before. A file's key explore
 from what (docs/scenarios.md). Each failure is one line with the command that runs it
 again.`)
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: numbers of the cases (default: from 1 until interrupted)")
-	f.DurationVar(&o.limit, "for", 0, "`TIME`: real time for each file")
+	timeVar(f, &o.limit, "for", "`TIME`, such as 10m: real time for each file")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
 	f.BoolVar(&o.unguided, "unguided", false, "draw every case afresh, whatever others have reached")
 	f.BoolVar(&o.goOn, "keep-going", false, "go on after a failure")

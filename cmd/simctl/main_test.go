@@ -84,14 +84,22 @@ func written(t *testing.T, to **os.File, f func() int) (text string, status int)
 
 func TestAMistakeIsOneLineThatSaysWhatToDo(t *testing.T) {
 	const noMutant = `there is no mutant "blind-cass"; simctl mutants -list lists them; did you mean "blind-cas"?`
+	const noUnit, noPartition = "give a time with its unit, such as 12.5s or 10m", `no such file or directory; did you mean "scenarios/partition.yaml"?`
+	t.Chdir("../..")
 	for _, c := range []struct {
 		args []string
 		want string
 	}{
 		{[]string{"mutants", "blind-cass"}, noMutant},
 		{[]string{"mutants", "frob"}, `there is no mutant "frob"; simctl mutants -list lists them`},
-		{[]string{"run", "-mutant", "blind-cass", "../../scenarios/storm.yaml"}, noMutant},
-		{[]string{"prove", "-mutant", "blind-cass", "../../scenarios/storm.yaml"}, noMutant},
+		{[]string{"run", "-mutant", "blind-cass", "scenarios/storm.yaml"}, noMutant},
+		{[]string{"prove", "-mutant", "blind-cass", "scenarios/storm.yaml"}, noMutant},
+		{[]string{"explore", "-for", "10", "scenarios/storm.yaml"}, `invalid value "10" for flag -for: ` + noUnit},
+		{[]string{"trace", "-from", "5", "x"}, `invalid value "5" for flag -from: ` + noUnit},
+		{[]string{"run", "-duration", "5", "scenarios/storm.yaml"}, `invalid value "5" for flag -duration: ` + noUnit},
+		{[]string{"run", "partition"}, noPartition}, {[]string{"run", "partition.yaml"}, noPartition}, {[]string{"explain", "scenario/partitoin.yml"}, noPartition},
+		{[]string{"run", "none.yaml"}, "no such file or directory"},
+		{[]string{"run", "-duration", "5s", "scenarios/partition.yaml"}, "scenarios/partition.yaml: within 5s none of its faults strikes: partition at 8s; give a longer -duration"},
 	} {
 		text, status := written(t, &os.Stderr, func() int { return command(c.args) })
 		if status != exitInput || !strings.HasPrefix(text, "simctl "+c.args[0]+": ") || !strings.HasSuffix(text, c.want+"\n") || strings.Count(text, "\n") != 1 {
@@ -107,5 +115,40 @@ func TestEveryScenarioCanBeExplained(t *testing.T) {
 	}
 	if got := command(append([]string{"explain", "-seed", "3"}, files...)); got != exitOK {
 		t.Errorf("status %d", got)
+	}
+}
+
+func TestFaultsThatNeverStrikeAreNamed(t *testing.T) {
+	const text = "faults:\n  - {kind: kill, target: leader, at: 10s}\n  - {kind: pause, target: s1, at: 20s}\n" +
+		"  - {kind: kill, target: here, on: elected, at: 8s, after: 4s}\n"
+	file := filepath.Join(t.TempDir(), "x.yaml")
+	for _, c := range []struct{ text, duration, never, wrong string }{
+		{text, "30s", "", ""},
+		{text, "11s", "pause at 20s, kill at 12s", ""},
+		{text, "10s", "", "none of its faults strikes"},
+		{"storm: true\n", "1s", "", ""},
+		{"seeds: 1\n", "1s", "", ""},
+	} {
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		duration, err := time.ParseDuration(c.duration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := load([]string{file}, duration)
+		if c.wrong != "" {
+			if !errors.Is(err, errInput) || !strings.Contains(err.Error(), c.wrong) {
+				t.Errorf("for %s: %v, want %s", c.duration, err, c.wrong)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		warning, _ := written(t, &os.Stderr, func() int { warnOfLate([]string{file}, all); return 0 })
+		if (warning == "") != (c.never == "") || !strings.Contains(warning, c.never) || c.never != "" && !strings.Contains(warning, file) {
+			t.Errorf("for %s: %q, want %s", c.duration, warning, c.never)
+		}
 	}
 }

@@ -32,7 +32,7 @@ func mutantsVerb(ctx context.Context, args []string) error {
 catch it, seed after seed, until a check fails. The agent without the bug runs the
 same seeds and must pass. Without a NAME, those of which it is known that nothing
 catches them are only listed.`)
-	f.StringVar(&o.dir, "scenarios", "scenarios", "`DIR` of the scenario files")
+	f.StringVar(&o.dir, "scenarios", scenarioFolder, "`DIR` of the scenario files")
 	f.BoolVar(&o.list, "list", false, "print them all as Markdown, with what FILE knows, and run nothing")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
 	f.IntVar(&o.rate, "rate", 0, "run `N` seeds of each, and say how many of them catch it")

@@ -38,7 +38,7 @@ a CPU without the instructions that hash. The fingerprints must be equal; if not
 the first event that differs is named.`)
 	var o runOptions
 	f.StringVar(&o.seeds, "seeds", "1..50", "`A..B`: the seeds")
-	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	durationVar(f, &o.duration)
 	scheduleVar(f, &o)
 	mutantVar(f, &o.mutant)
 	files, err := parse(f, args)
@@ -60,6 +60,7 @@ the first event that differs is named.`)
 		return err
 	}
 	ensure()
+	warnOfLate(files, all)
 	if o.binary, err = mutated(o.mutant); err != nil {
 		return err
 	}

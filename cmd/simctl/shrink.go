@@ -18,7 +18,8 @@ func shrinkVerb(ctx context.Context, args []string) error {
 faults, nodes and operations, shorter, with rounder numbers. The result is a scenario
 file that tells what happens.`)
 	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's)")
-	limit := f.Duration("for", 10*time.Minute, "`TIME`: real time at the most; what is smallest by then is written")
+	limit := 10 * time.Minute
+	timeVar(f, &limit, "for", "`TIME`, such as 90s: real time at the most; what is smallest by then is written")
 	parallel := f.Int("parallel", runtime.NumCPU(), "`N` runs side by side")
 	var mutant string
 	mutantVar(f, &mutant)
@@ -45,8 +46,8 @@ file that tells what happens.`)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, seed %d: making it smaller for up to %v\n", s.Name, s.Seed, *limit)
-	limited, cancel := context.WithTimeout(ctx, *limit)
+	fmt.Printf("%s, seed %d: making it smaller for up to %v\n", s.Name, s.Seed, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tries, begin := 0, time.Now()
 	o := search.Shrinking{Binary: binary, Parallel: *parallel, Tried: func(what string, fails bool) {

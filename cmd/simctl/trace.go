@@ -21,8 +21,8 @@ func traceVerb(_ context.Context, args []string) error {
 	var filter trace.Filter
 	f.StringVar(&filter.Node, "node", "", "`NAME`: only events of or with this node")
 	kinds := f.String("kind", "", "`KIND,...`: only events of these kinds")
-	f.DurationVar(&filter.From, "from", 0, "`TIME`: only events from this virtual time on")
-	f.DurationVar(&filter.To, "to", 0, "`TIME`: only events before this virtual time")
+	timeVar(f, &filter.From, "from", "`TIME`, such as 12.5s: only events from this virtual time on")
+	timeVar(f, &filter.To, "to", "`TIME`: only events before this virtual time")
 	asJSON := f.Bool("json", false, "print JSON Lines, for programs")
 	where := f.String("where", "", "`PREDICATE`: only events that it chooses; simctl debug -h explains the language")
 	rest, err := parse(f, args)
