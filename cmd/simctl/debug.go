@@ -14,6 +14,7 @@ import (
 
 	"tribune/scenarios"
 	"tribune/scenarios/debug"
+	"tribune/scenarios/report"
 	"tribune/sim/trace"
 )
 
@@ -75,6 +76,7 @@ standard input; help lists them.
 // record reads a report, or makes the run of a scenario.
 func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, error) {
 	var none debug.Recorded
+	name = report.Folder(name)
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		r, err := debug.Open(name)
 		if err != nil {

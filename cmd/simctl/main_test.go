@@ -13,7 +13,7 @@ import (
 
 func TestBadInputIsStatusTwo(t *testing.T) {
 	for _, args := range [][]string{
-		{"frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
+		{"frob"}, {"help", "frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
 		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"mutants", "-parallel", "0"}, {"mutants", "-rates", "x"}, {"mutants", "-rate", "5", "-update"}, {"build", "x"}, {"points", "x"},
 		{"trace", "-where", "kind=frob", "x"}, {"debug"}, {"debug", "none.yaml"}, {"debug", t.TempDir()}, {"debug", "-until", "at>soon", "../../scenarios/storm.yaml"},
 		{"run", "-json", "../../scenarios/storm.yaml"}, {"run", "-json", "none.yml", "../../scenarios/storm.yaml"}, {"run", "-junit", "none/v.xml", "../../scenarios/storm.yaml"},
@@ -25,9 +25,18 @@ func TestBadInputIsStatusTwo(t *testing.T) {
 }
 
 func TestHelpIsStatusZero(t *testing.T) {
-	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "-h"}, {"debug", "-h"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
+	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "--help"}, {"help", "debug"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
 		if got := command(args); got != exitOK {
 			t.Errorf("simctl %v: status %d", args, got)
+		}
+	}
+}
+
+func TestThereAreSeveralWaysToAskForHelp(t *testing.T) {
+	want := printed(t, []string{"run", "-h"})
+	for _, args := range [][]string{{"help", "run"}, {"run", "-help"}, {"run", "--help"}, {"run", "x.yaml", "-h"}} {
+		if got := printed(t, args); got != want || !strings.HasPrefix(got, "Usage: simctl run ") {
+			t.Errorf("simctl %v prints\n%s\nand not\n%s", args, got, want)
 		}
 	}
 }
@@ -43,6 +52,10 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 	r.Record(trace.Event{At: 2 * time.Second, Node: "s2", Kind: trace.Log, Text: "INFO not this one"})
 	if err := errors.Join(r.Flush(), f.Close()); err != nil {
 		t.Fatal(err)
+	}
+	complaint, status := written(t, &os.Stderr, func() int { return command([]string{"trace", "-node", "zz", name}) })
+	if want := "simctl trace: -node: there is no node \"zz\"; there are s1, s2\n"; complaint != want || status != exitInput {
+		t.Errorf("status %d and %q, want %q", status, complaint, want)
 	}
 	for want, args := range map[string][]string{
 		"   1.000000000  s1         log      INFO hello\n":                      {"trace", "-node", "s1", name},
@@ -149,6 +162,19 @@ func TestFaultsThatNeverStrikeAreNamed(t *testing.T) {
 		warning, _ := written(t, &os.Stderr, func() int { warnOfLate([]string{file}, all); return 0 })
 		if (warning == "") != (c.never == "") || !strings.Contains(warning, c.never) || c.never != "" && !strings.Contains(warning, file) {
 			t.Errorf("for %s: %q, want %s", c.duration, warning, c.never)
+		}
+	}
+}
+
+func TestAReportMayBeNamedByOneOfItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, verb := range []string{"replay", "debug", "trace"} {
+		want, _ := written(t, &os.Stderr, func() int { return command([]string{verb, dir}) })
+		for _, file := range []string{"report.html", "trace.bin", "order.json"} {
+			got, status := written(t, &os.Stderr, func() int { return command([]string{verb, filepath.Join(dir, file)}) })
+			if got != want || status != exitInput {
+				t.Errorf("simctl %s %s: status %d and %q; for the folder it is %q", verb, file, status, got, want)
+			}
 		}
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tribune/scenarios"
@@ -17,7 +19,7 @@ import (
 )
 
 func traceVerb(_ context.Context, args []string) error {
-	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is trace.bin of a report, or the report's folder.\n\n"+trace.Legend+"\nWith -json: "+trace.JSONLegend)
+	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is one of the files of a report, or its folder.\n\n"+trace.Legend+"\nWith -json: "+trace.JSONLegend)
 	var filter trace.Filter
 	f.StringVar(&filter.Node, "node", "", "`NAME`: only events of or with this node")
 	kinds := f.String("kind", "", "`KIND,...`: only events of these kinds")
@@ -59,8 +61,18 @@ func traceVerb(_ context.Context, args []string) error {
 	if *asJSON {
 		text = trace.JSON
 	}
-	if err := printTrace(trace.NewReader(in), chosen, text); err != nil {
+	nodes, met := map[string]bool{}, filter.Node == ""
+	noting := func(n uint64, e trace.Event) bool {
+		nodes[e.Node] = true
+		met = met || e.Node == filter.Node || e.Peer == filter.Node
+		return chosen(n, e)
+	}
+	if err := printTrace(trace.NewReader(in), noting, text); err != nil {
 		return fmt.Errorf("%w: %s: %w", errInput, rest[0], err)
+	}
+	if !met {
+		delete(nodes, "") // the world itself
+		return fmt.Errorf("%w: -node: there is no node %q; there are %s", errInput, filter.Node, strings.Join(slices.Sorted(maps.Keys(nodes)), ", "))
 	}
 	return nil
 }
@@ -90,6 +102,7 @@ func printTrace(r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text
 }
 
 func openTrace(name string) (*os.File, error) {
+	name = report.Folder(name)
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, report.TraceFile)
 	}
@@ -110,12 +123,13 @@ fault then, or the program was changed. A run that died is to die again, in the 
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give the folder of a report", errInput)
 	}
-	order, was, err := report.Read(rest[0])
+	dir := report.Folder(rest[0])
+	order, was, err := report.Read(dir)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}
 	if *verbose && !order.Verbose {
-		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, rest[0])
+		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, dir)
 	}
 	ensure()
 	binary, err := mutated(mutant)
@@ -141,7 +155,7 @@ fault then, or the program was changed. A run that died is to die again, in the 
 		return ctx.Err()
 	}
 	if was.Fingerprint == "" {
-		return compareDeaths(rest[0], err)
+		return compareDeaths(dir, err)
 	}
 	if err != nil {
 		return err
@@ -151,7 +165,7 @@ fault then, or the program was changed. A run that died is to die again, in the 
 		return nil
 	}
 	fmt.Printf("another run: fingerprint %s, and it was %s\n", r.Fingerprint, was.Fingerprint)
-	old, err := openTrace(rest[0])
+	old, err := openTrace(dir)
 	if err != nil {
 		return err
 	}
