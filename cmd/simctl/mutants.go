@@ -33,7 +33,7 @@ catch it, seed after seed, until a check fails. The agent without the bug runs t
 same seeds and must pass. Without a NAME, those of which it is known that nothing
 catches them are only listed.`)
 	f.StringVar(&o.dir, "scenarios", scenarioFolder, "`DIR` of the scenario files")
-	f.BoolVar(&o.list, "list", false, "print them all as Markdown, with what FILE knows, and run nothing")
+	f.BoolVar(&o.list, "list", false, "print them all, or each NAME, as Markdown, with what the file of -rates knows, and run nothing")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
 	f.IntVar(&o.rate, "rate", 0, "run `N` seeds of each, and say how many of them catch it")
 	f.StringVar(&o.rates, "rates", "", "`FILE`: rates measured before; one that has surely halved fails")
@@ -53,7 +53,11 @@ catches them are only listed.`)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}
-	if o.list {
+	switch {
+	case o.list && len(names) > 0:
+		fmt.Print(mutants.Rows(kept, wanted))
+		return nil
+	case o.list:
 		fmt.Print(mutants.Table(kept))
 		return nil
 	}
