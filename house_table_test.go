@@ -78,7 +78,7 @@ var neighbours = map[string]string{
 	"interop": "", // it knows the built program and nothing else
 
 	"cmd/tribune": "impl/cli impl/host",
-	"cmd/simctl":  "page scenarios scenarios/debug scenarios/report scenarios/search sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
+	"cmd/simctl":  "page scenarios scenarios/debug scenarios/report scenarios/search sim/casefile sim/explore sim/launch sim/mutants sim/overlay sim/trace linearizability",
 }
 
 // testNeighbours adds to neighbours for test files.

@@ -196,15 +196,9 @@ func (all Systems) same(ctx context.Context, c Case) error {
 	if err != nil {
 		return err
 	}
-	number, a, b, err := trace.Diff(trace.NewReader(bytes.NewReader(one)), trace.NewReader(bytes.NewReader(other)))
-	if err != nil || a == nil && b == nil {
+	difference, err := trace.Difference(bytes.NewReader(one), bytes.NewReader(other))
+	if err != nil || difference == "" {
 		return err
 	}
-	line := func(e *trace.Event) string {
-		if e == nil {
-			return "(the end)"
-		}
-		return trace.Format(*e)
-	}
-	return fmt.Errorf("%w: %s\nthe first event that differs is number %d:\n  once %s\n  once %s", ErrDiverged, oneLine(c), number, line(a), line(b))
+	return fmt.Errorf("%w: %s\n%s", ErrDiverged, oneLine(c), difference)
 }

@@ -14,6 +14,7 @@ import (
 
 	"tribune/scenarios"
 	"tribune/scenarios/debug"
+	"tribune/scenarios/report"
 	"tribune/sim/trace"
 )
 
@@ -36,9 +37,9 @@ standard input; help lists them.
 
 `+trace.PredicateHelp)
 	f.Uint64Var(&o.seed, "seed", 1, "`N`: of a scenario's run")
-	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	durationVar(f, &o.duration)
 	f.BoolVar(&o.verbose, "v", false, "have the servers log more, into the trace; that is another run than without")
-	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run an agent with this deliberate bug")
+	mutantVar(f, &o.mutant)
 	f.StringVar(&o.do, "do", "", "`COMMANDS`: carry these out, separated by semicolons, and end")
 	f.StringVar(&o.until, "until", "", "`PREDICATE`: begin at the first event that it chooses")
 	rest, err := parse(f, args)
@@ -75,6 +76,7 @@ standard input; help lists them.
 // record reads a report, or makes the run of a scenario.
 func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, error) {
 	var none debug.Recorded
+	name = report.Folder(name)
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		r, err := debug.Open(name)
 		if err != nil {
@@ -90,6 +92,7 @@ func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, e
 		return none, err
 	}
 	ensure()
+	warnOfLate([]string{name}, all)
 	binary, err := mutated(o.mutant)
 	if err != nil {
 		return none, err

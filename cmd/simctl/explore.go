@@ -37,14 +37,14 @@ varies those that reached states no run had reached before. A file's key explore
 from what (docs/scenarios.md). Each failure is one line with the command that runs it
 again.`)
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: numbers of the cases (default: from 1 until interrupted)")
-	f.DurationVar(&o.limit, "for", 0, "`TIME`: real time for each file")
+	timeVar(f, &o.limit, "for", "`TIME`, such as 10m: real time for each file")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
 	f.BoolVar(&o.unguided, "unguided", false, "draw every case afresh, whatever others have reached")
 	f.BoolVar(&o.goOn, "keep-going", false, "go on after a failure")
-	f.Uint64Var(&o.again, "again", 50, "run one case in `N` twice, to see that it is the same run; 0: none")
-	f.StringVar(&o.corpus, "corpus", "", "`FILE`: begin with the cases kept there, and keep new ones there")
+	f.Uint64Var(&o.again, "again", 50, "run the first case and one in `N` twice, to see that it is the same run; 0: none")
+	f.StringVar(&o.corpus, "corpus", "", "`FILE`: begin with the cases kept there of the same scenario, and keep new ones there")
 	f.StringVar(&o.folder, "report", "runs/explore", "`DIR`: write the scenarios that fail there")
-	f.StringVar(&o.mutant, "mutant", "", "`NAME`: of agents with that deliberate bug (simctl mutants -list)")
+	mutantVar(f, &o.mutant)
 	f.BoolVar(&o.states, "states", false, "list the states that were reached, at the end")
 	files, err := parse(f, args)
 	if err != nil {
@@ -52,6 +52,9 @@ again.`)
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/storm.yaml", errInput)
+	}
+	if err := writable("-corpus", o.corpus); err != nil {
+		return err
 	}
 	all, err := load(files, 0)
 	if err != nil {
@@ -76,7 +79,7 @@ again.`)
 		if err := x.run(ctx, first, last); err != nil {
 			return err
 		}
-		failed = failed || len(x.groups) > 0
+		failed = failed || x.failures > 0
 		if ctx.Err() != nil {
 			break
 		}
@@ -98,19 +101,22 @@ type exploration struct {
 	mu      sync.Mutex // guards virtual, which runs add to
 	virtual time.Duration
 
-	runs, kept, reached int
-	novel               int                 // sequences of turns that were new in the last run
-	groups              map[string][]string // files of failures that are alike
-	line                *status
-	keep                *os.File // the corpus
-	err                 error
+	runs, kept, reached, failures int
+
+	novel   int                 // sequences of turns that were new in the last run
+	groups  map[string][]string // files of failures that are alike
+	differs *scenarios.Scenario // the case that gave two different runs
+	line    *status
+	keep    *os.File // the corpus
+	err     error
 }
 
 func (x *exploration) run(ctx context.Context, first, last uint64) (err error) {
 	o := x.options
+	limited := ctx
 	if o.limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.limit)
+		limited, cancel = context.WithTimeout(ctx, o.limit)
 		defer cancel()
 	}
 	subject := search.Subject{From: x.scenario, Binary: x.binary, Judged: func(_ scenarios.Scenario, r scenarios.Result) {
@@ -131,8 +137,11 @@ func (x *exploration) run(ctx context.Context, first, last uint64) (err error) {
 	if !x.scenario.Storm && x.scenario.Delicate() {
 		fmt.Println("  what it expects depends on its faults: beside the seed only what its key explore names is drawn")
 	}
-	if err := x.explorer.Explore(ctx); err != nil {
+	if err := x.explorer.Explore(limited); err != nil {
 		return err
+	}
+	if x.differs != nil {
+		x.err = errors.Join(x.err, x.diverged(ctx))
 	}
 	x.summary()
 	return x.err
@@ -144,7 +153,8 @@ type kept struct {
 	Reached []string
 }
 
-// recall begins with the cases of the corpus, and opens it for new ones.
+// recall begins with those cases of the corpus that are of this scenario, and opens it for
+// new ones. Those of others stay in it.
 func (x *exploration) recall() error {
 	f, err := os.OpenFile(x.options.corpus, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
@@ -161,7 +171,9 @@ func (x *exploration) recall() error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errInput, err)
 		}
-		x.explorer.Add(*s, k.Reached)
+		if s.Name == x.scenario.Name {
+			x.explorer.Add(*s, k.Reached)
+		}
 	}
 	return nil
 }
@@ -183,48 +195,46 @@ func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 	}
 	switch {
 	case r.Differs:
-		x.fail(r, "the harness itself: one case gave two different runs")
+		x.differs = &r.Case
+		x.fail(r, "a bug of the harness itself: one case gave two different runs", fmt.Sprintf("prove -seeds %d..%d", r.Case.Seed, r.Case.Seed))
 	case r.Outcome.Failure != "":
-		x.fail(r, r.Outcome.Failure)
+		file := x.fail(r, r.Outcome.Failure, "run")
+		x.groups[r.Outcome.Failure] = append(x.groups[r.Outcome.Failure], file)
 	}
 	x.line.show(func() string { return "  " + x.status() })
 }
 
-// fail writes the scenario that failed, and says how to run it.
-func (x *exploration) fail(r explore.Run[scenarios.Scenario], what string) {
-	file := filepath.Join(x.options.folder, fmt.Sprintf("%s-%d.yaml", x.scenario.Name, r.Number))
+// fail writes the scenario that failed to a file, and says in a line which command runs
+// it again.
+func (x *exploration) fail(r explore.Run[scenarios.Scenario], what, command string) (file string) {
+	file = filepath.Join(x.options.folder, fmt.Sprintf("%s-%d.yaml", x.scenario.Name, r.Number))
 	err := os.MkdirAll(x.options.folder, 0o755)
 	if err == nil {
 		err = os.WriteFile(file, scenarios.Write(r.Case, what), 0o644)
 	}
 	x.err = errors.Join(x.err, err)
-	x.groups[what] = append(x.groups[what], file)
+	x.failures++
 	x.line.clear()
-	command := "run"
-	if r.Differs {
-		command = "prove -seeds " + fmt.Sprintf("%d..%d", r.Case.Seed, r.Case.Seed)
-	}
-	fmt.Printf("FAILED case %d: %s\n  simctl %s%s %s\n", r.Number, what, command, mutantOption(x.options.mutant), file)
+	fmt.Printf("FAILED case %d: %s: simctl %s%s %s\n", r.Number, what, command, mutantOption(x.options.mutant), file)
+	return file
 }
 
-// mutantOption is how a command is told of a mutant.
-func mutantOption(name string) string {
-	if name == "" {
-		return ""
+// diverged makes the case that gave two different runs twice more, with their traces, to
+// name the first event that differs.
+func (x *exploration) diverged(ctx context.Context) error {
+	equal, _, err := proveSeed(ctx, x.binary, *x.differs, x.differs.Seed, []disturbance{{name: "once"}, {name: "once more"}})
+	if equal && err == nil {
+		fmt.Println("  made twice more it was the same run; simctl prove disturbs it")
 	}
-	return " -mutant " + name
+	return err
 }
 
 func (x *exploration) status() string {
 	took := time.Since(x.begin).Seconds()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	failures := 0
-	for _, files := range x.groups {
-		failures += len(files)
-	}
 	return fmt.Sprintf("%d runs, %.1f a second, %.0f times real time; %d states reached, %d cases kept, %d sequences of turns (%d new in the last run); %d failures",
-		x.runs, float64(x.runs)/took, x.virtual.Seconds()/took, x.reached, x.kept, x.explorer.Seen(), x.novel, failures)
+		x.runs, float64(x.runs)/took, x.virtual.Seconds()/took, x.reached, x.kept, x.explorer.Seen(), x.novel, x.failures)
 }
 
 func (x *exploration) summary() {

@@ -16,7 +16,7 @@ func listVerb(_ context.Context, args []string) error {
 		return err
 	}
 	if len(dirs) == 0 {
-		dirs = []string{"scenarios"}
+		dirs = []string{scenarioFolder}
 	}
 	for _, dir := range dirs {
 		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))

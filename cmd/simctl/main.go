@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"tribune/scenarios"
+	"tribune/sim/casefile"
 	"tribune/sim/launch"
 )
 
@@ -58,6 +59,9 @@ func main() {
 }
 
 func command(args []string) int {
+	if len(args) == 2 && args[0] == "help" {
+		args = []string{args[1], "-h"}
+	}
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
 		usage(os.Stdout)
 		return exitOK
@@ -84,7 +88,11 @@ func command(args []string) int {
 		}
 		return exitFailed
 	}
-	fmt.Fprintf(os.Stderr, "simctl: there is no command %q; simctl -h lists them\n", args[0])
+	var known []string
+	for _, v := range verbs() {
+		known = append(known, v.name)
+	}
+	fmt.Fprintf(os.Stderr, "simctl: there is no command %q; simctl -h lists them%s\n", args[0], casefile.DidYouMean(args[0], known))
 	return exitInput
 }
 
@@ -99,7 +107,7 @@ Usage: simctl COMMAND [options] [arguments]
 		fmt.Fprintf(w, "  %-8s %-21s %s\n", v.name, v.usage, v.about)
 	}
 	fmt.Fprint(w, `
-simctl COMMAND -h explains a command. Exit status: 0 all as expected, 1 a check
+simctl help COMMAND explains a command. Exit status: 0 all as expected, 1 a check
 failed, 2 bad input.
 `)
 }
@@ -125,7 +133,10 @@ func parse(f *flag.FlagSet, args []string) ([]string, error) {
 	var rest []string
 	for {
 		if err := f.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) || strings.HasSuffix(err.Error(), flag.ErrHelp.Error()) {
+			if errors.Is(err, flag.ErrHelp) { // -help, of which only the flag package knows
+				return nil, f.Set("h", "true")
+			}
+			if strings.HasSuffix(err.Error(), flag.ErrHelp.Error()) {
 				return nil, flag.ErrHelp
 			}
 			return nil, fmt.Errorf("%w: %w", errInput, err)

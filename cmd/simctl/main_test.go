@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 func TestBadInputIsStatusTwo(t *testing.T) {
 	for _, args := range [][]string{
-		{"frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
+		{"frob"}, {"help", "frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
 		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"mutants", "-parallel", "0"}, {"mutants", "-rates", "x"}, {"mutants", "-rate", "5", "-update"}, {"build", "x"}, {"points", "x"},
 		{"trace", "-where", "kind=frob", "x"}, {"debug"}, {"debug", "none.yaml"}, {"debug", t.TempDir()}, {"debug", "-until", "at>soon", "../../scenarios/storm.yaml"},
 		{"run", "-json", "../../scenarios/storm.yaml"}, {"run", "-json", "none.yml", "../../scenarios/storm.yaml"}, {"run", "-junit", "none/v.xml", "../../scenarios/storm.yaml"},
@@ -24,9 +25,18 @@ func TestBadInputIsStatusTwo(t *testing.T) {
 }
 
 func TestHelpIsStatusZero(t *testing.T) {
-	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "-h"}, {"debug", "-h"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
+	for _, args := range [][]string{{}, {"-h"}, {"run", "-h"}, {"prove", "--help"}, {"help", "debug"}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
 		if got := command(args); got != exitOK {
 			t.Errorf("simctl %v: status %d", args, got)
+		}
+	}
+}
+
+func TestThereAreSeveralWaysToAskForHelp(t *testing.T) {
+	want := printed(t, []string{"run", "-h"})
+	for _, args := range [][]string{{"help", "run"}, {"run", "-help"}, {"run", "--help"}, {"run", "x.yaml", "-h"}} {
+		if got := printed(t, args); got != want || !strings.HasPrefix(got, "Usage: simctl run ") {
+			t.Errorf("simctl %v prints\n%s\nand not\n%s", args, got, want)
 		}
 	}
 }
@@ -43,6 +53,10 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 	if err := errors.Join(r.Flush(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
+	complaint, status := written(t, &os.Stderr, func() int { return command([]string{"trace", "-node", "zz", name}) })
+	if want := "simctl trace: -node: there is no node \"zz\"; there are s1, s2\n"; complaint != want || status != exitInput {
+		t.Errorf("status %d and %q, want %q", status, complaint, want)
+	}
 	for want, args := range map[string][]string{
 		"   1.000000000  s1         log      INFO hello\n":                      {"trace", "-node", "s1", name},
 		`{"at":1000000000,"node":"s1","kind":"log","text":"INFO hello"}` + "\n": {"trace", "-node", "s1", "-json", name},
@@ -53,25 +67,58 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 	}
 }
 
-// printed is what a command prints.
+// printed is what a command prints that does what it is told.
 func printed(t *testing.T, args []string) string {
+	t.Helper()
+	text, status := written(t, &os.Stdout, func() int { return command(args) })
+	if status != exitOK {
+		t.Fatalf("%v: status %d", args, status)
+	}
+	return text
+}
+
+// written is what f writes to the standard output, or the standard error, and its status.
+func written(t *testing.T, to **os.File, f func() int) (text string, status int) {
 	t.Helper()
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := os.Stdout
-	os.Stdout = out
-	status := command(args)
-	os.Stdout = real
-	if err := out.Close(); err != nil || status != exitOK {
-		t.Fatalf("%v: status %d, %v", args, status, err)
-	}
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
+	real := *to
+	*to = out
+	status = f()
+	*to = real
+	b, err := os.ReadFile(out.Name())
+	if err := errors.Join(err, out.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return string(b), status
+}
+
+func TestAMistakeIsOneLineThatSaysWhatToDo(t *testing.T) {
+	const noMutant = `there is no mutant "blind-cass"; simctl mutants -list lists them; did you mean "blind-cas"?`
+	const noUnit, noPartition = "give a time with its unit, such as 12.5s or 10m", `no such file or directory; did you mean "scenarios/partition.yaml"?`
+	t.Chdir("../..")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"mutants", "blind-cass"}, noMutant},
+		{[]string{"mutants", "frob"}, `there is no mutant "frob"; simctl mutants -list lists them`},
+		{[]string{"run", "-mutant", "blind-cass", "scenarios/storm.yaml"}, noMutant},
+		{[]string{"prove", "-mutant", "blind-cass", "scenarios/storm.yaml"}, noMutant},
+		{[]string{"explore", "-for", "10", "scenarios/storm.yaml"}, `invalid value "10" for flag -for: ` + noUnit},
+		{[]string{"trace", "-from", "5", "x"}, `invalid value "5" for flag -from: ` + noUnit},
+		{[]string{"run", "-duration", "5", "scenarios/storm.yaml"}, `invalid value "5" for flag -duration: ` + noUnit},
+		{[]string{"run", "partition"}, noPartition}, {[]string{"run", "partition.yaml"}, noPartition}, {[]string{"explain", "scenario/partitoin.yml"}, noPartition},
+		{[]string{"run", "none.yaml"}, "no such file or directory"},
+		{[]string{"run", "-duration", "5s", "scenarios/partition.yaml"}, "scenarios/partition.yaml: within 5s none of its faults strikes: partition at 8s; give a longer -duration"},
+	} {
+		text, status := written(t, &os.Stderr, func() int { return command(c.args) })
+		if status != exitInput || !strings.HasPrefix(text, "simctl "+c.args[0]+": ") || !strings.HasSuffix(text, c.want+"\n") || strings.Count(text, "\n") != 1 {
+			t.Errorf("simctl %v: status %d and\n%s\nwant a line that ends with\n%s", c.args, status, text, c.want)
+		}
+	}
 }
 
 func TestEveryScenarioCanBeExplained(t *testing.T) {
@@ -81,5 +128,53 @@ func TestEveryScenarioCanBeExplained(t *testing.T) {
 	}
 	if got := command(append([]string{"explain", "-seed", "3"}, files...)); got != exitOK {
 		t.Errorf("status %d", got)
+	}
+}
+
+func TestFaultsThatNeverStrikeAreNamed(t *testing.T) {
+	const text = "faults:\n  - {kind: kill, target: leader, at: 10s}\n  - {kind: pause, target: s1, at: 20s}\n" +
+		"  - {kind: kill, target: here, on: elected, at: 8s, after: 4s}\n"
+	file := filepath.Join(t.TempDir(), "x.yaml")
+	for _, c := range []struct{ text, duration, never, wrong string }{
+		{text, "30s", "", ""},
+		{text, "11s", "pause at 20s, kill at 12s", ""},
+		{text, "10s", "", "none of its faults strikes"},
+		{"storm: true\n", "1s", "", ""},
+		{"seeds: 1\n", "1s", "", ""},
+	} {
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		duration, err := time.ParseDuration(c.duration)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := load([]string{file}, duration)
+		if c.wrong != "" {
+			if !errors.Is(err, errInput) || !strings.Contains(err.Error(), c.wrong) {
+				t.Errorf("for %s: %v, want %s", c.duration, err, c.wrong)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		warning, _ := written(t, &os.Stderr, func() int { warnOfLate([]string{file}, all); return 0 })
+		if (warning == "") != (c.never == "") || !strings.Contains(warning, c.never) || c.never != "" && !strings.Contains(warning, file) {
+			t.Errorf("for %s: %q, want %s", c.duration, warning, c.never)
+		}
+	}
+}
+
+func TestAReportMayBeNamedByOneOfItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, verb := range []string{"replay", "debug", "trace"} {
+		want, _ := written(t, &os.Stderr, func() int { return command([]string{verb, dir}) })
+		for _, file := range []string{"report.html", "trace.bin", "order.json"} {
+			got, status := written(t, &os.Stderr, func() int { return command([]string{verb, filepath.Join(dir, file)}) })
+			if got != want || status != exitInput {
+				t.Errorf("simctl %s %s: status %d and %q; for the folder it is %q", verb, file, status, got, want)
+			}
+		}
 	}
 }

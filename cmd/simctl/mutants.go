@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"tribune/scenarios"
+	"tribune/sim/casefile"
 	"tribune/sim/launch"
 	"tribune/sim/mutants"
 )
@@ -31,8 +32,8 @@ func mutantsVerb(ctx context.Context, args []string) error {
 catch it, seed after seed, until a check fails. The agent without the bug runs the
 same seeds and must pass. Without a NAME, those of which it is known that nothing
 catches them are only listed.`)
-	f.StringVar(&o.dir, "scenarios", "scenarios", "`DIR` of the scenario files")
-	f.BoolVar(&o.list, "list", false, "print them all as Markdown, with what FILE knows, and run nothing")
+	f.StringVar(&o.dir, "scenarios", scenarioFolder, "`DIR` of the scenario files")
+	f.BoolVar(&o.list, "list", false, "print them all, or each NAME, as Markdown, with what the file of -rates knows, and run nothing")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
 	f.IntVar(&o.rate, "rate", 0, "run `N` seeds of each, and say how many of them catch it")
 	f.StringVar(&o.rates, "rates", "", "`FILE`: rates measured before; one that has surely halved fails")
@@ -52,7 +53,11 @@ catches them are only listed.`)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}
-	if o.list {
+	switch {
+	case o.list && len(names) > 0:
+		fmt.Print(mutants.Rows(kept, wanted))
+		return nil
+	case o.list:
 		fmt.Print(mutants.Table(kept))
 		return nil
 	}
@@ -80,16 +85,12 @@ func (o mutantsOptions) check(names []string) ([]mutants.Mutant, error) {
 	case len(names) == 0:
 		return mutants.All(), nil
 	}
-	all := append(mutants.All(), mutants.Escaped()...)
-	var known []string
-	for _, m := range all {
-		known = append(known, m.Name)
-	}
 	for _, name := range names {
-		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("%w: there is no mutant %q; there are %s", errInput, name, strings.Join(known, ", "))
+		if _, err := mutantOf(name); err != nil {
+			return nil, fmt.Errorf("%w: %w", errInput, err)
 		}
 	}
+	all := append(mutants.All(), mutants.Escaped()...)
 	return slices.DeleteFunc(all, func(m mutants.Mutant) bool { return !slices.Contains(names, m.Name) }), nil
 }
 
@@ -129,10 +130,41 @@ func mutated(name string) (binary string, err error) {
 	if name == "" {
 		return "", nil
 	}
-	all := append(mutants.All(), mutants.Escaped()...)
-	i := slices.IndexFunc(all, func(m mutants.Mutant) bool { return m.Name == name })
-	if i < 0 {
-		return "", fmt.Errorf("%w: there is no mutant %q", errInput, name)
+	m, err := mutantOf(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errInput, err)
 	}
-	return launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: all[i].Patches})
+	return launch.Build(launch.Options{Package: "tribune/cmd/simctl", Patches: m.Patches})
+}
+
+// mutantOf is the mutant of a name.
+func mutantOf(name string) (mutants.Mutant, error) {
+	var known []string
+	for _, m := range append(mutants.All(), mutants.Escaped()...) {
+		if m.Name == name {
+			return m, nil
+		}
+		known = append(known, m.Name)
+	}
+	return mutants.Mutant{}, fmt.Errorf("there is no mutant %q; simctl mutants -list lists them%s", name, casefile.DidYouMean(name, known))
+}
+
+// mutantVar is the option -mutant, which has one meaning for all commands.
+func mutantVar(f *flag.FlagSet, name *string) {
+	f.Func("mutant", "`NAME`: run agents with that deliberate bug (simctl mutants -list)", func(text string) error {
+		*name = text
+		if text == "" {
+			return nil
+		}
+		_, err := mutantOf(text)
+		return err
+	})
+}
+
+// mutantOption is how a command is told of a mutant.
+func mutantOption(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " -mutant " + name
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"tribune/sim/mutants"
@@ -36,5 +37,25 @@ func TestTheMutantsThatAreNamedAreHunted(t *testing.T) {
 	named, err := o.check([]string{escaped, "blind-cas"})
 	if err != nil || len(named) != 2 || named[0].Name != "blind-cas" || named[1].Name != escaped {
 		t.Errorf("%+v, %v", named, err)
+	}
+}
+
+func TestTheListIsOfThoseThatAreNamed(t *testing.T) {
+	escaped := mutants.Escaped()[0].Name
+	for _, c := range []struct {
+		names []string
+		lines int
+	}{
+		{[]string{"blind-cas"}, 3}, {[]string{"lost-fsync", "blind-cas"}, 4}, {[]string{escaped}, 3}, {[]string{escaped, "blind-cas"}, 7},
+	} {
+		text := printed(t, append([]string{"mutants", "-list"}, c.names...))
+		if strings.Count(text, "\n") != c.lines {
+			t.Errorf("%q are not %d lines:\n%s", c.names, c.lines, text)
+		}
+		for _, name := range c.names {
+			if !strings.Contains(text, "\n| `"+name+"` |") {
+				t.Errorf("%s is missing:\n%s", name, text)
+			}
+		}
 	}
 }

@@ -38,8 +38,9 @@ a CPU without the instructions that hash. The fingerprints must be equal; if not
 the first event that differs is named.`)
 	var o runOptions
 	f.StringVar(&o.seeds, "seeds", "1..50", "`A..B`: the seeds")
-	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	durationVar(f, &o.duration)
 	scheduleVar(f, &o)
+	mutantVar(f, &o.mutant)
 	files, err := parse(f, args)
 	if err != nil {
 		return err
@@ -59,11 +60,15 @@ the first event that differs is named.`)
 		return err
 	}
 	ensure()
+	warnOfLate(files, all)
+	if o.binary, err = mutated(o.mutant); err != nil {
+		return err
+	}
 	different := 0
 	seen := map[string]bool{}
 	for _, s := range all {
 		for _, seed := range seeds {
-			equal, fingerprint, err := proveSeed(ctx, *s, seed)
+			equal, fingerprint, err := proveSeed(ctx, o.binary, *s, seed, disturbances())
 			if err != nil {
 				return err
 			}
@@ -81,12 +86,12 @@ the first event that differs is named.`)
 	return nil
 }
 
-// proveSeed compares the runs of a seed.
-func proveSeed(ctx context.Context, s scenarios.Scenario, seed uint64) (bool, string, error) {
+// proveSeed compares the runs of a seed, by a program ("": this one), under disturbances.
+func proveSeed(ctx context.Context, binary string, s scenarios.Scenario, seed uint64, under []disturbance) (bool, string, error) {
 	var first *os.File
 	var want string
 	equal := true
-	for i, d := range disturbances() {
+	for i, d := range under {
 		file, err := os.CreateTemp("", "tribune-trace-*")
 		if err != nil {
 			return false, "", err
@@ -95,7 +100,7 @@ func proveSeed(ctx context.Context, s scenarios.Scenario, seed uint64) (bool, st
 			_ = file.Close()
 			_ = os.Remove(file.Name())
 		}()
-		got, err := disturbed(ctx, s, seed, d, file)
+		got, err := disturbed(ctx, binary, s, seed, d, file)
 		if err != nil {
 			return false, "", err
 		}
@@ -117,7 +122,7 @@ func proveSeed(ctx context.Context, s scenarios.Scenario, seed uint64) (bool, st
 	return equal, want, nil
 }
 
-func disturbed(ctx context.Context, s scenarios.Scenario, seed uint64, d disturbance, file *os.File) (string, error) {
+func disturbed(ctx context.Context, binary string, s scenarios.Scenario, seed uint64, d disturbance, file *os.File) (string, error) {
 	stop := make(chan struct{})
 	var hogs sync.WaitGroup
 	for range d.hogs {
@@ -133,6 +138,6 @@ func disturbed(ctx context.Context, s scenarios.Scenario, seed uint64, d disturb
 	}
 	defer hogs.Wait()
 	defer close(stop)
-	r, err := scenarios.Run(ctx, "", scenarios.Order{Scenario: s, Seed: seed, Trace: true, Unjudged: true}, d.perturb, scenarios.Listener{Trace: file})
+	r, err := scenarios.Run(ctx, binary, scenarios.Order{Scenario: s, Seed: seed, Trace: true, Unjudged: true}, d.perturb, scenarios.Listener{Trace: file})
 	return r.Fingerprint, err
 }

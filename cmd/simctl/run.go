@@ -42,12 +42,12 @@ func runVerb(ctx context.Context, args []string) error {
 and writes a report when a check fails or -report is given.`)
 	f.Uint64Var(&o.seed, "seed", 0, "`N`: everything random is drawn from it; the same seed is the same run (default: the file's, or 1)")
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: run all seeds from A to B")
-	f.DurationVar(&o.duration, "duration", 0, "`TIME`: virtual time in which faults strike, instead of the file's")
+	durationVar(f, &o.duration)
 	scheduleVar(f, &o)
 	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
 	f.StringVar(&o.junit, "junit", "", "`FILE`: write verdicts there as JUnit XML")
 	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
-	f.StringVar(&o.mutant, "mutant", "", "`NAME`: run agents with that deliberate bug (simctl mutants -list)")
+	mutantVar(f, &o.mutant)
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log, more than without; that is another run")
 	f.BoolVar(&o.brief, "brief", false, "for many seeds: print only runs that fail, and how far all are")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "with -brief: `N` runs side by side")
@@ -78,6 +78,7 @@ and writes a report when a check fails or -report is given.`)
 		return err
 	}
 	ensure()
+	warnOfLate(files, all)
 	if o.binary, err = mutated(o.mutant); err != nil {
 		return err
 	}
@@ -172,21 +173,6 @@ func writable(option, name string) error {
 		return fmt.Errorf("%w: %s %s: there is no such folder", errInput, option, name)
 	}
 	return nil
-}
-
-func load(files []string, duration time.Duration) ([]*scenarios.Scenario, error) {
-	var all []*scenarios.Scenario
-	for _, file := range files {
-		s, err := scenarios.Load(file)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errInput, err)
-		}
-		if duration > 0 {
-			s.Duration.Duration = duration
-		}
-		all = append(all, s)
-	}
-	return all, nil
 }
 
 // seedOf is the seed that a person gave, or the file, or 1.

@@ -18,9 +18,11 @@ func shrinkVerb(ctx context.Context, args []string) error {
 faults, nodes and operations, shorter, with rounder numbers. The result is a scenario
 file that tells what happens.`)
 	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's)")
-	limit := f.Duration("for", 10*time.Minute, "`TIME`: real time at the most; what is smallest by then is written")
+	limit := 10 * time.Minute
+	timeVar(f, &limit, "for", "`TIME`, such as 90s: real time at the most; what is smallest by then is written")
 	parallel := f.Int("parallel", runtime.NumCPU(), "`N` runs side by side")
-	mutant := f.String("mutant", "", "`NAME`: of agents with that deliberate bug")
+	var mutant string
+	mutantVar(f, &mutant)
 	out := f.String("o", "", "`FILE` to write (default: the name with -small)")
 	files, err := parse(f, args)
 	if err != nil {
@@ -40,12 +42,12 @@ file that tells what happens.`)
 		*out = files[0][:len(files[0])-len(ext)] + "-small" + ext
 	}
 	ensure()
-	binary, err := mutated(*mutant)
+	binary, err := mutated(mutant)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, seed %d: making it smaller for up to %v\n", s.Name, s.Seed, *limit)
-	limited, cancel := context.WithTimeout(ctx, *limit)
+	fmt.Printf("%s, seed %d: making it smaller for up to %v\n", s.Name, s.Seed, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tries, begin := 0, time.Now()
 	o := search.Shrinking{Binary: binary, Parallel: *parallel, Tried: func(what string, fails bool) {
@@ -65,9 +67,9 @@ file that tells what happens.`)
 	if err := os.WriteFile(*out, scenarios.Write(smallest, story), 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(*mutant), *out)
+	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(mutant), *out)
 	if stopped {
-		fmt.Printf("\nThe time was up: %v. To go on: simctl shrink%s -for TIME %s\n", err, mutantOption(*mutant), *out)
+		fmt.Printf("\nThe time was up: %v. To go on: simctl shrink%s -for TIME %s\n", err, mutantOption(mutant), *out)
 	}
 	return nil
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tribune/scenarios"
@@ -17,12 +19,12 @@ import (
 )
 
 func traceVerb(_ context.Context, args []string) error {
-	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is trace.bin of a report, or the report's folder.\n\n"+trace.Legend+"\nWith -json: "+trace.JSONLegend)
+	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is one of the files of a report, or its folder.\n\n"+trace.Legend+"\nWith -json: "+trace.JSONLegend)
 	var filter trace.Filter
 	f.StringVar(&filter.Node, "node", "", "`NAME`: only events of or with this node")
 	kinds := f.String("kind", "", "`KIND,...`: only events of these kinds")
-	f.DurationVar(&filter.From, "from", 0, "`TIME`: only events from this virtual time on")
-	f.DurationVar(&filter.To, "to", 0, "`TIME`: only events before this virtual time")
+	timeVar(f, &filter.From, "from", "`TIME`, such as 12.5s: only events from this virtual time on")
+	timeVar(f, &filter.To, "to", "`TIME`: only events before this virtual time")
 	asJSON := f.Bool("json", false, "print JSON Lines, for programs")
 	where := f.String("where", "", "`PREDICATE`: only events that it chooses; simctl debug -h explains the language")
 	rest, err := parse(f, args)
@@ -59,8 +61,18 @@ func traceVerb(_ context.Context, args []string) error {
 	if *asJSON {
 		text = trace.JSON
 	}
-	if err := printTrace(trace.NewReader(in), chosen, text); err != nil {
+	nodes, met := map[string]bool{}, filter.Node == ""
+	noting := func(n uint64, e trace.Event) bool {
+		nodes[e.Node] = true
+		met = met || e.Node == filter.Node || e.Peer == filter.Node
+		return chosen(n, e)
+	}
+	if err := printTrace(trace.NewReader(in), noting, text); err != nil {
 		return fmt.Errorf("%w: %s: %w", errInput, rest[0], err)
+	}
+	if !met {
+		delete(nodes, "") // the world itself
+		return fmt.Errorf("%w: -node: there is no node %q; there are %s", errInput, filter.Node, strings.Join(slices.Sorted(maps.Keys(nodes)), ", "))
 	}
 	return nil
 }
@@ -90,6 +102,7 @@ func printTrace(r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text
 }
 
 func openTrace(name string) (*os.File, error) {
+	name = report.Folder(name)
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, report.TraceFile)
 	}
@@ -97,9 +110,12 @@ func openTrace(name string) (*os.File, error) {
 }
 
 func replayVerb(ctx context.Context, args []string) error {
-	f := flags("replay", "[options] REPORT", "Runs what a report is about once more and compares the fingerprints. When they\ndiffer, the first event that does is named: the harness is at fault then, or the\nprogram was changed. A run that died is to die again, in the same way.")
+	f := flags("replay", "[options] REPORT", `Runs what a report is about once more, with -mutant if its agents had one, and compares
+the fingerprints. When they differ, the first event that does is named: the harness is at
+fault then, or the program was changed. A run that died is to die again, in the same way.`)
 	verbose := f.Bool("v", false, "print what the servers log, if the run was made with -v")
-	mutant := f.String("mutant", "", "`NAME`: run agents with the deliberate bug that they had (simctl mutants -list)")
+	var mutant string
+	mutantVar(f, &mutant)
 	rest, err := parse(f, args)
 	if err != nil {
 		return err
@@ -107,15 +123,16 @@ func replayVerb(ctx context.Context, args []string) error {
 	if len(rest) != 1 {
 		return fmt.Errorf("%w: give the folder of a report", errInput)
 	}
-	order, was, err := report.Read(rest[0])
+	dir := report.Folder(rest[0])
+	order, was, err := report.Read(dir)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errInput, err)
 	}
 	if *verbose && !order.Verbose {
-		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, rest[0])
+		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, dir)
 	}
 	ensure()
-	binary, err := mutated(*mutant)
+	binary, err := mutated(mutant)
 	if err != nil {
 		return err
 	}
@@ -138,7 +155,7 @@ func replayVerb(ctx context.Context, args []string) error {
 		return ctx.Err()
 	}
 	if was.Fingerprint == "" {
-		return compareDeaths(rest[0], err)
+		return compareDeaths(dir, err)
 	}
 	if err != nil {
 		return err
@@ -148,7 +165,7 @@ func replayVerb(ctx context.Context, args []string) error {
 		return nil
 	}
 	fmt.Printf("another run: fingerprint %s, and it was %s\n", r.Fingerprint, was.Fingerprint)
-	old, err := openTrace(rest[0])
+	old, err := openTrace(dir)
 	if err != nil {
 		return err
 	}
@@ -190,16 +207,9 @@ func printDifference(was, is *os.File) error {
 	if _, err := was.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	at, a, b, err := trace.Diff(trace.NewReader(was), trace.NewReader(is))
-	if err != nil {
-		return err
+	text, err := trace.Difference(was, is)
+	if text != "" {
+		fmt.Println(text)
 	}
-	text := func(e *trace.Event) string {
-		if e == nil {
-			return "the end"
-		}
-		return trace.Format(*e)
-	}
-	fmt.Printf("the first event that differs is number %d:\n  was %s\n  is  %s\n", at, text(a), text(b))
-	return nil
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,6 +144,16 @@ func copyWhole(to, from string) error {
 	}
 }
 
+// Folder is the folder of a report of which a person has named one of the files. Another
+// name stays as it is.
+func Folder(name string) string {
+	files := []string{PageFile, TextFile, OrderFile, ResultFile, TraceFile, PictureFile, DeathFile, TurnsFile}
+	if slices.Contains(files, filepath.Base(name)) {
+		return filepath.Dir(name)
+	}
+	return name
+}
+
 // noReport says that a folder is no report, and which in it are.
 func noReport(dir, name string) error {
 	inside, _ := filepath.Glob(filepath.Join(dir, "*", OrderFile)) // the pattern is right
@@ -161,16 +172,19 @@ func noReport(dir, name string) error {
 func Read(dir string) (scenarios.Order, scenarios.Result, error) {
 	var o scenarios.Order
 	var r scenarios.Result
-	for name, into := range map[string]any{OrderFile: &o, ResultFile: &r} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+	for _, file := range []struct {
+		name string
+		into any
+	}{{OrderFile, &o}, {ResultFile, &r}} {
+		b, err := os.ReadFile(filepath.Join(dir, file.name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return o, r, noReport(dir, name)
+			return o, r, noReport(dir, file.name)
 		}
 		if err != nil {
 			return o, r, err
 		}
-		if err := json.Unmarshal(b, into); err != nil {
-			return o, r, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		if err := json.Unmarshal(b, file.into); err != nil {
+			return o, r, fmt.Errorf("%s: %w", filepath.Join(dir, file.name), err)
 		}
 	}
 	return o, r, nil

@@ -43,8 +43,8 @@ type Options struct {
 	Parallel    int    // how many run side by side; 0: one
 	// Unguided draws every case afresh.
 	Unguided bool
-	// Again runs every so-manieth case twice and holds the fingerprints against
-	// each other; 0: none.
+	// Again runs the first case and every so-manieth twice, and holds the fingerprints
+	// against each other: an exploration of runs that do not repeat finds nothing. 0: none.
 	Again uint64
 	// KeepGoing goes on after a failure.
 	KeepGoing bool
@@ -215,7 +215,7 @@ func (e *Explorer[C]) runOne(ctx context.Context, r *Run[C]) error {
 	if r.Outcome, err = e.subject.Run(ctx, r.Case); err != nil {
 		return err
 	}
-	if e.options.Again == 0 || r.Number%e.options.Again != 0 {
+	if n := e.options.Again; n == 0 || r.Number != e.options.First && r.Number%n != 0 {
 		return nil
 	}
 	again, err := e.subject.Run(ctx, r.Case)

@@ -1,6 +1,7 @@
 package explore_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func TestWhatWasSeenIsCounted(t *testing.T) {
 // its first letters are right.
 type lock struct {
 	word    string
-	unequal bool // runs of one case differ
+	unequal int // after so many runs those of one case differ; 0: never
 
 	mu   sync.Mutex
 	runs int
@@ -87,7 +88,7 @@ func (l *lock) Run(_ context.Context, c string) (explore.Outcome, error) {
 	defer l.mu.Unlock()
 	l.runs++
 	o := explore.Outcome{Fingerprint: c}
-	if l.unequal {
+	if l.unequal > 0 && l.runs > l.unequal {
 		o.Fingerprint = fmt.Sprint(l.runs)
 	}
 	right := 0
@@ -157,13 +158,28 @@ func TestItStopsAtTheFirstFailureUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
-func TestACaseThatDiffersFromItselfIsFound(t *testing.T) {
-	runs := exploreAll(t, &lock{word: "gabehcfd", unequal: true}, explore.Options{First: 1, Last: 200, Again: 50})
-	if last := runs[len(runs)-1]; !last.Differs || last.Number != 50 {
-		t.Errorf("the last run is %+v", last)
+func TestTheFirstCaseAndOneOfSoManyAreRunTwice(t *testing.T) {
+	for _, c := range []struct {
+		what               string
+		unequal            int
+		first, last, again uint64
+		found              uint64 // the case that differs; 0: none
+	}{
+		{"runs differ from the beginning", 1, 1, 200, 50, 1},
+		{"in an exploration that begins later, and is short", 1, 7, 9, 50, 7},
+		{"runs differ later", 40, 1, 200, 50, 50},
+		{"runs are equal", 0, 1, 200, 50, 0},
+		{"nobody asks", 1, 1, 200, 0, 0},
+	} {
+		l := &lock{word: "gabehcfd", unequal: c.unequal}
+		runs := exploreAll(t, l, explore.Options{First: c.first, Last: c.last, Again: c.again})
+		if last := runs[len(runs)-1]; last.Differs != (c.found > 0) || last.Number != cmp.Or(c.found, c.last) {
+			t.Errorf("%s: the last run is %+v, want a difference in case %d", c.what, last, c.found)
+		}
 	}
-	if runs := exploreAll(t, &lock{word: "gabehcfd"}, explore.Options{First: 1, Last: 200, Again: 50}); len(runs) != 200 {
-		t.Errorf("equal runs are taken for different ones after %d", len(runs))
+	l := &lock{word: "gabehcfd"}
+	if exploreAll(t, l, explore.Options{First: 1, Last: 200, Again: 50}); l.runs != 205 {
+		t.Errorf("200 cases are %d runs, want 205", l.runs)
 	}
 }
 

@@ -25,29 +25,51 @@ func Table(measured Rates) string {
 	fmt.Fprintf(&b, "There are %d, of which %d have an origin: %d that are caught, and %d that no scenario\n"+
 		"catches. Of those that are caught the seeds are counted from 1 to the first that a check\n"+
 		"fails with; the time is the virtual time of all of them.\n\n", len(all)+len(Escaped()), made, len(all), len(Escaped()))
-	b.WriteString("| mutant | area | bug | origin | scenario | caught by | seeds | time |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString(Rows(measured, all))
 	var times []time.Duration
 	for _, m := range all {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |", m.Name, m.Area, m.Bug, link(m.Origin), strings.TrimSuffix(m.Scenario, ".yaml"))
-		if first, caught := measured.FirstOf(m.Name); caught {
-			fmt.Fprintf(&b, " %s | %d | %s |\n", strings.Join(first.Checks, ", "), first.Seed, first.Virtual)
-			if after, err := time.ParseDuration(first.Virtual); err == nil {
-				times = append(times, after)
-			}
-			continue
+		first, _ := measured.FirstOf(m.Name)
+		if after, err := time.ParseDuration(first.Virtual); err == nil {
+			times = append(times, after)
 		}
-		b.WriteString(" | | |\n")
 	}
 	if after, enough := Median(times, len(all)); enough {
 		fmt.Fprintf(&b, "\nThe median virtual time to the first catch is %v.\n", after)
 	}
-	b.WriteString("\n## Not caught\n\nThese no scenario catches within reasonable time.\n\n" +
-		"| mutant | area | bug | origin | tried | why |\n|---|---|---|---|---|---|\n")
-	for _, m := range Escaped() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s, seeds 1 to %d | %s |\n", m.Name, m.Area, m.Bug, link(m.Origin), strings.TrimSuffix(m.Scenario, ".yaml"), m.MaxSeeds, m.Escapes)
-	}
+	b.WriteString("\n## Not caught\n\nThese no scenario catches within reasonable time.\n\n")
+	b.WriteString(Rows(measured, Escaped()))
 	power(&b, measured)
 	return b.String()
+}
+
+// Rows is the part of the table that is about some mutants: those that are caught, and
+// then those that are not.
+func Rows(measured Rates, some []Mutant) string {
+	var caught, escaped strings.Builder
+	for _, m := range some {
+		b := &caught
+		if m.Escapes != "" {
+			b = &escaped
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s", m.Name, m.Area, m.Bug, link(m.Origin), strings.TrimSuffix(m.Scenario, ".yaml"))
+		first, known := measured.FirstOf(m.Name)
+		switch {
+		case m.Escapes != "":
+			fmt.Fprintf(b, ", seeds 1 to %d | %s |\n", m.MaxSeeds, m.Escapes)
+		case known:
+			fmt.Fprintf(b, " | %s | %d | %s |\n", strings.Join(first.Checks, ", "), first.Seed, first.Virtual)
+		default:
+			b.WriteString(" | | | |\n")
+		}
+	}
+	var tables []string
+	if caught.Len() > 0 {
+		tables = append(tables, "| mutant | area | bug | origin | scenario | caught by | seeds | time |\n|---|---|---|---|---|---|---|---|\n"+caught.String())
+	}
+	if escaped.Len() > 0 {
+		tables = append(tables, "| mutant | area | bug | origin | tried | why |\n|---|---|---|---|---|---|\n"+escaped.String())
+	}
+	return strings.Join(tables, "\n")
 }
 
 // power says how reliably mutants are caught.

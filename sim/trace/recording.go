@@ -245,3 +245,19 @@ func Diff(a, b *Reader) (index uint64, ea, eb *Event, err error) {
 		}
 	}
 }
+
+// Difference says in words which event is the first in which two traces differ; "" if they
+// are equal.
+func Difference(was, is io.Reader) (string, error) {
+	index, a, b, err := Diff(NewReader(was), NewReader(is))
+	if err != nil || a == nil && b == nil {
+		return "", err
+	}
+	text := func(e *Event) string {
+		if e == nil {
+			return "the end"
+		}
+		return Format(*e)
+	}
+	return fmt.Sprintf("the first event that differs is number %d:\n  was %s\n  is  %s", index, text(a), text(b)), nil
+}

@@ -94,6 +94,24 @@ func TestTheFingerprintTellsEveryDifference(t *testing.T) {
 	})
 }
 
+func TestWhatDiffersIsSaidInWords(t *testing.T) {
+	hello, world := trace.Event{At: time.Second, Node: "s1", Kind: trace.Log, Text: "hello"}, trace.Event{At: 2 * time.Second, Node: "s1", Kind: trace.Log, Text: "world"}
+	for _, c := range []struct {
+		was, is []trace.Event
+		want    string
+	}{
+		{[]trace.Event{hello, world}, []trace.Event{hello, world}, ""},
+		{[]trace.Event{hello, world}, []trace.Event{hello, hello}, "the first event that differs is number 1:\n  was " + trace.Format(world) + "\n  is  " + trace.Format(hello)},
+		{[]trace.Event{hello}, nil, "the first event that differs is number 0:\n  was " + trace.Format(hello) + "\n  is  the end"},
+	} {
+		_, was := record(c.was, 0)
+		_, is := record(c.is, 0)
+		if got, err := trace.Difference(bytes.NewReader(was), bytes.NewReader(is)); got != c.want || err != nil {
+			t.Errorf("%q, %v\nwant %q", got, err, c.want)
+		}
+	}
+}
+
 func TestATraceThatEndsEarlyIsAnError(t *testing.T) {
 	_, b := record([]trace.Event{{At: 1, Kind: trace.Log, Node: "s1", Text: "hello"}}, 0)
 	for n := range len(b) {
