@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gonum.org/v1/gonum/stat/combin"
 )
 
 // Trial is what a run of a mutant with one seed came to.
@@ -139,16 +141,28 @@ func Median(caught []time.Duration, of int) (time.Duration, bool) {
 	return slices.Sorted(slices.Values(caught))[at], true
 }
 
-// Halved reports whether a rate is surely less than half of the one that was kept:
-// the upper bound of its interval lies below that. That it came out lower by chance,
-// with the same code and other seeds, is then unlikely; and few seeds never suffice
-// to say so.
+// Halved reports whether a rate is at most half of the one that was kept, and surely
+// lower: by chance it would come out so low in less than one of twenty cases if there were
+// no difference.
 func Halved(kept, now Rate) bool {
-	if kept.Seeds == 0 {
+	if kept.Seeds == 0 || now.Seeds == 0 {
 		return false
 	}
-	_, high := Wilson(now.Caught, now.Seeds)
-	return high < float64(kept.Caught)/float64(kept.Seeds)/2
+	before, after := float64(kept.Caught)/float64(kept.Seeds), float64(now.Caught)/float64(now.Seeds)
+	return after <= before/2 && soFew(now, kept) < 0.05
+}
+
+// soFew is the chance that, of all that two measurements caught, so few fall to the first
+// if both have one rate: the exact test of R. A. Fisher (On the interpretation of chi
+// squared from contingency tables, JRSS 85, 1922, pages 87 to 94), to one side.
+func soFew(first, second Rate) float64 {
+	a, b, caught := float64(first.Seeds), float64(second.Seeds), float64(first.Caught+second.Caught)
+	all := combin.LogGeneralizedBinomial(a+b, caught)
+	var p float64
+	for n := max(0, caught-b); n <= float64(first.Caught); n++ {
+		p += math.Exp(combin.LogGeneralizedBinomial(a, n) + combin.LogGeneralizedBinomial(b, caught-n) - all)
+	}
+	return p
 }
 
 // First is the first seed, from 1 on, that caught a mutant.
