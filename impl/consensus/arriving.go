@@ -26,11 +26,15 @@ var errHas = errors.New("this server has what the snapshot stands for")
 // Read implements io.Reader. It is called by raft's main goroutine, so nothing is
 // appended or applied meanwhile.
 func (a arriving) Read(b []byte) (int, error) {
-	if a.node.holds(a.index, a.term) {
-		_, err := io.Copy(io.Discard, a.Reader)
-		return 0, errors.Join(errHas, err)
+	why := a.node.log.before()
+	if why == nil && a.node.holds(a.index, a.term) {
+		why = errHas
 	}
-	return a.Reader.Read(b)
+	if why == nil {
+		return a.Reader.Read(b)
+	}
+	_, err := io.Copy(io.Discard, a.Reader)
+	return 0, errors.Join(why, err)
 }
 
 // content returns where raft puts its answer to a snapshot, and hands it on.

@@ -6,16 +6,20 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/raft"
 
 	"tribune/impl/consensus"
+	"tribune/impl/host"
+	"tribune/impl/host/hosttest"
 )
 
 // boss is the leader of a group in which the server that is tested follows. It sends
@@ -31,16 +35,16 @@ type boss struct {
 // the test.
 func follower(t *testing.T) (*diary, boss) {
 	t.Helper()
-	n, f, b := followerIn(t, t.TempDir())
+	n, f, b := followerOn(t, host.Real().FS(), t.TempDir())
 	t.Cleanup(func() { stop(t, n) })
 	return f, b
 }
 
-// followerIn is follower with a disk. The test stops the server.
-func followerIn(t *testing.T, dir string) (*consensus.Node, *diary, boss) {
+// followerOn is follower with a disk. The test stops the server.
+func followerOn(t *testing.T, fsys host.FS, dir string) (*consensus.Node, *diary, boss) {
 	t.Helper()
 	f := &diary{}
-	n, address, err := open(t, dir, f)
+	n, address, err := openOn(t, fsys, dir, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,28 +74,38 @@ func entries(term, first, last uint64) []*raft.Log {
 // append sends entries that follow one of a term, and returns whether they were taken.
 func (b boss) append(term, previous, previousTerm, commit uint64, entries []*raft.Log) bool {
 	b.t.Helper()
+	ok, err := b.tryAppend(term, previous, previousTerm, commit, entries)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return ok
+}
+
+func (b boss) tryAppend(term, previous, previousTerm, commit uint64, entries []*raft.Log) (bool, error) {
 	var answer raft.AppendEntriesResponse
 	err := b.sends.AppendEntries("s1", b.to, &raft.AppendEntriesRequest{
 		RPCHeader: b.header, Term: term, PrevLogEntry: previous, PrevLogTerm: previousTerm, Entries: entries, LeaderCommitIndex: commit,
 	}, &answer)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return answer.Success
+	return answer.Success, err
 }
 
 // install sends a snapshot, and returns whether the server has it.
 func (b boss) install(term, index, indexTerm uint64, state string) bool {
 	b.t.Helper()
+	ok, err := b.tryInstall(term, index, indexTerm, state)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return ok
+}
+
+func (b boss) tryInstall(term, index, indexTerm uint64, state string) (bool, error) {
 	var answer raft.InstallSnapshotResponse
 	err := b.sends.InstallSnapshot("s1", b.to, &raft.InstallSnapshotRequest{
 		RPCHeader: b.header, SnapshotVersion: raft.SnapshotVersionMax, Term: term, LastLogIndex: index, LastLogTerm: indexTerm,
 		Configuration: raft.EncodeConfiguration(raft.Configuration{}), Size: int64(len(state)),
 	}, &answer, strings.NewReader(state))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return answer.Success
+	return answer.Success, err
 }
 
 // diary is a tape that the test may look at while raft writes on it.
@@ -204,6 +218,40 @@ func TestEntriesThatFollowASnapshotCanBeSentAgain(t *testing.T) {
 	f.has(t, "one", "11 of 2", "12 of 3")
 }
 
+// Until it closes, which may take a while, nobody must take it for one who has something.
+func TestAServerWhoseLogCannotBeWrittenTakesPartInNothing(t *testing.T) {
+	disk := hosttest.NewDisk()
+	n, f, b := followerOn(t, disk, "/raft")
+	defer stop(t, n)
+	if !b.append(2, 0, 0, 3, entries(2, 1, 3)) {
+		t.Fatal("the first entries are refused")
+	}
+	f.has(t, "1 of 2", "2 of 2", "3 of 2")
+	disk.Fail(func(op, name string) error {
+		if op == "sync" && path.Ext(name) == ".wal" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if ok, err := b.tryAppend(2, 3, 2, 4, entries(2, 4, 4)); ok {
+		t.Errorf("it has stored what it cannot store: %v", err)
+	}
+	disk.Fail(nil)
+	const why = "cannot be written, and this server stops"
+	if ok, err := b.tryAppend(2, 3, 2, 3, nil); ok || err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("a heartbeat is answered with %t, %v", ok, err)
+	}
+	for range 2 { // what was sent is read to its end, so the second finds the connection in order
+		if ok, err := b.tryInstall(2, 10, 2, "one"); ok || err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("a snapshot is answered with %t, %v", ok, err)
+		}
+	}
+	f.has(t, "1 of 2", "2 of 2", "3 of 2")
+	if err := <-n.Failed(); !errors.Is(err, syscall.EIO) {
+		t.Error(err)
+	}
+}
+
 // The cluster's side of it was storm, seed 34420 with 60 s of faults.
 func TestAServerThatStoppedWhileItTookASnapshotGoesOnFromIt(t *testing.T) {
 	for name, r := range map[string]struct {
@@ -215,7 +263,7 @@ func TestAServerThatStoppedWhileItTookASnapshotGoesOnFromIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			n, _, b := followerIn(t, dir)
+			n, _, b := followerOn(t, host.Real().FS(), dir)
 			if !b.append(2, 0, 0, 0, entries(2, 1, r.log)) {
 				t.Fatal("the first entries are refused")
 			}
@@ -224,7 +272,7 @@ func TestAServerThatStoppedWhileItTookASnapshotGoesOnFromIt(t *testing.T) {
 			if err := os.CopyFS(before, os.DirFS(filepath.Join(dir, "wal"))); err != nil {
 				t.Fatal(err)
 			}
-			n, _, b = followerIn(t, dir)
+			n, _, b = followerOn(t, host.Real().FS(), dir)
 			if !b.install(3, 10, r.term, "one") {
 				t.Fatal("the snapshot is refused")
 			}
@@ -233,7 +281,7 @@ func TestAServerThatStoppedWhileItTookASnapshotGoesOnFromIt(t *testing.T) {
 			if err := errors.Join(os.RemoveAll(filepath.Join(dir, "wal")), os.CopyFS(filepath.Join(dir, "wal"), os.DirFS(before))); err != nil {
 				t.Fatal(err)
 			}
-			n, f, b := followerIn(t, dir)
+			n, f, b := followerOn(t, host.Real().FS(), dir)
 			defer stop(t, n)
 			if !b.append(3, 10, r.term, 12, entries(3, 11, 12)) {
 				t.Fatal("the entries after it are refused")

@@ -60,12 +60,17 @@ func (loopback) Dial(a raft.ServerAddress, timeout time.Duration) (net.Conn, err
 
 func open(t *testing.T, dir string, fsm raft.FSM) (*consensus.Node, string, error) {
 	t.Helper()
+	return openOn(t, host.Real().FS(), dir, fsm)
+}
+
+func openOn(t *testing.T, fsys host.FS, dir string, fsm raft.FSM) (*consensus.Node, string, error) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, err := consensus.Open(consensus.Config{
-		ID: "s1", FS: host.Real().FS(), Dir: dir, FSM: fsm, Stream: loopback{l},
+		ID: "s1", FS: fsys, Dir: dir, FSM: fsm, Stream: loopback{l},
 		Logger: slog.New(slog.DiscardHandler), SnapshotThreshold: 1 << 40,
 	})
 	if err != nil {

@@ -44,13 +44,19 @@ func (oneLane) SetHeartbeatHandler(func(raft.RPC)) {}
 // Consumer returns what other servers send.
 func (t oneLane) Consumer() <-chan raft.RPC { return t.inbox }
 
-// listen hands on what other servers send, and hears the promises.
+// listen hands on what other servers send, and hears the promises. A server whose log
+// cannot be written takes part in nothing any more, however long it takes to close: raft
+// would install a snapshot, and go on though it could not drop the log before it.
 func (t oneLane) listen() {
 	for {
 		select {
 		case <-t.stop:
 			return
 		case rpc := <-t.NetworkTransport.Consumer():
+			if err := t.node.log.before(); err != nil && rpc.Reader == nil {
+				rpc.Respond(nil, err)
+				continue
+			}
 			switch c := rpc.Command.(type) {
 			case *raft.AppendEntriesRequest:
 				//lint:ignore SA1019 it is free, see encode

@@ -2,6 +2,7 @@ package gossip_test
 
 import (
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -116,6 +117,28 @@ func TestClosingDoesNotWaitForAMemberThatIsNotReached(t *testing.T) {
 			w.Errorf("it took %v", took)
 		}
 		w.net.Mend(addr(2))
+	})
+}
+
+func TestClosingDoesNotWaitForAMemberThatIsSilent(t *testing.T) {
+	inWorld(t, func(w *world) {
+		silent, err := w.net.Host(name(2), addr(2), host.Real().FS()).Network().Listen(w.Context(), "tcp", "10.0.0.2:8301")
+		if err != nil {
+			w.Fatal(err)
+		}
+		defer func() { _ = silent.Close() }()
+		if err := os.WriteFile(w.file(1), []byte(`["10.0.0.2:8301"]`), 0o600); err != nil {
+			w.Fatal(err)
+		}
+		w.start(1)
+		if _, err := silent.Accept(); err != nil {
+			w.Fatal(err)
+		}
+		start := time.Now()
+		w.close(1)
+		if took := time.Since(start); took > time.Second {
+			w.Errorf("it took %v", took)
+		}
 	})
 }
 

@@ -27,6 +27,9 @@ type transport struct {
 	stop      context.CancelFunc
 	once      sync.Once
 	wait      sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[net.Conn]bool // that were dialed; nil: the transport shuts down
 }
 
 var _ memberlist.NodeAwareTransport = (*transport)(nil)
@@ -47,7 +50,7 @@ func listen(ctx context.Context, n host.Network, bind string, advertise netip.Ad
 	}
 	t := &transport{
 		network: n, advertise: advertise, packets: packets, streams: streams,
-		packetCh: make(chan *memberlist.Packet), streamCh: make(chan net.Conn),
+		packetCh: make(chan *memberlist.Packet), streamCh: make(chan net.Conn), open: map[net.Conn]bool{},
 	}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	t.wait.Go(t.receive)
@@ -129,7 +132,32 @@ func (t *transport) StreamCh() <-chan net.Conn { return t.streamCh }
 func (t *transport) DialTimeout(address string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	return t.network.Dial(ctx, "tcp", address)
+	conn, err := t.network.Dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	t.open[conn] = true
+	return dialed{conn, t}, nil
+}
+
+// dialed is a connection that ends with the transport: who waits for a member that is
+// silent, as serf.Join does, would go on for ten seconds, and Close would wait for that.
+type dialed struct {
+	net.Conn
+	transport *transport
+}
+
+// Close implements net.Conn.
+func (d dialed) Close() error {
+	d.transport.mu.Lock()
+	delete(d.transport.open, d.Conn)
+	d.transport.mu.Unlock()
+	return d.Conn.Close()
 }
 
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
@@ -141,6 +169,12 @@ func (t *transport) Shutdown() error {
 	t.once.Do(func() {
 		t.stop()
 		err = errors.Join(t.streams.Close(), t.packets.Close())
+		t.mu.Lock()
+		for conn := range t.open {
+			_ = conn.Close() // whoever uses it finds out
+		}
+		t.open = nil
+		t.mu.Unlock()
 		t.wait.Wait()
 	})
 	return err
