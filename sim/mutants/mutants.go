@@ -50,6 +50,7 @@ func All() []Mutant {
 	return []Mutant{
 		staleConsistentRead(),
 		serveBeforeBarrier(),
+		trustedVerifyLeader(),
 		endlessLease(),
 		lateWatch(),
 		filterKeepsOldResult(),
@@ -107,7 +108,6 @@ func All() []Mutant {
 // Escaped returns those that no scenario catches within reasonable time.
 func Escaped() []Mutant {
 	return []Mutant{
-		trustedVerifyLeader(),
 		snapshotAheadOfItsIndex(),
 		snapshotOfADeposedLeader(),
 	}
