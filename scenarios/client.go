@@ -211,7 +211,10 @@ func (c *client) get(ctx context.Context, o *linearizability.Op) error {
 		o.Found, o.Seen, o.SeenAt = true, string(pair.Value), pair.ModifyIndex
 		c.seen[o.Key] = pair.ModifyIndex
 	}
-	if life != c.run.world.Node(o.ServedBy).Starts() || o.Mode == "stale" && (o.MaxStale > 0 || c.run.plan.Scenario.Workload.Via == "agents") {
+	if life != c.run.world.Node(o.ServedBy).Starts() {
+		return nil
+	}
+	if o.Mode == "stale" && o.MaxStale > 0 || o.Mode != "consistent" && c.run.plan.Scenario.Workload.Via == "agents" {
 		return nil // the leader may have answered, or whomever a client agent asked
 	}
 	o.Life = life

@@ -15,12 +15,15 @@ import (
 //     begins when another has ended returns no earlier version. (What a server has
 //     applied it keeps while it lives. A client that changes servers, or whose server
 //     is started again, may go back.)
+//   - So do default reads that one process of a server was asked for. It hands them on
+//     to the leader of the latest term that it knows of, and who begins to lead has
+//     applied all that any leader before can have answered with. (Consul's documents
+//     promise less: after a change of the leader they may go back.)
 //   - Consistent reads go forward wherever they are asked.
 //   - Whoever asks and however, a version of a key has one value and a value one
 //     version.
 //
-// Default reads may go back when the leader changes, as Consul documents, so nothing
-// is asked of their order. Operations with Life 0 say nothing about a server.
+// Operations with Life 0 say nothing about a server.
 func Order(history []linearizability.Op) []string {
 	complaints := unique(history)
 	lines := map[string][]linearizability.Op{}
@@ -33,8 +36,8 @@ func Order(history []linearizability.Op) []string {
 		switch {
 		case o.Mode == "consistent":
 			name = "consistent reads of " + o.Key
-		case o.Mode == "stale" && o.Life > 0:
-			name = fmt.Sprintf("stale reads of %s from %s, process %d,", o.Key, o.ServedBy, o.Life)
+		case o.Life > 0:
+			name = fmt.Sprintf("%s reads of %s from %s, process %d,", o.Mode, o.Key, o.ServedBy, o.Life)
 		default:
 			continue
 		}

@@ -142,6 +142,8 @@ func TestReadsThatGoBackAreFound(t *testing.T) {
 		{"gone and written anew", []op{s1("a", 5, 0, 1), s1("", 0, 2, 3), s1("b", 8, 4, 5)}, ""},
 		{"gone before it was seen", []op{s1("", 0, 0, 9), s1("a", 5, 0, 9), s1("a", 5, 10, 11)}, ""},
 		{"consistent reads on two servers", []op{get("consistent", "b", 6, 0, 1), get("consistent", "a", 5, 2, 3)}, "went back"},
+		{"default reads of one server", []op{from("s1", 1, 0, get("default", "b", 6, 0, 1)), from("s1", 1, 0, get("default", "a", 5, 2, 3))}, "went back"},
+		{"default reads, of a server that was started again", []op{from("s1", 1, 0, get("default", "b", 6, 0, 1)), from("s1", 2, 0, get("default", "a", 5, 2, 3))}, ""},
 		{"default reads on two servers", []op{get("default", "b", 6, 0, 1), get("default", "a", 5, 2, 3)}, ""},
 		{"one version with two values", []op{get("default", "a", 5, 0, 1), get("default", "b", 5, 0, 1)}, "had been a"},
 		{"one value with two versions", []op{get("default", "a", 5, 0, 1), get("default", "a", 6, 2, 3)}, "had version 5"},
