@@ -167,6 +167,7 @@ func (c *client) operate(ctx context.Context, o linearizability.Op) linearizabil
 	if err != nil {
 		o.Error = err.Error()
 		o.Outcome = linearizability.Unknown
+		c.run.failed++
 		if untouched(err) {
 			o.Outcome = linearizability.Failed
 		}

@@ -43,6 +43,7 @@ type run struct {
 	leave   map[string]func()       // has one of them leave the cluster
 	down    map[string]int          // how many faults want a server to be down
 	history []linearizability.Op
+	failed  int // operations of the history that did not succeed
 	// transactions are those of the tellers.
 	transactions []linearizability.Txn
 	over         bool // no server is started any more
@@ -385,12 +386,7 @@ func (r *run) until(limit time.Duration, reached func() (bool, string)) Reached 
 }
 
 func (r *run) progress() {
-	p := Progress{At: r.world.Now(), Ops: len(r.history), Faults: r.nemesis.Active(), Leader: r.leader()}
-	for _, o := range r.history {
-		if o.Outcome != linearizability.OK {
-			p.Failed++
-		}
-	}
+	p := Progress{At: r.world.Now(), Ops: len(r.history), Failed: r.failed, Faults: r.nemesis.Active(), Leader: r.leader()}
 	for _, v := range r.world.Violations() {
 		if !slices.Contains(p.Violated, v.Invariant) {
 			p.Violated = append(p.Violated, v.Invariant)

@@ -113,8 +113,9 @@ func (k *key) overwritten(read linearizability.Op) change {
 // deletion that it may have seen.
 func (k *key) filled(read linearizability.Op) change {
 	gone := time.Duration(-1)
-	for _, w := range k.writes {
-		if puts(w) || w.Call >= read.Return {
+	for i := range k.writes {
+		w := &k.writes[i]
+		if w.Call >= read.Return || puts(*w) {
 			continue
 		}
 		if gone = max(gone, w.Return); w.Outcome != linearizability.OK {
@@ -122,9 +123,10 @@ func (k *key) filled(read linearizability.Op) change {
 		}
 	}
 	first := change{at: never}
-	for _, w := range k.writes {
-		if puts(w) && w.Outcome == linearizability.OK && w.Call > gone && w.Return < first.at {
-			first = change{w.Return, w}
+	for i := range k.writes {
+		w := &k.writes[i]
+		if w.Outcome == linearizability.OK && w.Call > gone && w.Return < first.at && puts(*w) {
+			first = change{w.Return, *w}
 		}
 	}
 	return first
