@@ -165,6 +165,9 @@ func (c *Child) Wait() error {
 // Kill ends the child at once.
 func (c *Child) Kill() { _ = c.cmd.Process.Kill() }
 
+// Signal sends the process a signal. It is an error if it has ended.
+func (c *Child) Signal(s os.Signal) error { return c.cmd.Process.Signal(s) }
+
 // Output runs a child to its end and returns all of its output.
 func Output(ctx context.Context, s Spec) ([]byte, error) {
 	c, err := Spawn(ctx, s)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -138,6 +139,31 @@ func TestTheWatchdogNamesWhoStandsStill(t *testing.T) {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, stderr.String())
 		}
+	}
+}
+
+// TestTheWatchdogDoesNotCountTimeInWhichTheProcessIsStopped: Ctrl-Z and fg are no hang.
+func TestTheWatchdogDoesNotCountTimeInWhichTheProcessIsStopped(t *testing.T) {
+	var stderr bytes.Buffer
+	child, err := launch.Spawn(t.Context(), launch.Spec{
+		Binary: build(t), Main: "stuck", Input: input(1, detrt.Schedule{}), Stderr: &stderr, Watch: 6 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		signal syscall.Signal
+		then   time.Duration
+	}{{syscall.SIGCONT, time.Second}, {syscall.SIGSTOP, 9 * time.Second}, {syscall.SIGCONT, 2 * time.Second}} {
+		if err := child.Signal(step.signal); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(step.then)
+	}
+	child.Kill()
+	_ = child.Wait() // it was killed
+	if stderr.Len() > 0 {
+		t.Errorf("the run was given up:\n%s", stderr.String())
 	}
 }
 
