@@ -59,13 +59,14 @@ rates:
 prove:
 	go run ./cmd/simctl prove -seeds 1..50 scenarios/storm.yaml
 
-bench:
-	go test -run '^$$' -bench . -benchtime 1x ./bench
-
-# The agent over real sockets and a real disk (bench/README.md). ONLY=DNS takes those
-# whose names match; COUNT=6 is what benchstat wants to compare two of these.
+# ONLY=DNS takes the benchmarks whose names match; COUNT=6 is what benchstat wants to
+# compare two of these.
 ONLY ?= .
 COUNT ?= 1
+bench:
+	go test -run '^$$' -bench '$(ONLY)' -benchtime 1x -count $(COUNT) -timeout 1h ./bench
+
+# The agent over real sockets and a real disk (bench/README.md).
 bench-agent:
 	go test -run '^$$' -bench '$(ONLY)' -count $(COUNT) -timeout 1h ./bench/agent
 
