@@ -409,10 +409,11 @@ const restTime = 70 * time.Second
 // once only that it lives, and need not be heard (storm with 20 s of faults, seed 615).
 const suspicionAtMost = 24 * time.Second
 
-// falseDeathAtMost is how long the leader may then take a member for dead: until it next
-// exchanges all it knows with somebody else, by memberlist's defaults every 30 s, and has
-// written that down.
-const falseDeathAtMost = 35 * time.Second
+// mendAtMost is how long the catalog may then be wrong about what came late: a false death,
+// until the leader exchanges all it knows with somebody else (every 30 s), or what an
+// agent's last process registered and stuck in the network when that ended, until the agent
+// looks the catalog through (storm with 60 s of faults, seed 50422).
+const mendAtMost = restTime + 10*time.Second
 
 // rest sees that a catalog that agrees with all agents stays as it is.
 func (f *fleet) rest(settled func() (bool, string)) {
