@@ -132,7 +132,7 @@ func (s *Server) serve(d *dns.Server) error {
 	s.wait.Go(func() {
 		err := d.ActivateAndServe()
 		begun <- err
-		if err != nil {
+		if err != nil && s.ctx.Err() == nil {
 			s.config.Logger.Error("DNS is not answered any more", "error", err)
 		}
 	})
@@ -241,13 +241,17 @@ type listener struct {
 }
 
 // Accept pauses after an error: the library asks again at once, which would be
-// all that an agent without free file descriptors does.
+// all that an agent without free file descriptors does. When the server ends the error
+// is one after which the library does not ask again.
 func (l listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		pause, cancel := context.WithTimeout(l.ctx, acceptPause)
 		defer cancel()
 		<-pause.Done()
+		if l.ctx.Err() != nil {
+			return nil, net.ErrClosed
+		}
 		return nil, err
 	}
 	return &stream{c, context.AfterFunc(l.ctx, func() { _ = c.Close() })}, nil
