@@ -170,7 +170,6 @@ type contender struct {
 	*client
 	resource *resource
 	session  string
-	names    []string      // of those through which it can do what it does
 	maker    string        // through whom it made the session, which is one of that node
 	made     time.Duration // when it asked for that
 	renewed  time.Time     // by its own clock, when it last asked and was told that the session is alive
@@ -187,7 +186,6 @@ func (r *run) newContender(i int, name string, n host.Network) (*contender, erro
 		agents = all[i%len(all) : i%len(all)+1]
 		k.site, k.trust = r.fleet.sites[agents[0]], healthTrust
 	}
-	k.names = agents
 	var err error
 	k.client, err = r.newClientOf(agents, len(r.clients)+3+i, name, n, r.timeout())
 	return k, err
@@ -204,7 +202,7 @@ func (k *contender) rest(ctx context.Context, about time.Duration) {
 // turn makes a session, waits for the lock, holds it for a while and gives it up.
 func (k *contender) turn(ctx context.Context) error {
 	asked := time.Now()
-	k.maker, k.made = k.names[k.at], k.run.world.Now()
+	k.maker, k.made = k.agents[k.at], k.run.world.Now()
 	id, err := k.create(ctx)
 	if err != nil {
 		return err

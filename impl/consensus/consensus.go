@@ -138,7 +138,7 @@ func (n *Node) start(c Config) error {
 		return err
 	}
 	if err := n.dropOld(first, last, newest); err != nil {
-		return fmt.Errorf("the raft log in %s, which ends before a snapshot does, cannot be dropped: %w", c.Dir, err)
+		return fmt.Errorf("the raft log in %s does not lead on from the snapshot, and cannot be dropped: %w", c.Dir, err)
 	}
 	if err := n.undoBootstrap(); err != nil {
 		return err
