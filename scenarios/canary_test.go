@@ -337,7 +337,7 @@ func JudgeCanaries() map[string]string {
 	within.Outage.Duration, within.Behind.Duration = 30*second, second
 	results := map[string]Result{
 		"linearizable": {History: append(old, get("default", "a", 5, minute, 2*minute))},
-		"outage":       {Healed: 3 * minute, History: append(old, put("c", 2*minute, 2*minute+1))},
+		"outage":       {Healed: 3 * minute, History: append(old, put("c", 4, 2*minute))},
 		"behind":       {History: append(old, get("default", "a", 5, minute, 2*minute))},
 		"staleness":    {History: append(old, get("stale", "a", 5, minute, 2*minute))},
 		"durable":      {History: append(old, get("consistent", "a", 5, minute, 2*minute))},

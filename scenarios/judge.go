@@ -47,8 +47,8 @@ func (r *Result) judge(c Checks) {
 	r.invariants(c.Invariants)
 	r.recovery(c.Recovery)
 	if limit := c.Outage.Duration; limit > 0 {
-		longest := outage.Longest(r.writes(), r.Healed)
-		r.within("outage", longest.To-longest.From, limit, fmt.Sprintf("at most %v without a write, from %v on", longest.To-longest.From, longest.From))
+		longest := outage.Longest(r.wanted(), r.writes(), r.Healed)
+		r.within("outage", longest.To-longest.From, limit, fmt.Sprintf("at most %v in which a write was wanted and none done, from %v on", longest.To-longest.From, longest.From))
 	}
 	if limit := c.Behind.Duration; limit > 0 {
 		r.complaints("behind", holds, fmt.Sprint("default: ", r.Figures.Staleness["default"]), versions.Behind(r.History, "default", limit))
@@ -127,6 +127,16 @@ func (r *Result) writes() (at []time.Duration) {
 		}
 	}
 	return at
+}
+
+// wanted are the times of writes, whatever came of them.
+func (r *Result) wanted() (times []outage.Span) {
+	for _, o := range r.History {
+		if o.Kind != linearizability.Get {
+			times = append(times, outage.Span{From: o.Call, To: o.Return})
+		}
+	}
+	return times
 }
 
 // versions judges what needs no search: the order of reads, their age, and whether

@@ -288,7 +288,9 @@ func receive(from io.Reader, l Listener) (Result, error) {
 			}
 		case partTrace:
 			if l.Trace != nil {
-				_, err = l.Trace.Write(b)
+				if _, err = l.Trace.Write(b); err != nil {
+					err = fmt.Errorf("keeping the trace: %w", err)
+				}
 			}
 		case partResult:
 			have = true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,7 +59,8 @@ func (d *Death) Cause() string {
 
 // Run carries out an order in a process of its own, the program binary or, if
 // that is empty, this one. What the process says on its standard error, such as
-// the stack of a panic, is part of the error: a *Death, if the process was started.
+// the stack of a panic, is part of the error: a *Death, if the process was started. What l cannot keep, such as a
+// trace that finds no space, ends the run too, with that error.
 func Run(ctx context.Context, binary string, o Order, perturb launch.Perturb, l Listener) (Result, error) {
 	in, err := json.Marshal(o)
 	if err != nil {
@@ -73,7 +75,11 @@ func Run(ctx context.Context, binary string, o Order, perturb launch.Perturb, l 
 	if err != nil {
 		child.Kill()
 	}
-	if werr := child.Wait(); werr != nil {
+	werr := child.Wait()
+	if err != nil && !errors.Is(err, errNoResult) { // it was killed because of this
+		return r, fmt.Errorf("%s, seed %d: %w", o.Scenario.Name, o.Seed, err)
+	}
+	if werr != nil {
 		err = werr
 	}
 	if err != nil {

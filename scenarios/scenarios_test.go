@@ -2,12 +2,14 @@ package scenarios_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,6 +110,19 @@ func TestTheCanaryFails(t *testing.T) {
 	}
 	if stale == 0 || r.Picture == "" {
 		t.Error("what went wrong is not explained")
+	}
+}
+
+func TestATraceThatCannotBeKeptEndsTheRunAndIsTheError(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = full.Close() }() // nothing was written
+	_, err = scenarios.Run(t.Context(), "", scenarios.Order{Scenario: load(t, "canary.yaml"), Seed: 1, Trace: true}, launch.Perturb{}, scenarios.Listener{Trace: full})
+	var died *scenarios.Death
+	if !errors.Is(err, syscall.ENOSPC) || errors.As(err, &died) {
+		t.Errorf("got %v", err)
 	}
 }
 

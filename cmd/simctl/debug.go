@@ -36,7 +36,7 @@ made again for each look. Commands come from the terminal, from -do, or from the
 standard input; help lists them.
 
 `+trace.PredicateHelp)
-	f.Uint64Var(&o.seed, "seed", 1, "`N`: of a scenario's run")
+	f.Uint64Var(&o.seed, "seed", 0, "`N`: of a scenario's run (default: the file's, or 1)")
 	durationVar(f, &o.duration)
 	f.BoolVar(&o.verbose, "v", false, "have the servers log more, into the trace; that is another run than without")
 	mutantVar(f, &o.mutant)
@@ -61,12 +61,12 @@ standard input; help lists them.
 	s := debug.New(recorded, os.Stdout)
 	if o.until != "" {
 		if err := s.Until(o.until); err != nil {
-			return err
+			return fmt.Errorf("%w: -until: %w", errInput, err)
 		}
 	}
 	switch {
 	case o.do != "":
-		return script(ctx, s, strings.NewReader(strings.ReplaceAll(o.do, ";", "\n")))
+		return script(ctx, s, strings.NewReader(lines(o.do)))
 	case term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())):
 		return converse(ctx, s)
 	}
@@ -78,12 +78,15 @@ func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, e
 	var none debug.Recorded
 	name = report.Folder(name)
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if o.seed != 0 || o.duration != 0 || o.verbose {
+			return none, fmt.Errorf("%w: -seed, -duration and -v are for scenarios; the run of a report is what it was", errInput)
+		}
 		r, err := debug.Open(name)
 		if err != nil {
 			return none, fmt.Errorf("%w: %w", errInput, err)
 		}
 		ensure()
-		r.Binary, err = mutated(o.mutant)
+		r.Binary, err = remake(r.Made, o.mutant)
 		printRecorded(r)
 		return r, err
 	}
@@ -97,7 +100,7 @@ func record(ctx context.Context, o debugOptions, name string) (debug.Recorded, e
 	if err != nil {
 		return none, err
 	}
-	order := scenarios.Order{Scenario: *all[0], Seed: o.seed, Verbose: o.verbose}
+	order := scenarios.Order{Scenario: *all[0], Seed: seedOf(*all[0], o.seed), Verbose: o.verbose}
 	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
 	r, err := debug.Record(ctx, binary, order, scenarios.Listener{Progress: show.progress})
 	show.clear()
@@ -132,7 +135,7 @@ func script(ctx context.Context, s *debug.Session, in io.Reader) error {
 		err := s.Do(ctx, line)
 		switch {
 		case errors.Is(err, debug.ErrQuit):
-			return wrong
+			return errors.Join(wrong, another(s))
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
@@ -140,7 +143,30 @@ func script(ctx context.Context, s *debug.Session, in io.Reader) error {
 			wrong = fmt.Errorf("%w: %q failed", errInput, line)
 		}
 	}
-	return errors.Join(wrong, lines.Err())
+	return errors.Join(wrong, lines.Err(), another(s))
+}
+
+// another is the error of a session that has seen another run than the recorded one.
+func another(s *debug.Session) error {
+	if s.Another() {
+		return errors.New("what was shown is of another run than the recorded one")
+	}
+	return nil
+}
+
+// lines puts commands that semicolons separate on lines of their own. A semicolon between
+// quotation marks is a part of its command.
+func lines(commands string) string {
+	quoted := false
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == ';' && !quoted:
+			return '\n'
+		}
+		return c
+	}, commands)
 }
 
 // converse takes commands from a terminal.

@@ -33,6 +33,12 @@ func TestAScriptGoesOnAfterAMistakeAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestSemicolonsSeparateCommandsButForQuotedOnes(t *testing.T) {
+	if got := lines(`where;until text~"a;b"; quit`); got != "where\nuntil text~\"a;b\"\n quit" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTabCompletesAsFarAsThereIsOneWay(t *testing.T) {
 	var shown strings.Builder
 	terminal := term.NewTerminal(struct {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -38,7 +37,7 @@ from what (docs/scenarios.md). Each failure is one line with the command that ru
 again.`)
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: numbers of the cases (default: from 1 until interrupted)")
 	timeVar(f, &o.limit, "for", "`TIME`, such as 10m: real time for each file")
-	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "`N` runs side by side")
+	parallelVar(f, &o.parallel, "")
 	f.BoolVar(&o.unguided, "unguided", false, "draw every case afresh, whatever others have reached")
 	f.BoolVar(&o.goOn, "keep-going", false, "go on after a failure")
 	f.Uint64Var(&o.again, "again", 50, "run the first case and one in `N` twice, to see that it is the same run; 0: none")
@@ -53,8 +52,10 @@ again.`)
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/storm.yaml", errInput)
 	}
-	if err := writable("-corpus", o.corpus); err != nil {
-		return err
+	for _, err := range []error{writable("-corpus", o.corpus), takesFiles("-report", o.folder)} {
+		if err != nil {
+			return err
+		}
 	}
 	all, err := load(files, 0)
 	if err != nil {
@@ -108,15 +109,18 @@ type exploration struct {
 	differs *scenarios.Scenario // the case that gave two different runs
 	line    *status
 	keep    *os.File // the corpus
-	err     error
+	stop    context.CancelFunc
+	err     error // of what could not be kept, which ends the exploration
 }
 
 func (x *exploration) run(ctx context.Context, first, last uint64) (err error) {
 	o := x.options
-	limited := ctx
+	limited, stop := context.WithCancel(ctx)
+	defer stop()
+	x.stop = stop
 	if o.limit > 0 {
 		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, o.limit)
+		limited, cancel = context.WithTimeout(limited, o.limit)
 		defer cancel()
 	}
 	subject := search.Subject{From: x.scenario, Binary: x.binary, Judged: func(_ scenarios.Scenario, r scenarios.Result) {
@@ -190,7 +194,9 @@ func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 			if err == nil {
 				_, err = x.keep.Write(append(line, '\n'))
 			}
-			x.err = errors.Join(x.err, err)
+			if err != nil {
+				x.err = errors.Join(x.err, fmt.Errorf("keeping a case in the corpus: %w", err))
+			}
 		}
 	}
 	switch {
@@ -202,6 +208,9 @@ func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 		x.groups[r.Outcome.Failure] = append(x.groups[r.Outcome.Failure], file)
 	}
 	x.line.show(func() string { return "  " + x.status() })
+	if x.err != nil {
+		x.stop()
+	}
 }
 
 // fail writes the scenario that failed to a file, and says in a line which command runs
@@ -212,7 +221,9 @@ func (x *exploration) fail(r explore.Run[scenarios.Scenario], what, command stri
 	if err == nil {
 		err = os.WriteFile(file, scenarios.Write(r.Case, what), 0o644)
 	}
-	x.err = errors.Join(x.err, err)
+	if err != nil {
+		x.err = errors.Join(x.err, fmt.Errorf("keeping case %d: %w", r.Number, err))
+	}
 	x.failures++
 	x.line.clear()
 	fmt.Printf("FAILED case %d: %s: simctl %s%s %s\n", r.Number, what, command, mutantOption(x.options.mutant), file)

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +26,9 @@ const scenarioFolder = "scenarios"
 func load(files []string, duration time.Duration) ([]*scenarios.Scenario, error) {
 	var all []*scenarios.Scenario
 	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.IsDir() {
+			return nil, fmt.Errorf("%w: %s is a folder, and no scenario; simctl replay makes the run of a report again", errInput, file)
+		}
 		s, err := scenarios.Load(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: %w%s", errInput, err, meant(file))
@@ -93,6 +99,9 @@ func (t *timeValue) Set(text string) error {
 	if err != nil {
 		return errors.New("give a time with its unit, such as 12.5s or 10m")
 	}
+	if d < 0 {
+		return errors.New("give a time that is not negative")
+	}
 	*t = timeValue(d)
 	return nil
 }
@@ -100,4 +109,84 @@ func (t *timeValue) Set(text string) error {
 // durationVar is the option that run, prove and debug have in common.
 func durationVar(f *flag.FlagSet, d *time.Duration) {
 	timeVar(f, d, "duration", "`TIME`, such as 30s: virtual time in which faults strike, instead of the file's")
+}
+
+// parallelVar is the option of commands that make several runs at once.
+func parallelVar(f *flag.FlagSet, n *int, about string) {
+	*n = runtime.NumCPU()
+	f.Func("parallel", fmt.Sprintf("%s`N` runs side by side (default %d)", about, *n), func(text string) (err error) {
+		if *n, err = strconv.Atoi(text); err != nil || *n < 1 {
+			return errors.New("give a number, at least 1")
+		}
+		return nil
+	})
+}
+
+// seedOf is the seed that a person gave, or the file, or 1.
+func seedOf(s scenarios.Scenario, given uint64) uint64 {
+	return cmp.Or(given, s.Seed, 1)
+}
+
+// seedRange reads a range of seeds.
+func seedRange(text string) ([]uint64, error) {
+	first, last, ok := strings.Cut(text, "..")
+	a, err := strconv.ParseUint(first, 10, 64)
+	b, err2 := strconv.ParseUint(last, 10, 64)
+	if !ok || err != nil || err2 != nil || a == 0 || b < a || b-a > 1_000_000 {
+		return nil, fmt.Errorf("%w: -seeds %q: give a range from 1 on, such as 1..50", errInput, text)
+	}
+	var seeds []uint64
+	for n := a; n <= b; n++ {
+		seeds = append(seeds, n)
+	}
+	return seeds, nil
+}
+
+// writable says before long runs what would be wrong with a file after them.
+func writable(option, name string) error {
+	if ext := filepath.Ext(name); ext == ".yaml" || ext == ".yml" {
+		return fmt.Errorf("%w: %s wants the name of a file to write, and %s is a scenario", errInput, option, name)
+	}
+	return creatable(option, name)
+}
+
+// creatable says what is wrong with a file that is to be written, if it has a name: that
+// it is a folder, or that its own folder is not there or takes no files.
+func creatable(option, name string) error {
+	if name == "" {
+		return nil
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%w: %s %s: it is a folder", errInput, option, name)
+	}
+	dir := filepath.Dir(name)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("%w: %s %s: there is no such folder", errInput, option, name)
+	}
+	return takesFiles(option, dir)
+}
+
+// takesFiles says what is wrong with a folder that is to be made, or is there and is to
+// take files.
+func takesFiles(option, dir string) error {
+	at := dir
+	for {
+		_, err := os.Stat(at)
+		if err == nil {
+			break
+		}
+		if parent := filepath.Dir(at); errors.Is(err, fs.ErrNotExist) && parent != at {
+			at = parent
+			continue
+		}
+		return fmt.Errorf("%w: %s %s: %w", errInput, option, dir, err)
+	}
+	probe, err := os.CreateTemp(at, ".simctl-*")
+	if err == nil {
+		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s %s: %w", errInput, option, dir, err)
+	}
+	return nil
 }

@@ -28,7 +28,9 @@ func listVerb(_ context.Context, args []string) error {
 			if err != nil {
 				return fmt.Errorf("%w: %w", errInput, err)
 			}
-			fmt.Printf("%-36s %s\n", file, firstSentence(s.About))
+			if _, err := fmt.Printf("%-36s %s\n", file, firstSentence(s.About)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -55,7 +57,9 @@ func pointsVerb(_ context.Context, args []string) error {
 		if p.World {
 			subject = ""
 		}
-		fmt.Printf("%-22s %s %s%s\n", p.Name, mark, subject, p.About)
+		if _, err := fmt.Printf("%-22s %s %s%s\n", p.Name, mark, subject, p.About); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -69,21 +73,29 @@ func firstSentence(text string) string {
 }
 
 func explainVerb(_ context.Context, args []string) error {
-	f := flags("explain", "[-seed N] FILE", "Says in words what a scenario will do with a seed. Nothing is run.")
+	f := flags("explain", "[options] FILE", "Says in words what a scenario will do with a seed. Nothing is run.")
 	seed := f.Uint64("seed", 0, "`N`: the seed that the plan is drawn from (default: the file's, or 1)")
+	var o runOptions
+	durationVar(f, &o.duration)
+	scheduleVar(f, &o)
 	files, err := parse(f, args)
 	if err != nil {
 		return err
 	}
-	all, err := load(files, 0)
+	all, err := load(files, o.duration)
 	if err != nil {
+		return err
+	}
+	if err := o.reschedule(all); err != nil {
 		return err
 	}
 	if len(all) == 0 {
 		return fmt.Errorf("%w: give a scenario file", errInput)
 	}
 	for _, s := range all {
-		fmt.Println(scenarios.NewPlan(*s, seedOf(*s, *seed)).Explain())
+		if _, err := fmt.Println(scenarios.NewPlan(*s, seedOf(*s, *seed)).Explain()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -19,9 +19,10 @@ import (
 
 // Exit statuses.
 const (
-	exitOK     = 0 // all is as expected
-	exitFailed = 1 // a check failed, or a run did
-	exitInput  = 2 // bad input
+	exitOK      = 0   // all is as expected
+	exitFailed  = 1   // a check failed, or a run did
+	exitInput   = 2   // bad input
+	exitStopped = 130 // interrupted, as shells have it
 )
 
 // errInput marks an error of what the user gave.
@@ -40,7 +41,7 @@ func verbs() []verb {
 	return []verb{
 		{"run", "[options] FILE...", "run scenarios and judge what the clients saw", runVerb},
 		{"list", "[DIR]", "list the scenarios in a folder (scenarios) and what they are about", listVerb},
-		{"explain", "[-seed N] FILE", "say in words what a scenario will do", explainVerb},
+		{"explain", "[options] FILE", "say in words what a scenario will do", explainVerb},
 		{"points", "", "list the points at which faults may strike", pointsVerb},
 		{"replay", "[options] REPORT", "run a reported run again and name the first event that differs", replayVerb},
 		{"trace", "[options] FILE", "print the trace of a reported run, or parts of it", traceVerb},
@@ -80,7 +81,7 @@ func command(args []string) int {
 			return exitFailed
 		case ctx.Err() != nil:
 			fmt.Fprintln(os.Stderr, "interrupted")
-			return exitFailed
+			return exitStopped
 		}
 		fmt.Fprintf(os.Stderr, "simctl %s: %s\n", v.name, strings.TrimPrefix(err.Error(), errInput.Error()+": "))
 		if errors.Is(err, errInput) {
@@ -108,7 +109,7 @@ Usage: simctl COMMAND [options] [arguments]
 	}
 	fmt.Fprint(w, `
 simctl help COMMAND explains a command. Exit status: 0 all as expected, 1 a check
-failed, 2 bad input.
+failed, 2 bad input, 130 interrupted.
 `)
 }
 

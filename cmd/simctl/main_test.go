@@ -16,6 +16,10 @@ func TestBadInputIsStatusTwo(t *testing.T) {
 		{"frob"}, {"help", "frob"}, {"run"}, {"run", "none.yaml"}, {"run", "-frob", "x"}, {"run", "-seeds", "5..1", "../../scenarios/storm.yaml"},
 		{"explain", "none.yaml"}, {"trace"}, {"trace", "-kind", "frob", "x"}, {"replay", "none"}, {"list", t.TempDir()}, {"mutants", "frob"}, {"mutants", "-parallel", "0"}, {"mutants", "-rates", "x"}, {"mutants", "-rate", "5", "-update"}, {"build", "x"}, {"points", "x"},
 		{"trace", "-where", "kind=frob", "x"}, {"debug"}, {"debug", "none.yaml"}, {"debug", t.TempDir()}, {"debug", "-until", "at>soon", "../../scenarios/storm.yaml"},
+		{"run", "-seeds", "0..3", "../../scenarios/storm.yaml"}, {"run", "-seed", "5", "-seeds", "1..3", "../../scenarios/storm.yaml"}, {"run", t.TempDir()},
+		{"run", "-json", t.TempDir(), "../../scenarios/storm.yaml"}, {"run", "-report", "main.go", "../../scenarios/storm.yaml"}, {"run", "-report", "main.go/x", "../../scenarios/storm.yaml"},
+		{"run", "-duration", "-5s", "../../scenarios/storm.yaml"}, {"run", "-parallel", "0", "../../scenarios/storm.yaml"}, {"explore", "-parallel", "0", "../../scenarios/storm.yaml"}, {"explore", "-for", "-1s", "../../scenarios/storm.yaml"},
+		{"explore", "-report", "main.go/x", "../../scenarios/storm.yaml"}, {"shrink", "-parallel", "-3", "../../scenarios/storm.yaml"}, {"shrink", "-o", "none/x.yaml", "../../scenarios/storm.yaml"},
 		{"run", "-json", "../../scenarios/storm.yaml"}, {"run", "-json", "none.yml", "../../scenarios/storm.yaml"}, {"run", "-junit", "none/v.xml", "../../scenarios/storm.yaml"},
 	} {
 		if got := command(args); got != exitInput {
@@ -118,6 +122,51 @@ func TestAMistakeIsOneLineThatSaysWhatToDo(t *testing.T) {
 		if status != exitInput || !strings.HasPrefix(text, "simctl "+c.args[0]+": ") || !strings.HasSuffix(text, c.want+"\n") || strings.Count(text, "\n") != 1 {
 			t.Errorf("simctl %v: status %d and\n%s\nwant a line that ends with\n%s", c.args, status, text, c.want)
 		}
+	}
+}
+
+func TestWhatWasMadeSmallerIsNotOverwrittenUnasked(t *testing.T) {
+	dir := t.TempDir()
+	small := filepath.Join(dir, "x-small.yaml")
+	for _, name := range []string{filepath.Join(dir, "x.yaml"), small} {
+		if err := os.WriteFile(name, []byte("name: x\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, status := written(t, &os.Stderr, func() int { return command([]string{"shrink", filepath.Join(dir, "x.yaml")}) })
+	if want := "simctl shrink: " + small + " is there already; -o " + small + " writes it anew\n"; status != exitInput || text != want {
+		t.Errorf("status %d and %q, want %q", status, text, want)
+	}
+}
+
+func TestATraceThatCannotBeWrittenIsNoSuccess(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "trace.bin")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := trace.NewRecording(f, 0)
+	for range 1000 { // more than a buffer holds
+		r.Record(trace.Event{At: time.Second, Node: "s1", Kind: trace.Log, Text: "INFO hello"})
+	}
+	if err := errors.Join(r.Flush(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"trace", name}, {"list", "../../scenarios"}, {"explain", "../../scenarios/storm.yaml"}, {"points"}} {
+		real := os.Stdout
+		os.Stdout = full
+		status := command(args)
+		os.Stdout = real
+		if status == exitOK {
+			t.Errorf("simctl %v on a full disk is a success", args)
+		}
+	}
+	if err := full.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -64,14 +64,14 @@ func (m *many) run(ctx context.Context, jobs []job) ([]report.Judged, error) {
 // one makes a run without a trace, which only those that fail need: they are made again.
 func (m *many) one(ctx context.Context, i int) {
 	j := m.jobs[i]
-	order := scenarios.Order{Scenario: j.scenario, Seed: j.seed}
+	order := scenarios.Order{Scenario: j.scenario, Seed: j.seed, Verbose: m.options.verbose}
 	begin := time.Now()
 	r, err := scenarios.Run(ctx, m.options.binary, order, launch.Perturb{}, scenarios.Listener{})
 	if ctx.Err() != nil {
 		return
 	}
 	judged := report.Judge(report.Run{
-		Order: order, Plan: scenarios.NewPlan(j.scenario, j.seed), File: j.file, Result: r, Took: time.Since(begin), Mutant: m.options.mutant, Flags: m.options.flags(),
+		Made: report.Made{Order: order, Mutant: m.options.mutant}, Plan: scenarios.NewPlan(j.scenario, j.seed), File: j.file, Result: r, Took: time.Since(begin), Flags: m.options.flags(),
 	}, "", err)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -92,14 +92,11 @@ func proveSeed(ctx context.Context, binary string, s scenarios.Scenario, seed ui
 	var want string
 	equal := true
 	for i, d := range under {
-		file, err := os.CreateTemp("", "tribune-trace-*")
+		file, err := nameless()
 		if err != nil {
 			return false, "", err
 		}
-		defer func() {
-			_ = file.Close()
-			_ = os.Remove(file.Name())
-		}()
+		defer func() { _ = file.Close() }() // nobody needs it any more
 		got, err := disturbed(ctx, binary, s, seed, d, file)
 		if err != nil {
 			return false, "", err

@@ -9,9 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -50,22 +48,24 @@ and writes a report when a check fails or -report is given.`)
 	mutantVar(f, &o.mutant)
 	f.BoolVar(&o.verbose, "v", false, "print what the servers log, more than without; that is another run")
 	f.BoolVar(&o.brief, "brief", false, "for many seeds: print only runs that fail, and how far all are")
-	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "with -brief: `N` runs side by side")
+	parallelVar(f, &o.parallel, "with -brief: ")
 	files, err := parse(f, args)
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(writable("-junit", o.junit), writable("-json", o.json)); err != nil {
 		return err
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/partition.yaml", errInput)
 	}
-	if o.parallel < 1 {
-		return fmt.Errorf("%w: -parallel %d: give at least 1", errInput, o.parallel)
+	for _, err := range []error{writable("-junit", o.junit), writable("-json", o.json), takesFiles("-report", cmp.Or(o.report, reportFolder))} {
+		if err != nil {
+			return err
+		}
 	}
 	var given []uint64
-	if o.seeds != "" {
+	switch {
+	case o.seeds != "" && o.seed != 0:
+		return fmt.Errorf("%w: give -seed or -seeds, not both", errInput)
+	case o.seeds != "":
 		if given, err = seedRange(o.seeds); err != nil {
 			return err
 		}
@@ -82,21 +82,11 @@ and writes a report when a check fails or -report is given.`)
 	if o.binary, err = mutated(o.mutant); err != nil {
 		return err
 	}
-	var jobs []job
-	for i, s := range all {
-		seeds := given
-		if len(seeds) == 0 {
-			seeds = []uint64{seedOf(*s, o.seed)}
-		}
-		for _, seed := range seeds {
-			jobs = append(jobs, job{*s, files[i], seed})
-		}
-	}
 	run := o.each
 	if o.brief {
 		run = (&many{options: o}).run
 	}
-	judged, err := run(ctx, jobs)
+	judged, err := run(ctx, o.jobs(all, files, given))
 	if err := errors.Join(err, o.write(judged)); err != nil {
 		return err
 	}
@@ -104,6 +94,20 @@ and writes a report when a check fails or -report is given.`)
 		return errFailed
 	}
 	return nil
+}
+
+// jobs are the runs that are wanted: of each scenario those of the seeds, or one.
+func (o runOptions) jobs(all []*scenarios.Scenario, files []string, seeds []uint64) (jobs []job) {
+	for i, s := range all {
+		own := seeds
+		if len(own) == 0 {
+			own = []uint64{seedOf(*s, o.seed)}
+		}
+		for _, seed := range own {
+			jobs = append(jobs, job{*s, files[i], seed})
+		}
+	}
+	return jobs
 }
 
 // each makes one run after the other and prints what comes of it.
@@ -164,36 +168,8 @@ func (o runOptions) flags() []string {
 	return all
 }
 
-// writable says before long runs what would be wrong with a file after them.
-func writable(option, name string) error {
-	if ext := filepath.Ext(name); ext == ".yaml" || ext == ".yml" {
-		return fmt.Errorf("%w: %s wants the name of a file to write, and %s is a scenario", errInput, option, name)
-	}
-	if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
-		return fmt.Errorf("%w: %s %s: there is no such folder", errInput, option, name)
-	}
-	return nil
-}
-
-// seedOf is the seed that a person gave, or the file, or 1.
-func seedOf(s scenarios.Scenario, given uint64) uint64 {
-	return cmp.Or(given, s.Seed, 1)
-}
-
-// seedRange reads a range of seeds.
-func seedRange(text string) ([]uint64, error) {
-	first, last, ok := strings.Cut(text, "..")
-	a, err := strconv.ParseUint(first, 10, 64)
-	b, err2 := strconv.ParseUint(last, 10, 64)
-	if !ok || err != nil || err2 != nil || b < a || b-a > 1_000_000 {
-		return nil, fmt.Errorf("%w: -seeds %q: give a range such as 1..50", errInput, text)
-	}
-	var seeds []uint64
-	for n := a; n <= b; n++ {
-		seeds = append(seeds, n)
-	}
-	return seeds, nil
-}
+// reportFolder is where reports go of which nobody says where.
+const reportFolder = "runs"
 
 // write writes what programs want to know.
 func (o runOptions) write(judged []report.Judged) error {
@@ -220,16 +196,13 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	plan := scenarios.NewPlan(s, seed)
 	fmt.Printf("%s, seed %d: %d servers, %d clients, %v with faults\n", s.Name, seed, plan.Scenario.Topology.Servers, plan.Scenario.Topology.Clients, s.Duration)
 	order := scenarios.Order{Scenario: s, Seed: seed, Trace: true, Verbose: o.verbose}
-	run := report.Run{Order: order, Plan: plan, File: file, Mutant: o.mutant, Flags: o.flags()}
+	run := report.Run{Made: report.Made{Order: order, Mutant: o.mutant}, Plan: plan, File: file, Flags: o.flags()}
 	failed := func(err error) (report.Judged, error) { return report.Judge(run, "", err), err }
-	kept, err := os.CreateTemp("", "tribune-trace-*")
+	kept, err := nameless()
 	if err != nil {
 		return failed(err)
 	}
-	defer func() {
-		_ = kept.Close()
-		_ = os.Remove(kept.Name())
-	}()
+	defer func() { _ = kept.Close() }() // the report has a copy
 	show := newDisplay(plan)
 	begin := time.Now()
 	r, err := scenarios.Run(ctx, o.binary, order, launch.Perturb{}, scenarios.Listener{Progress: show.progress, Line: show.line, Trace: kept})
@@ -238,24 +211,36 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	if err != nil && (!errors.As(err, &run.Died) || ctx.Err() != nil) {
 		return failed(err)
 	}
+	dir := ""
+	var werr error
+	if !r.OK() || o.report != "" {
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		dir = filepath.Join(cmp.Or(o.report, reportFolder), fmt.Sprintf("%s-%d", name, seed))
+		werr = writeReport(dir, o.binary, run, kept)
+	}
 	if run.Died == nil {
 		printResult(r, plan.Scenario.Schedule, run.Took)
 	} else {
 		printDeath(run.Died)
 	}
-	if r.OK() && o.report == "" {
-		return report.Judge(run, "", nil), nil
+	switch {
+	case werr != nil:
+		return failed(errors.Join(err, fmt.Errorf("the report: %w", werr)))
+	case dir != "":
+		fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
 	}
-	dir := o.report
-	if dir == "" {
-		dir = "runs"
-	}
-	dir = filepath.Join(dir, fmt.Sprintf("%s-%d", s.Name, seed))
-	if werr := report.Write(dir, run, kept.Name()); werr != nil {
-		return failed(errors.Join(errFailed, err, fmt.Errorf("the report: %w", werr)))
-	}
-	fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
 	return report.Judge(run, dir, err), err
+}
+
+// writeReport writes the report of a run that a program has made ("": this one).
+func writeReport(dir, binary string, run report.Run, recording *os.File) (err error) {
+	if run.Program, err = launch.Identity(binary); err != nil {
+		return err
+	}
+	if _, err := recording.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return report.Write(dir, run, recording)
 }
 
 // printDeath prints the beginning of what a process said that died.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"time"
 
 	"tribune/scenarios"
@@ -20,10 +20,11 @@ file that tells what happens.`)
 	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's)")
 	limit := 10 * time.Minute
 	timeVar(f, &limit, "for", "`TIME`, such as 90s: real time at the most; what is smallest by then is written")
-	parallel := f.Int("parallel", runtime.NumCPU(), "`N` runs side by side")
+	var parallel int
+	parallelVar(f, &parallel, "")
 	var mutant string
 	mutantVar(f, &mutant)
-	out := f.String("o", "", "`FILE` to write (default: the name with -small)")
+	out := f.String("o", "", "`FILE` to write (default: the name with -small, which must not be there yet)")
 	files, err := parse(f, args)
 	if err != nil {
 		return err
@@ -37,9 +38,8 @@ file that tells what happens.`)
 	}
 	s := *all[0]
 	s.Seed = seedOf(s, *seed)
-	if *out == "" {
-		ext := filepath.Ext(files[0])
-		*out = files[0][:len(files[0])-len(ext)] + "-small" + ext
+	if err := smallFile(out, files[0]); err != nil {
+		return err
 	}
 	ensure()
 	binary, err := mutated(mutant)
@@ -50,7 +50,7 @@ file that tells what happens.`)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tries, begin := 0, time.Now()
-	o := search.Shrinking{Binary: binary, Parallel: *parallel, Tried: func(what string, fails bool) {
+	o := search.Shrinking{Binary: binary, Parallel: parallel, Tried: func(what string, fails bool) {
 		if tries++; fails {
 			fmt.Printf("  %4d runs, %4.0f s: still fails with %s\n", tries, time.Since(begin).Seconds(), what)
 		}
@@ -69,7 +69,24 @@ file that tells what happens.`)
 	}
 	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(mutant), *out)
 	if stopped {
-		fmt.Printf("\nThe time was up: %v. To go on: simctl shrink%s -for TIME %s\n", err, mutantOption(mutant), *out)
+		why := "The time was up"
+		if ctx.Err() != nil {
+			why = "It was interrupted"
+		}
+		fmt.Printf("\n%s: %v. To go on: simctl shrink%s -for TIME %s\n", why, err, mutantOption(mutant), *out)
 	}
-	return nil
+	return ctx.Err()
+}
+
+// smallFile chooses the file for what a scenario's file becomes, unless a person has, and
+// says what is wrong with it.
+func smallFile(out *string, file string) error {
+	if *out == "" {
+		ext := filepath.Ext(file)
+		*out = strings.TrimSuffix(file, ext) + "-small" + ext
+		if _, err := os.Stat(*out); err == nil {
+			return fmt.Errorf("%w: %s is there already; -o %s writes it anew", errInput, *out, *out)
+		}
+	}
+	return creatable("-o", *out)
 }

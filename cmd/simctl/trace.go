@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"tribune/scenarios"
 	"tribune/scenarios/report"
-	"tribune/sim/launch"
 	"tribune/sim/trace"
 )
 
@@ -96,120 +95,20 @@ func printTrace(r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text
 			return errors.Join(out.Flush(), err)
 		}
 		if _, err := out.Write(append(line, '\n')); err != nil {
-			return nil // a reader such as head has had enough
+			return err
 		}
 	}
 }
 
 func openTrace(name string) (*os.File, error) {
 	name = report.Folder(name)
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		name = filepath.Join(name, report.TraceFile)
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		return os.Open(name)
 	}
-	return os.Open(name)
-}
-
-func replayVerb(ctx context.Context, args []string) error {
-	f := flags("replay", "[options] REPORT", `Runs what a report is about once more, with -mutant if its agents had one, and compares
-the fingerprints. When they differ, the first event that does is named: the harness is at
-fault then, or the program was changed. A run that died is to die again, in the same way.`)
-	verbose := f.Bool("v", false, "print what the servers log, if the run was made with -v")
-	var mutant string
-	mutantVar(f, &mutant)
-	rest, err := parse(f, args)
-	if err != nil {
-		return err
+	f, err := os.Open(filepath.Join(name, report.TraceFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, report.NoReport(name, report.TraceFile)
 	}
-	if len(rest) != 1 {
-		return fmt.Errorf("%w: give the folder of a report", errInput)
-	}
-	dir := report.Folder(rest[0])
-	order, was, err := report.Read(dir)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
-	}
-	if *verbose && !order.Verbose {
-		return fmt.Errorf("%w: the run was made without -v, and with it is another one; simctl trace -kind log %s prints what was logged", errInput, dir)
-	}
-	ensure()
-	binary, err := mutated(mutant)
-	if err != nil {
-		return err
-	}
-	now, err := os.CreateTemp("", "tribune-trace-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		_ = now.Close()
-		_ = os.Remove(now.Name())
-	}()
-	show := newDisplay(scenarios.NewPlan(order.Scenario, order.Seed))
-	listener := scenarios.Listener{Progress: show.progress, Trace: now}
-	if *verbose {
-		listener.Line = show.line
-	}
-	r, err := scenarios.Run(ctx, binary, order, launch.Perturb{}, listener)
-	show.clear()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if was.Fingerprint == "" {
-		return compareDeaths(dir, err)
-	}
-	if err != nil {
-		return err
-	}
-	if r.Fingerprint == was.Fingerprint {
-		fmt.Printf("the same run: fingerprint %s\n", r.Fingerprint)
-		return nil
-	}
-	fmt.Printf("another run: fingerprint %s, and it was %s\n", r.Fingerprint, was.Fingerprint)
-	old, err := openTrace(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = old.Close() }() // only read
-	if err := printDifference(old, now); err != nil {
-		return err
-	}
-	return errFailed
-}
-
-// compareDeaths says whether a run that died, according to its report, died again in the
-// same way, now that it ended with an error.
-func compareDeaths(dir string, err error) error {
-	text, rerr := os.ReadFile(filepath.Join(dir, report.DeathFile))
-	if rerr != nil {
-		return fmt.Errorf("%w: %w", errInput, rerr)
-	}
-	was, _, _ := strings.Cut(string(text), "\n")
-	var died *scenarios.Death
-	switch {
-	case err == nil:
-		fmt.Printf("the run has a result now; it had died: %s\n", was)
-		return errFailed
-	case !errors.As(err, &died):
-		return err
-	case died.Cause() != was:
-		fmt.Printf("the run died in another way: %s\nit had died: %s\n", died.Cause(), was)
-		return errFailed
-	}
-	fmt.Printf("the run died again: %s\n", was)
-	return nil
-}
-
-// printDifference names the first event in which two traces differ.
-func printDifference(was, is *os.File) error {
-	if _, err := is.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if _, err := was.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	text, err := trace.Difference(was, is)
-	if text != "" {
-		fmt.Println(text)
-	}
-	return err
+	return f, err
 }

@@ -44,6 +44,8 @@ type Session struct {
 	filter trace.Predicate // of what step, back and list show; nil: all
 	chosen string          // the filter's text
 	seen   []sight         // latest last
+
+	another bool // a run that was made for a look was not the recorded one
 }
 
 // position is a moment of the run: some time after an event and before the next.
@@ -78,6 +80,9 @@ func New(r Recorded, out io.Writer) *Session {
 
 // letters are what s10 and s9 have in common.
 func letters(name string) string { return strings.TrimRight(name, "0123456789") }
+
+// Another reports whether what was seen belongs to another run than the recorded one.
+func (s *Session) Another() bool { return s.another }
 
 // Prompt is what asks for a command: where the session is.
 func (s *Session) Prompt() string { return fmt.Sprintf("(%v #%d) ", s.now(), s.at.event) }

@@ -18,8 +18,8 @@ import (
 
 // Recorded is a run that was made, with its whole trace.
 type Recorded struct {
-	Order  scenarios.Order
-	Binary string // the program that ran it; "" is this one
+	report.Made
+	Binary string // the program that is to run it again; "" is this one
 	Result scenarios.Result
 	Events []trace.Event
 }
@@ -37,12 +37,12 @@ func Record(ctx context.Context, binary string, o scenarios.Order, l scenarios.L
 		return Recorded{}, err
 	}
 	events, err := read(&kept)
-	return Recorded{o, binary, r, events}, err
+	return Recorded{Made: report.Made{Order: o}, Binary: binary, Result: r, Events: events}, err
 }
 
 // Open takes the run and the trace of a report.
 func Open(dir string) (Recorded, error) {
-	o, r, err := report.Read(dir)
+	made, r, err := report.Read(dir)
 	if err != nil {
 		return Recorded{}, err
 	}
@@ -56,7 +56,7 @@ func Open(dir string) (Recorded, error) {
 	if err != nil {
 		return Recorded{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return Recorded{Order: o, Result: r, Events: events}, nil
+	return Recorded{Made: made, Result: r, Events: events}, nil
 }
 
 var errEmpty = errors.New("the trace is empty")

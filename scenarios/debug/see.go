@@ -35,6 +35,7 @@ func (s *Session) see(ctx context.Context) (look.Seen, error) {
 		s.printf("!!! THIS IS ANOTHER RUN THAN THE RECORDED ONE, already before event #%d:\n", seen.Events)
 		s.printf("!!! fingerprint %s, and it was %s.\n", seen.Fingerprint, was)
 		s.printf("!!! Either the program is not the one that made the record, or the harness is at\n!!! fault; simctl replay names the first event that differs.\n")
+		s.another = true
 	}
 	s.seen = append(s.seen, sight{s.at, seen})
 	if len(s.seen) > kept {

@@ -54,17 +54,29 @@ func Between(moments []time.Duration, end time.Duration) []Span {
 	return spans
 }
 
-// Longest returns the longest time between two of the moments, or between the last one
-// and the end; later ones do not count. Without a moment it is all the time until then.
-func Longest(moments []time.Duration, end time.Duration) Span {
-	early := slices.DeleteFunc(slices.Clone(moments), func(m time.Duration) bool { return m >= end })
-	if len(early) == 0 {
-		return Span{To: end}
+// Longest returns the longest time in which a write was wanted and none was done, from the
+// first that was done on; from the beginning if none was. Writes are wanted from their call
+// to their return, whatever comes of them: that nobody wants one is no outage. Nothing
+// counts that comes after the end.
+func Longest(wanted []Span, done []time.Duration, end time.Duration) Span {
+	early := slices.DeleteFunc(slices.Clone(done), func(at time.Duration) bool { return at >= end })
+	var first time.Duration
+	if len(early) > 0 {
+		first = slices.Min(early)
 	}
-	most := Span{slices.Min(early), slices.Min(early)}
+	most := Span{first, first}
 	for _, s := range Between(early, end) {
-		if s.From >= most.From && s.To-s.From > most.To-most.From {
-			most = s
+		if s.From < first || s.To-s.From <= most.To-most.From {
+			continue
+		}
+		begin := s.To
+		for _, w := range wanted {
+			if w.To > s.From {
+				begin = min(begin, max(w.From, s.From))
+			}
+		}
+		if s.To-begin > most.To-most.From {
+			most = Span{begin, s.To}
 		}
 	}
 	return most

@@ -43,21 +43,28 @@ func TestTheTimesBetweenMomentsCoverTheRun(t *testing.T) {
 	}
 }
 
-func TestTheLongestTimeIsAfterTheFirstMoment(t *testing.T) {
-	for _, c := range []struct {
-		moments []time.Duration
-		end     time.Duration
-		want    outage.Span
+func TestAnOutageIsWhenAWriteIsWantedAndNoneIsDone(t *testing.T) {
+	always := []outage.Span{{From: 0, To: 300}}
+	for what, c := range map[string]struct {
+		wanted []outage.Span
+		done   []time.Duration
+		end    time.Duration
+		want   outage.Span
 	}{
-		{[]time.Duration{60, 10, 70}, 90, outage.Span{From: 10, To: 60}},
-		{[]time.Duration{60, 10, 70}, 200, outage.Span{From: 70, To: 200}},
-		{[]time.Duration{60, 62}, 65, outage.Span{From: 62, To: 65}},
-		{[]time.Duration{60, 62, 80}, 65, outage.Span{From: 62, To: 65}},
-		{[]time.Duration{90}, 90, outage.Span{To: 90}},
-		{nil, 90, outage.Span{To: 90}},
+		"between two":                            {always, []time.Duration{60, 10, 70}, 90, outage.Span{From: 10, To: 60}},
+		"after the last":                         {always, []time.Duration{60, 10, 70}, 200, outage.Span{From: 70, To: 200}},
+		"not before the first":                   {always, []time.Duration{60, 62}, 65, outage.Span{From: 62, To: 65}},
+		"nothing counts after the end":           {always, []time.Duration{60, 62, 80}, 65, outage.Span{From: 62, To: 65}},
+		"one at the end":                         {always, []time.Duration{90}, 90, outage.Span{To: 90}},
+		"none is ever done":                      {always, nil, 90, outage.Span{To: 90}},
+		"none is ever wanted":                    {nil, nil, 90, outage.Span{}},
+		"wanted late":                            {[]outage.Span{{From: 5, To: 10}, {From: 55, To: 60}}, []time.Duration{10, 60}, 61, outage.Span{From: 55, To: 60}},
+		"refused, and then done":                 {[]outage.Span{{From: 5, To: 10}, {From: 20, To: 21}, {From: 55, To: 60}}, []time.Duration{10, 60}, 61, outage.Span{From: 20, To: 60}},
+		"wanted before another was done":         {[]outage.Span{{From: 5, To: 40}, {From: 6, To: 10}}, []time.Duration{10}, 50, outage.Span{From: 10, To: 50}},
+		"a shorter time in which one was wanted": {[]outage.Span{{From: 5, To: 10}, {From: 99, To: 100}, {From: 101, To: 120}}, []time.Duration{10, 100, 120}, 121, outage.Span{From: 101, To: 120}},
 	} {
-		if got := outage.Longest(c.moments, c.end); got != c.want {
-			t.Errorf("%v until %v: %v, want %v", c.moments, c.end, got, c.want)
+		if got := outage.Longest(c.wanted, c.done, c.end); got != c.want {
+			t.Errorf("%s: %v, want %v", what, got, c.want)
 		}
 	}
 }

@@ -55,27 +55,31 @@ func settings(p scenarios.Plan) string {
 
 func commands(r Run, dir string) []page.Command {
 	return []page.Command{
-		{Line: strings.Join(append(r.mutant("simctl replay"), dir), " "), About: "run this again, exactly, and compare the fingerprints"},
+		{Line: "simctl replay " + dir, About: "run this again, exactly, and compare the fingerprints"},
 		{Line: r.again("-report", "runs"), About: "run the scenario as its file is now, with this seed"},
-		{Line: fmt.Sprintf("simctl explain -seed %d %s", r.Plan.Seed, r.File), About: "say what the seed has drawn"},
-		{Line: strings.Join(append(r.mutant("simctl debug"), dir), " "), About: "go through it, back and forth, and look into its nodes"},
+		{Line: r.explain(), About: "say what the seed has drawn"},
+		{Line: "simctl debug " + dir, About: "go through it, back and forth, and look into its nodes"},
 		{Line: fmt.Sprintf("simctl trace %s", dir), About: "print every event; -node, -kind, -from and -to choose, -json is for programs"},
 	}
 }
 
-// mutant is the beginning of a command that runs the agents that this run had.
-func (r Run) mutant(verb string) []string {
-	if r.Mutant == "" {
-		return []string{verb}
-	}
-	return []string{verb, "-mutant", r.Mutant}
-}
-
 // again is the command that makes the run again, if the file is as it was.
 func (r Run) again(more ...string) string {
-	words := append(r.mutant("simctl run"), "-seed", strconv.FormatUint(r.Plan.Seed, 10))
-	return strings.Join(append(append(append(words, r.Flags...), more...), r.File), " ")
+	words := []string{"simctl run"}
+	if r.Mutant != "" {
+		words = append(words, "-mutant", r.Mutant)
+	}
+	return strings.Join(slices.Concat(words, r.seed(), r.Flags, more, []string{r.File}), " ")
 }
+
+// explain is the command that says what was drawn for the run. How much servers log is
+// none of it.
+func (r Run) explain() string {
+	drawn := slices.DeleteFunc(slices.Clone(r.Flags), func(flag string) bool { return flag == "-v" })
+	return strings.Join(slices.Concat([]string{"simctl explain"}, r.seed(), drawn, []string{r.File}), " ")
+}
+
+func (r Run) seed() []string { return []string{"-seed", strconv.FormatUint(r.Plan.Seed, 10)} }
 
 // ops are the operations of all histories, one history after the other.
 func ops(run Run) []page.Op {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"tribune/page"
@@ -30,31 +31,38 @@ const (
 	TurnsFile   = "turns.json"     // the sets of the goroutines' turns, which are long and for programs alone
 )
 
+// Made says what a replay needs to know of a run.
+type Made struct {
+	scenarios.Order
+	Mutant  string `json:",omitempty"` // the deliberate bug that the agents had; "": none
+	Program string // the launch.Identity of what ran it
+}
+
 // Run is a run that a report is about.
 type Run struct {
-	Order  scenarios.Order
+	Made
 	Plan   scenarios.Plan
 	Result scenarios.Result
 	Took   time.Duration // real time
 	File   string        // of the scenario, to be named in commands
-	Mutant string        // the deliberate bug that the agents had; "": none
 	Flags  []string      // of simctl run, beside the seed and the mutant, that made it this run
 	// Died says why there is no result, if there is none. What is reported then is
 	// found in the trace, as far as it goes.
 	Died *scenarios.Death
 }
 
-// Write writes a report into a folder, which it creates. The trace is copied from
-// the file traceFrom.
-func Write(dir string, r Run, traceFrom string) error {
+// Write writes a report into a folder, which it creates. Of another report that is there
+// nothing stays. The trace is read from recording.
+func Write(dir string, r Run, recording io.Reader) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	copyTrace := copyFile
-	if r.Died != nil {
-		copyTrace = copyWhole
+	for _, name := range files {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	if err := copyTrace(filepath.Join(dir, TraceFile), traceFrom); err != nil {
+	if err := writeTrace(filepath.Join(dir, TraceFile), recording, r.Died != nil); err != nil {
 		return err
 	}
 	events, err := os.Open(filepath.Join(dir, TraceFile))
@@ -79,7 +87,7 @@ func Write(dir string, r Run, traceFrom string) error {
 		return err
 	}
 	write := func(name string, text []byte) error { return os.WriteFile(filepath.Join(dir, name), text, 0o644) }
-	order, err := json.MarshalIndent(r.Order, "", "\t")
+	order, err := json.MarshalIndent(r.Made, "", "\t")
 	if err != nil {
 		return err
 	}
@@ -107,55 +115,48 @@ func Write(dir string, r Run, traceFrom string) error {
 	return errors.Join(errs...)
 }
 
-func copyFile(to, from string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }() // only read
+// writeTrace copies a trace: all of it, or, torn, the events that are whole, since a
+// process that died may have left a part of its last one.
+func writeTrace(to string, from io.Reader, torn bool) error {
 	out, err := os.Create(to)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
+	if torn {
+		err = copyWhole(out, from)
+	} else {
+		_, err = io.Copy(out, from)
+	}
 	return errors.Join(err, out.Close())
 }
 
-// copyWhole copies the events of a trace that are whole: a process that died may have
-// left a part of its last one.
-func copyWhole(to, from string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }() // only read
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
+func copyWhole(out io.Writer, from io.Reader) error {
 	whole := trace.NewRecording(out, 0)
-	r := trace.NewReader(in)
+	r := trace.NewReader(from)
 	for {
 		e, err := r.Next()
 		if err != nil {
-			return errors.Join(whole.Flush(), out.Close())
+			return whole.Flush()
 		}
 		whole.Record(e)
 	}
 }
 
+// files are those that a report may have.
+var files = [...]string{PageFile, TextFile, OrderFile, ResultFile, TraceFile, PictureFile, DeathFile, TurnsFile}
+
 // Folder is the folder of a report of which a person has named one of the files. Another
 // name stays as it is.
 func Folder(name string) string {
-	files := []string{PageFile, TextFile, OrderFile, ResultFile, TraceFile, PictureFile, DeathFile, TurnsFile}
-	if slices.Contains(files, filepath.Base(name)) {
+	if slices.Contains(files[:], filepath.Base(name)) {
 		return filepath.Dir(name)
 	}
 	return name
 }
 
-// noReport says that a folder is no report, and which in it are.
-func noReport(dir, name string) error {
+// NoReport is the error of a folder that has no file of that name, and so is no report; it
+// says which folders in it are.
+func NoReport(dir, name string) error {
 	inside, _ := filepath.Glob(filepath.Join(dir, "*", OrderFile)) // the pattern is right
 	if len(inside) == 0 {
 		return fmt.Errorf("%s is not the folder of a report: it has no %s", dir, name)
@@ -166,26 +167,31 @@ func noReport(dir, name string) error {
 	return fmt.Errorf("%s is not the folder of a report; take one of those in it: %s", dir, strings.Join(inside, " "))
 }
 
+// ErrAnother says that a report was written by another version of this program.
+var ErrAnother = errors.New("it was made by another version of this program")
+
 // Read returns what was run and what came of it, but for the picture and the sets of
-// turns. The result has no fingerprint if the
-// run's process died: then it is what the trace tells, as far as that goes.
-func Read(dir string) (scenarios.Order, scenarios.Result, error) {
-	var o scenarios.Order
+// turns. The result has no fingerprint if the run's process died: then it is what the
+// trace tells, as far as that goes.
+func Read(dir string) (Made, scenarios.Result, error) {
+	var m Made
 	var r scenarios.Result
 	for _, file := range []struct {
 		name string
 		into any
-	}{{OrderFile, &o}, {ResultFile, &r}} {
+	}{{OrderFile, &m}, {ResultFile, &r}} {
 		b, err := os.ReadFile(filepath.Join(dir, file.name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return o, r, noReport(dir, file.name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return m, r, NoReport(dir, file.name)
 		}
 		if err != nil {
-			return o, r, err
+			return m, r, err
 		}
-		if err := json.Unmarshal(b, file.into); err != nil {
-			return o, r, fmt.Errorf("%s: %w", filepath.Join(dir, file.name), err)
+		decoder := json.NewDecoder(bytes.NewReader(b))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(file.into); err != nil {
+			return m, r, fmt.Errorf("%s: %w: %w", filepath.Join(dir, file.name), ErrAnother, err)
 		}
 	}
-	return o, r, nil
+	return m, r, nil
 }

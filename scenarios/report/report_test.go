@@ -88,7 +88,7 @@ func tiny() (report.Run, []trace.Event) {
 		{At: time.Second, Kind: trace.Fault, Text: "healed"},
 		{At: 2 * time.Second, Node: "s2", Kind: trace.Life, Text: "kill"},
 	}
-	return report.Run{Order: scenarios.Order{Scenario: s, Seed: 7}, Plan: plan, Result: r, Took: time.Second, File: "scenarios/tiny.yaml"}, events
+	return report.Run{Made: report.Made{Order: scenarios.Order{Scenario: s, Seed: 7}, Program: "f00d"}, Plan: plan, Result: r, Took: time.Second, File: "scenarios/tiny.yaml"}, events
 }
 
 func recorded(t *testing.T, events []trace.Event) *bytes.Buffer {
@@ -282,7 +282,7 @@ func TestCommandsMakeTheSameRun(t *testing.T) {
 		lines = append(lines, c.Line)
 	}
 	for _, want := range []string{
-		"simctl replay -mutant blind-cas runs/tiny-7", "simctl debug -mutant blind-cas runs/tiny-7",
+		"simctl replay runs/tiny-7", "simctl debug runs/tiny-7", "simctl explain -seed 7 -duration 20s scenarios/tiny.yaml",
 		"simctl run -mutant blind-cas -seed 7 -duration 20s -report runs scenarios/tiny.yaml",
 	} {
 		if !slices.Contains(lines, want) {
@@ -308,12 +308,12 @@ func TestAFolderThatIsNoReportIsSaidToBeNone(t *testing.T) {
 func TestAReportCanBeReadAgain(t *testing.T) {
 	r, events := tiny()
 	dir := reported(t, r, recorded(t, events).Bytes())
-	order, result, err := report.Read(dir)
+	made, result, err := report.Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Result.Picture = "" // it is in the page
-	if diff := cmp.Diff(r.Order, order) + cmp.Diff(r.Result, result); diff != "" {
+	if diff := cmp.Diff(r.Made, made) + cmp.Diff(r.Result, result); diff != "" {
 		t.Error(diff)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, report.TextFile))
@@ -364,12 +364,8 @@ func dead(t *testing.T) (r report.Run, recording []byte) {
 // reported writes a report and returns its folder.
 func reported(t *testing.T, r report.Run, recording []byte) string {
 	t.Helper()
-	from := filepath.Join(t.TempDir(), "trace")
-	if err := os.WriteFile(from, recording, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	dir := filepath.Join(t.TempDir(), "tiny-7")
-	if err := report.Write(dir, r, from); err != nil {
+	if err := report.Write(dir, r, bytes.NewReader(recording)); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -192,20 +192,15 @@ func (t *tool) build(o Options, w overlay.Result, output string) error {
 // keep gives the binary a name made of its content and returns it, and removes
 // those that were made more than a day before.
 func keep(dir, building string) (string, error) {
-	f, err := os.Open(building)
+	content, err := digest(building)
 	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
 		return "", err
 	}
 	old, err := filepath.Glob(filepath.Join(dir, "*", filepath.Base(building)))
 	if err != nil {
 		return "", err
 	}
-	kept := filepath.Join(dir, hex.EncodeToString(h.Sum(nil))[:16], filepath.Base(building))
+	kept := filepath.Join(dir, content[:16], filepath.Base(building))
 	for _, name := range old {
 		if info, err := os.Stat(name); err == nil && name != kept && time.Since(info.ModTime()) > 24*time.Hour {
 			_ = os.RemoveAll(filepath.Dir(name)) // only costs room
@@ -215,6 +210,29 @@ func keep(dir, building string) (string, error) {
 		return kept, nil
 	}
 	return kept, copyFile(kept, building)
+}
+
+// Identity tells builds apart: it is the SHA-256 of a program's file, in hexadecimal. An
+// empty name is this program.
+func Identity(binary string) (string, error) {
+	if binary == "" {
+		var err error
+		if binary, err = os.Executable(); err != nil {
+			return "", fmt.Errorf("finding this program: %w", err)
+		}
+	}
+	return digest(binary)
+}
+
+func digest(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // copyFile makes to a copy of from that appears at once.
