@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -95,6 +96,9 @@ type Node struct {
 	state     *state
 	contact   contact
 	lease     time.Duration
+
+	gate  sync.Mutex     // nobody joins calls once log.closing is closed
+	calls sync.WaitGroup // of those who wait for an entry
 }
 
 // Open starts the server's part with what its disk holds. A log or snapshot
@@ -286,10 +290,16 @@ func (n *Node) undoBootstrap() error {
 // server started: then it must not bootstrap.
 func (n *Node) HadState() bool { return n.hadState }
 
-// Close ends this server's part and waits until all of it has stopped.
+// Close ends this server's part and waits until all of it has stopped. Those who wait for
+// an entry get their answer before: raft 1.8 forgets entries that are committed and not
+// applied when it stops, and whoever waited for one would wait for ever. A leader that
+// hears nobody any more gives up what is not committed in the time of its lease.
 func (n *Node) Close() error {
 	err := n.transport.Close()
+	n.gate.Lock()
 	close(n.log.closing)
+	n.gate.Unlock()
+	n.calls.Wait()
 	err = errors.Join(err, n.raft.Shutdown().Error(), n.log.Close())
 	n.lane.close()
 	return err
@@ -319,6 +329,10 @@ func (n *Node) Leadership() <-chan bool { return n.leader }
 // that has one comes to an end in the time that a leader needs to find out that
 // it no longer leads. Errors: ErrNotLeader, ErrUnknownOutcome.
 func (n *Node) Apply(ctx context.Context, command []byte) (index uint64, answer any, err error) {
+	if !n.call() {
+		return 0, nil, errClosed
+	}
+	defer n.calls.Done()
 	f := n.raft.Apply(command, remaining(ctx))
 	if err := f.Error(); err != nil {
 		return 0, nil, wrap(err)
@@ -326,8 +340,27 @@ func (n *Node) Apply(ctx context.Context, command []byte) (index uint64, answer 
 	return f.Index(), f.Response(), nil
 }
 
+// errClosed says that nothing was done, since the Node is closed.
+var errClosed = fmt.Errorf("%w: it is closed", ErrNotLeader)
+
+// call announces somebody who waits for an entry, and says calls.Done then. It is false
+// when the Node closes.
+func (n *Node) call() bool {
+	n.gate.Lock()
+	defer n.gate.Unlock()
+	if n.Closed() {
+		return false
+	}
+	n.calls.Add(1)
+	return true
+}
+
 // Barrier returns when everything committed before it has been applied here.
 func (n *Node) Barrier(ctx context.Context) error {
+	if !n.call() {
+		return errClosed
+	}
+	defer n.calls.Done()
 	term := n.raft.CurrentTerm()
 	err := n.raft.Barrier(remaining(ctx)).Error()
 	if err == nil {

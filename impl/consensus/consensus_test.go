@@ -3,6 +3,7 @@ package consensus_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -251,5 +252,49 @@ func TestAFollowerRefusesCommands(t *testing.T) {
 	}
 	if err := n.VerifyLeader(); err == nil {
 		t.Error("a server without a group leads")
+	}
+}
+
+// slowTape takes its time.
+type slowTape struct{ tape }
+
+func (s *slowTape) Apply(l *raft.Log) any {
+	time.Sleep(2 * time.Millisecond)
+	return s.tape.Apply(l)
+}
+
+func TestWhoWaitsForAnEntryIsAnsweredWhenTheNodeCloses(t *testing.T) {
+	n, address, err := open(t, t.TempDir(), &slowTape{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Bootstrap([]consensus.Server{{ID: "s1", Address: address, Voter: true}}); err != nil {
+		t.Fatal(err)
+	}
+	lead(t, n)
+	const callers = 400
+	begun, answered := make(chan bool, callers), make(chan bool, callers)
+	for i := range callers {
+		go func() {
+			begun <- true
+			_, _, _ = n.Apply(t.Context(), []byte(fmt.Sprint(i))) // whatever comes of it
+			answered <- true
+		}()
+	}
+	for range callers {
+		<-begun
+	}
+	<-answered
+	stop(t, n)
+	patience := time.After(time.Minute)
+	for i := 1; i < callers; i++ {
+		select {
+		case <-answered:
+		case <-patience:
+			t.Fatalf("%d of %d wait for ever", callers-i, callers)
+		}
+	}
+	if _, _, err := n.Apply(t.Context(), nil); !errors.Is(err, consensus.ErrNotLeader) {
+		t.Errorf("a node that is closed: %v", err)
 	}
 }

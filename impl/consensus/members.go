@@ -45,15 +45,24 @@ func (n *Node) Servers() ([]Server, error) {
 	return servers, nil
 }
 
-const changeTimeout = 10 * time.Second
+// changeTimeout is how long a change of the group waits until the last one is committed.
+const changeTimeout = 5 * time.Second
 
 // AddVoter adds a server to the group, or changes its address.
 func (n *Node) AddVoter(id, address string) error {
+	if !n.call() {
+		return errClosed
+	}
+	defer n.calls.Done()
 	return wrap(n.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, changeTimeout).Error())
 }
 
 // RemoveServer takes a server out of the group.
 func (n *Node) RemoveServer(id string) error {
+	if !n.call() {
+		return errClosed
+	}
+	defer n.calls.Done()
 	return wrap(n.raft.RemoveServer(raft.ServerID(id), 0, changeTimeout).Error())
 }
 

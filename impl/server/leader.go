@@ -11,39 +11,56 @@ type tenure struct {
 	mu    sync.Mutex
 	term  uint64        // in which it leads and may answer reads; 0: in none
 	ended chan struct{} // closed when that is over
+	reign int           // counts what raft has said of leadership
+	gone  bool          // this reign was forfeited
 }
 
 // begin says that the server leads in a term and has applied all that earlier
 // terms committed; ctx is that of the leader's duties. If they have been called
-// off already there is no tenure.
+// off already, or the reign was forfeited, there is no tenure.
 func (t *tenure) begin(ctx context.Context, term uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || t.gone {
 		return false
 	}
 	t.term, t.ended = term, make(chan struct{})
 	return true
 }
 
+// end says that raft has told of leadership: what was is over.
 func (t *tenure) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.reign++
+	t.gone = false
+	t.over()
+}
+
+// over ends the tenure, if there is one. The caller holds mu.
+func (t *tenure) over() {
 	if t.term != 0 {
 		close(t.ended)
 		t.term, t.ended = 0, nil
 	}
 }
 
-// forfeit ends the tenure that the channel ended belongs to, unless it is over,
-// and calls f before anybody can learn of it.
-func (t *tenure) forfeit(ended <-chan struct{}, f func()) {
+// current is the reign of now, of which raft may know more than the tenure does.
+func (t *tenure) current() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.term != 0 && t.ended == ended {
+	return t.reign
+}
+
+// forfeit ends a reign's tenure, or keeps it from beginning, unless the reign is over. It
+// calls f before anybody can learn of it.
+func (t *tenure) forfeit(reign int, f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.reign == reign && !t.gone {
 		f()
-		close(t.ended)
-		t.term, t.ended = 0, nil
+		t.gone = true
+		t.over()
 	}
 }
 
@@ -160,7 +177,7 @@ func (s *Server) establish(ctx context.Context) bool {
 	for {
 		term := s.raft.Status().Term
 		barrier, cancel := context.WithTimeout(ctx, barrierTimeout)
-		err := s.raft.Barrier(barrier)
+		err := s.watched(func() error { return s.raft.Barrier(barrier) })
 		cancel()
 		if st := s.raft.Status(); err == nil && st.Leader && st.Term == term {
 			return s.tenure.begin(ctx, term)

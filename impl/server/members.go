@@ -178,13 +178,13 @@ func (s *Server) reconcile(ctx context.Context, r *roster) (done bool) {
 		}
 		if t.remove {
 			s.log.Info("removing a server from the raft group", "server", t.name, "id", t.id, "address", t.to, "why", t.why)
-			err = s.raft.RemoveServer(t.id)
+			err = s.watched(func() error { return s.raft.RemoveServer(t.id) })
 		} else {
 			if !s.admissible(group, t) {
 				continue
 			}
 			s.log.Info("adding a server to the raft group", "server", t.name, "id", t.id, "address", t.to)
-			err = s.raft.AddVoter(t.id, t.to)
+			err = s.watched(func() error { return s.raft.AddVoter(t.id, t.to) })
 		}
 		if err != nil {
 			s.log.Error("the raft group could not be changed", "server", t.name, "error", err)

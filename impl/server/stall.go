@@ -7,16 +7,16 @@ import "time"
 // would follow it for ever and no write would come to an end (hashicorp/raft
 // #503, #614), nor would it notice that its lease has run out.
 //
-// So a leader that has had a command to write for stallTimeout, and has written
+// So a leader that has had an entry to write for stallTimeout, and has written
 // none in that time, falls silent: it answers no more as the leader, and its
 // followers, which hear nothing from raft, choose another. When its disk goes on
 // it finds that it leads no longer, and speaks again.
 const stallTimeout = 10 * time.Second
 
-// watchStall watches over a command that is about to be written. The caller
-// calls done when it has been dealt with.
+// watchStall watches over an entry that is about to be written. The caller calls done when
+// it has been dealt with.
 func (s *Server) watchStall() (done func() bool) {
-	_, ended := s.tenure.now()
+	reign := s.tenure.current()
 	before := s.raft.Status().Last
 	return time.AfterFunc(stallTimeout, func() {
 		if s.raft.Status().Last > before {
@@ -25,9 +25,16 @@ func (s *Server) watchStall() (done func() bool) {
 		if _, servers, err := s.inGroup(); err != nil || servers < 2 {
 			return // there is nobody who could do better
 		}
-		s.tenure.forfeit(ended, func() {
+		s.tenure.forfeit(reign, func() {
 			s.log.Error("the disk has taken no log entry for too long; this server falls silent, so that another can lead", "for", stallTimeout)
 			s.port.MuteRaft(true)
 		})
 	}).Stop
+}
+
+// watched writes an entry that no client asked for.
+func (s *Server) watched(write func() error) error {
+	done := s.watchStall()
+	defer done()
+	return write()
 }

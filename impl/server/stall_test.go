@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"io/fs"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 // stallDisk is a disk whose syncs wait while it is stalled.
 type stallDisk struct {
 	host.FS
+	suffix  string // of the files that it stalls for
 	mu      sync.Mutex
 	stalled chan struct{} // closed when it goes on; nil: it is not stalled
 }
@@ -23,6 +25,9 @@ func (d *stallDisk) OpenFile(name string, flag int, perm fs.FileMode) (host.File
 	f, err := d.FS.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
+	}
+	if !strings.HasSuffix(name, d.suffix) {
+		return f, nil
 	}
 	return stallFile{f, d}, nil
 }
@@ -98,6 +103,46 @@ func TestALeaderWhoseDiskStallsMakesRoomForAnother(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.wantGet(old, "key", consistent(), "after")
 		w.mustPut(old, "key", "later")
+		w.equal(1, 2, 3)
+	})
+}
+
+func TestALeaderWhoseDiskStallsBeforeItCanServeMakesRoomForAnother(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		disks := map[int]*stallDisk{}
+		for i := 1; i <= 3; i++ {
+			disks[i] = &stallDisk{FS: host.Real().FS(), suffix: ".wal"} // a vote can be written
+			w.start(i, func(c *server.Config) { c.Host = machine{c.Host, disks[i]} })
+		}
+		w.join(2, 1)
+		w.join(3, 1)
+		old := w.leader()
+		w.mustPut(old, "key", "before")
+		w.close(old)
+		time.Sleep(200 * time.Millisecond) // what it sent is written
+		goOn, leader := map[int]func(){}, 0
+		for i := range w.servers {
+			goOn[i] = disks[i].stall()
+		}
+		w.within(20*time.Second, "another takes itself for the leader", func() bool {
+			for i, s := range w.servers {
+				if s.Raft().IsLeader() {
+					leader = i
+				}
+			}
+			return leader != 0
+		})
+		for i := range w.servers {
+			if i != leader {
+				goOn[i]()
+			}
+		}
+		w.start(old)
+		w.join(old, 6-old-leader)
+		w.mustPut(w.leader(leader), "key", "after")
+		goOn[leader]()
+		time.Sleep(10 * time.Second)
+		w.wantGet(leader, "key", consistent(), "after")
 		w.equal(1, 2, 3)
 	})
 }
