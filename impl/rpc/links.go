@@ -1,22 +1,27 @@
 package rpc
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxPerPeer is how many connections one address may have (Consul:
-// limits.rpc_max_conns_per_client). One more, and the one that has been silent
-// longest goes: a peer that lost its power never closed those it had, and must
-// find room when it is back.
+// limits.rpc_max_conns_per_client). Another one is refused, unless one has been silent
+// for so long that nobody can be at its other end; that one goes: a peer that lost its
+// power never closed those it had, and must find room when it is back.
 const maxPerPeer = 100
+
+// silence is for how long a connection that is alive is silent at most, raft's idle ones
+// apart, which are made anew when they are missed.
+const silence = keepaliveTime + keepaliveTimeout
 
 // links are a port's connections, in the order in which they were made.
 type links struct {
-	reads  atomic.Uint64 // counts reads, to tell who was silent longest
 	mu     sync.Mutex
 	open   []*link
 	muted  bool // raft's are not to be
@@ -29,40 +34,54 @@ type link struct {
 	all     *links
 	peer    netip.Addr
 	dialled bool
-	raft    bool          // guarded by all.mu
-	heard   atomic.Uint64 // the number of the last read that got something
+	raft    bool                      // guarded by all.mu
+	heard   atomic.Pointer[time.Time] // of the last read that got something
 	once    sync.Once
 	err     error
 }
 
-// add takes a connection in, and drops another if its peer has too many. It
-// returns nil, and closes the connection, if the port closes.
-func (s *links) add(c net.Conn, peer netip.Addr) (l *link, dropped bool) {
+// errTooMany says that a peer has as many connections as it may have.
+var errTooMany = errors.New("its peer has as many as it may have")
+
+// add takes a connection in, and drops a silent one if its peer has too many. Errors:
+// errTooMany; net.ErrClosed if the port closes. The connection is closed then.
+func (s *links) add(c net.Conn, peer netip.Addr) (l *link, dropped bool, err error) {
+	now := time.Now()
 	l = &link{Conn: c, all: s, peer: peer}
-	l.heard.Store(s.reads.Add(1))
+	l.heard.Store(&now)
 	s.mu.Lock()
-	var oldest *link
-	n := 0
+	oldest, n := s.silent(peer)
+	switch {
+	case n >= maxPerPeer && now.Sub(*oldest.heard.Load()) < silence:
+		err = errTooMany
+	case !s.take(l):
+		err = net.ErrClosed
+	}
+	s.mu.Unlock()
+	if err != nil {
+		_ = c.Close() // nobody has used it
+		return nil, false, err
+	}
+	if n >= maxPerPeer {
+		_ = oldest.Close() // given up
+		return l, true, nil
+	}
+	return l, false, nil
+}
+
+// silent returns which of the connections that a peer has made has been silent longest,
+// and how many there are. The caller holds mu.
+func (s *links) silent(peer netip.Addr) (oldest *link, n int) {
 	for _, o := range s.open {
 		if o.peer != peer || o.dialled {
 			continue
 		}
 		n++
-		if oldest == nil || o.heard.Load() < oldest.heard.Load() {
+		if oldest == nil || o.heard.Load().Before(*oldest.heard.Load()) {
 			oldest = o
 		}
 	}
-	ok := s.take(l)
-	s.mu.Unlock()
-	if !ok {
-		_ = c.Close() // nobody has used it
-		return nil, false
-	}
-	if n >= maxPerPeer {
-		_ = oldest.Close() // given up
-		return l, true
-	}
-	return l, false
+	return oldest, n
 }
 
 // addDialled takes in a raft connection to a peer.
@@ -119,7 +138,8 @@ func (s *links) close() {
 func (l *link) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	if n > 0 {
-		l.heard.Store(l.all.reads.Add(1))
+		now := time.Now()
+		l.heard.Store(&now)
 	}
 	return n, err
 }

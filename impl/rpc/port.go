@@ -93,11 +93,14 @@ func (p *Port) accept() {
 			}
 			continue
 		}
-		l, dropped := p.links.add(c, remote(c))
-		if l == nil {
-			return // the port closes
-		}
-		if dropped {
+		l, dropped, err := p.links.add(c, remote(c))
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			p.log.Warn("refused a connection to the server port", "error", err, "from", c.RemoteAddr().String(), "most", maxPerPeer)
+			continue
+		case dropped:
 			p.log.Warn("dropped a silent connection to the server port: its peer has too many", "from", c.RemoteAddr().String(), "most", maxPerPeer)
 		}
 		p.wait.Go(func() { p.sort(l) })

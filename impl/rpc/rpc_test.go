@@ -387,7 +387,7 @@ func TestAMutedPortHasNoRaftConnectionsAndAnswersAllTheSame(t *testing.T) {
 	})
 }
 
-func TestAPeerWithTooManyConnectionsLosesTheSilentOne(t *testing.T) {
+func TestAPeerWithTooManyConnectionsGetsNoMoreUnlessOneIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := open(t)
 		defer p.close(t)
@@ -420,6 +420,11 @@ func TestAPeerWithTooManyConnectionsLosesTheSilentOne(t *testing.T) {
 			ends = append(ends, in)
 		}
 		synctest.Wait()
+		late := dial(3)
+		if _, err := late.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("one more while all have just spoken: %v", err)
+		}
+		time.Sleep(30 * time.Second)
 		// The first speaks again; the second is now silent longest.
 		if _, err := conns[0].Write([]byte{7}); err != nil {
 			t.Fatal(err)
