@@ -59,3 +59,25 @@ func TestTheListIsOfThoseThatAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestRatesThatAreNotThereAreNotEqualToAll(t *testing.T) {
+	const none = "none.json"
+	for _, c := range []struct {
+		what string
+		mutantsOptions
+		ok bool
+	}{
+		{"no file", mutantsOptions{rate: 10}, true},
+		{"the first update", mutantsOptions{rates: none, update: true}, true},
+		{"an update where no file can be", mutantsOptions{rates: "none/rates.json", update: true}, false},
+		{"a comparison with a file that is mistyped", mutantsOptions{rates: none, rate: 10}, false},
+		{"a list with one", mutantsOptions{rates: none, list: true}, false},
+	} {
+		if kept, err := c.mutantsOptions.kept(); c.ok != (err == nil) || !c.ok && !errors.Is(err, errInput) || len(kept.Rates) > 0 {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	if got := command([]string{"mutants", "-list", "-rates", none}); got != exitInput {
+		t.Errorf("status %d", got)
+	}
+}
