@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"tribune/scenarios"
+	"tribune/sim/explore"
 	"tribune/sim/mutants"
 )
 
@@ -79,5 +84,26 @@ func TestRatesThatAreNotThereAreNotEqualToAll(t *testing.T) {
 	}
 	if got := command([]string{"mutants", "-list", "-rates", none}); got != exitInput {
 		t.Errorf("status %d", got)
+	}
+}
+
+// restless never gives the same run twice.
+type restless struct{ runs atomic.Int64 }
+
+func (*restless) Fresh(number uint64) stormCase {
+	return stormCase{number, scenarios.Scenario{Seed: number + 4}}
+}
+
+func (r *restless) Vary(number uint64, _, _ stormCase) stormCase { return r.Fresh(number) }
+
+func (r *restless) Run(context.Context, stormCase) (explore.Outcome, error) {
+	return explore.Outcome{Features: []string{"started"}, Fingerprint: fmt.Sprint(r.runs.Add(1))}, nil
+}
+
+func TestACorpusOfRunsThatDoNotRepeatIsAnError(t *testing.T) {
+	s := storms{bound: 3, parallel: 1}
+	err := s.explore(t.Context(), &restless{})
+	if want := "a bug of the harness itself: one case gave two different runs, seed 5"; err == nil || err.Error() != want || len(s.kept) > 0 {
+		t.Errorf("%v with %d cases, want %s", err, len(s.kept), want)
 	}
 }
