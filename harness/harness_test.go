@@ -79,6 +79,20 @@ func draw(c *harness.Client) linearizability.Op {
 	return linearizability.Op{Kind: linearizability.Put, Key: "cell", Value: fmt.Sprintf("%s-%d", c.Name, c.Operations)}
 }
 
+// useByNumber waits for as long as the number of its process says, which no world decides.
+func useByNumber(ctx context.Context, c *harness.Client, o *linearizability.Op) error {
+	time.Sleep(time.Duration(os.Getpid()%1000) * time.Millisecond)
+	return use(ctx, c, o)
+}
+
+// brittle finds something wrong in every history that it can judge.
+func brittle(history []linearizability.Op) string {
+	if len(history) < 200 {
+		panic("cannot judge so few")
+	}
+	return "wrong: as always"
+}
+
 // systems are one that is all right, but for its memory, and those with a mistake each.
 func systems() harness.Systems {
 	running := func(run func(ctx context.Context, h host.Host) error) func(string) sim.Program {
@@ -134,14 +148,7 @@ func systems() harness.Systems {
 			s.Do = func(context.Context, *harness.Client, *linearizability.Op) error { select {} }
 		}),
 		"check-panics": with(func(s *harness.System) { s.Check = func([]linearizability.Op) string { panic("cannot count") } }),
-		"brittle": with(func(s *harness.System) {
-			s.Check = func(history []linearizability.Op) string {
-				if len(history) < 200 {
-					panic("cannot judge so few")
-				}
-				return "wrong: as always"
-			}
-		}),
+		"brittle":      with(func(s *harness.System) { s.Check = brittle }),
 		"strange": with(func(s *harness.System) {
 			s.Draw = func(*harness.Client) linearizability.Op { return linearizability.Op{Kind: "take"} }
 		}),
@@ -150,12 +157,7 @@ func systems() harness.Systems {
 				return linearizability.Op{Kind: linearizability.Put, Key: "cell", Value: "1"}
 			}
 		}),
-		"real": with(func(s *harness.System) {
-			s.Do = func(ctx context.Context, c *harness.Client, o *linearizability.Op) error {
-				time.Sleep(time.Duration(os.Getpid()%1000) * time.Millisecond)
-				return use(ctx, c, o)
-			}
-		}),
+		"real": with(func(s *harness.System) { s.Do = useByNumber }),
 	}
 }
 
