@@ -80,6 +80,7 @@ func (all Systems) run(ctx context.Context, c Case, traced bool) (r Result, reco
 	}
 	orElse(&c.Clients, s.Clients)
 	orElse(&c.Duration.Duration, s.Duration)
+	r.Case = c
 	if err := s.validCase(c); err != nil {
 		return r, nil, err
 	}

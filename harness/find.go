@@ -36,6 +36,7 @@ type Finding struct {
 	Smallest Result
 	Cases    int    // that were looked at, with this one
 	Tries    int    // runs that made it smaller, or did not
+	Stopped  bool   // the time was up, and it may get smaller yet
 	Name     string // of the file with the smallest case: where it is, or what to call it
 }
 
@@ -46,7 +47,8 @@ var ErrDiverged = errors.New("one case gave two different runs")
 
 // Find looks for a case of a system that fails, and makes it smaller as long as it
 // still fails in the same way. It returns nil if it finds none. The first case is run
-// twice, to see whether runs can be repeated, and then one in fifty.
+// twice, to see whether runs can be repeated, and then one in fifty. When the context ends
+// before a case is found that is an error; once one is, it stays as small as it is then.
 func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding, error) {
 	s, err := all.get(system)
 	if err != nil {
@@ -79,28 +81,40 @@ func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding,
 	case err != nil || failed == nil:
 		return nil, errors.Join(err, ctx.Err())
 	case failed.Differs:
-		if err := all.same(ctx, failed.Case); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: %s", ErrDiverged, oneLine(failed.Case))
+		return nil, all.diverged(context.WithoutCancel(ctx), failed.Case)
 	}
 	o.Logf("%s: case %d fails: %s", system, failed.Number, failed.Outcome.Failure)
+	return f, all.keep(ctx, s, failed, o, f)
+}
+
+// diverged says what differs in two runs of a case that gave two different ones.
+func (all Systems) diverged(ctx context.Context, c Case) error {
+	err := all.same(ctx, c)
+	if !errors.Is(err, ErrDiverged) { // this time they were equal, or could not be made
+		err = errors.Join(fmt.Errorf("%w: %s", ErrDiverged, oneLine(c)), err)
+	}
+	return err
+}
+
+// keep makes a case smaller that was found, fills in the finding, and writes its file.
+// What was found is not lost whatever goes wrong, nor if the context ends.
+func (all Systems) keep(ctx context.Context, s System, failed *explore.Run[Case], o Search, f *Finding) error {
 	f.Found = failed.Case
 	smallest, err := all.shrink(ctx, s, failed.Case, failed.Outcome.Failure, o, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if f.Smallest, err = all.Run(ctx, smallest); err != nil {
-		return f, err
+	if f.Smallest, err = all.Run(context.WithoutCancel(ctx), smallest); err != nil {
+		f.Smallest.Problem = failed.Outcome.Failure
 	}
-	f.Name = filepath.Join(o.Folder, fmt.Sprintf("%s-%d.yaml", system, failed.Number))
+	f.Name = filepath.Join(o.Folder, fmt.Sprintf("%s-%d.yaml", failed.Case.System, failed.Number))
 	if o.Folder == "" {
-		return f, nil
+		return err
 	}
-	if err := os.MkdirAll(o.Folder, 0o755); err != nil {
-		return f, err
+	if merr := os.MkdirAll(o.Folder, 0o755); merr != nil {
+		return errors.Join(err, merr)
 	}
-	return f, os.WriteFile(f.Name, f.File(), 0o644)
+	return errors.Join(err, os.WriteFile(f.Name, f.File(), 0o644))
 }
 
 // shrink makes a case smaller that fails in a certain way.
@@ -113,11 +127,9 @@ func (all Systems) shrink(ctx context.Context, s System, c Case, failure string,
 	smallest, err := shrink.Smallest(limited, c, shrink.Options[Case]{
 		Candidates: func(c Case) []shrink.Candidate[Case] { return smaller(s, c) },
 		Fails: func(ctx context.Context, c Case) (bool, error) {
+			// One that cannot be run or judged does not fail in the same way.
 			r, _, err := all.run(ctx, c, false)
-			if ctx.Err() != nil {
-				return false, nil
-			}
-			return signature(r.Problem) == failure, err
+			return err == nil && signature(r.Problem) == failure, nil
 		},
 		Key:      oneLine,
 		Parallel: o.Parallel,
@@ -127,9 +139,7 @@ func (all Systems) shrink(ctx context.Context, s System, c Case, failure string,
 			}
 		},
 	})
-	if err == nil {
-		err = ctx.Err()
-	}
+	f.Stopped = limited.Err() != nil
 	return smallest, err
 }
 
@@ -175,7 +185,7 @@ func (s subject) Fresh(number uint64) Case {
 func (s subject) Vary(number uint64, parent, other Case) Case {
 	r := sim.Stream(number, "vary")
 	c := parent
-	c.Faults = nemesis.Vary(r, parent.Faults, other.Faults, s.system.Duration, s.system.Faults)
+	c.Faults = s.system.fitting(nemesis.Vary(r, parent.Faults, other.Faults, s.system.Duration, s.system.Faults))
 	if r.IntN(4) == 0 {
 		c.Seed = number
 	}
@@ -211,7 +221,11 @@ func (f *Finding) String() string {
 	if len(f.Smallest.Faults) == 0 {
 		fmt.Fprintln(&b, "it takes no fault")
 	}
-	fmt.Fprintf(&b, "\nfound after %d cases, made smaller in %d runs; as the file %s:\n\n%s", f.Cases, f.Tries, f.Name, f.File())
+	fmt.Fprintf(&b, "\nfound after %d cases, made smaller in %d runs", f.Cases, f.Tries)
+	if f.Stopped {
+		fmt.Fprint(&b, " until the time was up: it may get smaller yet")
+	}
+	fmt.Fprintf(&b, "; as the file %s:\n\n%s", f.Name, f.File())
 	fmt.Fprintf(&b, "\nit tells what happens with: %s\n", again(f.Name))
 	fmt.Fprintf(&b, "and -%s FILE.html shows it in a browser\n", pageFlag)
 	return b.String()

@@ -79,6 +79,20 @@ func draw(c *harness.Client) linearizability.Op {
 	return linearizability.Op{Kind: linearizability.Put, Key: "cell", Value: fmt.Sprintf("%s-%d", c.Name, c.Operations)}
 }
 
+// useByNumber waits for as long as the number of its process says, which no world decides.
+func useByNumber(ctx context.Context, c *harness.Client, o *linearizability.Op) error {
+	time.Sleep(time.Duration(os.Getpid()%1000) * time.Millisecond)
+	return use(ctx, c, o)
+}
+
+// brittle finds something wrong in every history that it can judge.
+func brittle(history []linearizability.Op) string {
+	if len(history) < 200 {
+		panic("cannot judge so few")
+	}
+	return "wrong: as always"
+}
+
 // systems are one that is all right, but for its memory, and those with a mistake each.
 func systems() harness.Systems {
 	running := func(run func(ctx context.Context, h host.Host) error) func(string) sim.Program {
@@ -134,6 +148,7 @@ func systems() harness.Systems {
 			s.Do = func(context.Context, *harness.Client, *linearizability.Op) error { select {} }
 		}),
 		"check-panics": with(func(s *harness.System) { s.Check = func([]linearizability.Op) string { panic("cannot count") } }),
+		"brittle":      with(func(s *harness.System) { s.Check = brittle }),
 		"strange": with(func(s *harness.System) {
 			s.Draw = func(*harness.Client) linearizability.Op { return linearizability.Op{Kind: "take"} }
 		}),
@@ -142,19 +157,14 @@ func systems() harness.Systems {
 				return linearizability.Op{Kind: linearizability.Put, Key: "cell", Value: "1"}
 			}
 		}),
-		"real": with(func(s *harness.System) {
-			s.Do = func(ctx context.Context, c *harness.Client, o *linearizability.Op) error {
-				time.Sleep(time.Duration(os.Getpid()%1000) * time.Millisecond)
-				return use(ctx, c, o)
-			}
-		}),
+		"real": with(func(s *harness.System) { s.Do = useByNumber }),
 	}
 }
 
 // A mistake of whoever wrote the test must not look like a program without bugs.
 func TestMistakesAreSaid(t *testing.T) {
 	for system, want := range map[string]string{
-		"rihgt": `there is no system "rihgt"; there are check-panics`, "empty": "it has no Nodes, no Program, no Draw, no Do",
+		"rihgt": `there is no system "rihgt"; there are brittle, check-panics`, "empty": "it has no Nodes, no Program, no Draw, no Do",
 		"twins": "two nodes are called n", "client": "a node cannot be called client2", "no-network": `no network model is called "wlan"`,
 		"no-kind": `no fault is called "partitoin"`, "no-shape": `no partition is called "round"`, "no-target": `there is no server "leader"`,
 		"exits": "must not call os.Exit", "draw-panics": "client1 ends in Draw or Do, and must not: panic: nothing to draw",
@@ -222,6 +232,39 @@ func TestASearchThatFindsNothingSaysWhatItDid(t *testing.T) {
 		if !strings.Contains(told.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, told.String())
 		}
+	}
+}
+
+func TestWhatIsFoundIsNotLostWhenTheTimeIsUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	logf := func(format string, args ...any) {
+		if strings.Contains(fmt.Sprintf(format, args...), " fails: ") {
+			cancel()
+		}
+	}
+	f, err := systems().Find(ctx, "forgets", harness.Search{Folder: t.TempDir(), Logf: logf})
+	if err != nil || f == nil || !f.Stopped || f.Smallest.Problem == "" {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if c, err := harness.Load(f.Name); err != nil || len(c.Faults) != len(f.Found.Faults) {
+		t.Errorf("kept with %d faults of %d: %v", len(c.Faults), len(f.Found.Faults), err)
+	}
+	if !strings.Contains(f.String(), "it may get smaller yet") {
+		t.Errorf("it does not say that it was stopped:\n%s", f)
+	}
+	if f, err := systems().Find(ctx, "forgets", harness.Search{}); f != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("a search without time: %v, %v", f, err)
+	}
+}
+
+func TestACaseThatCannotBeJudgedDoesNotEndTheShrinking(t *testing.T) {
+	f, err := systems().Find(t.Context(), "brittle", harness.Search{})
+	if err != nil || f == nil || f.Stopped || len(f.Smallest.Case.Faults) > 0 || f.Smallest.Problem != "wrong: as always" {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if again, err := systems().Run(t.Context(), harness.Case{System: "brittle", Seed: f.Smallest.Case.Seed, Clients: 1, Duration: nemesis.Duration{Duration: 2 * time.Second}}); err == nil {
+		t.Errorf("all smaller ones could be judged: %d operations", len(again.History))
 	}
 }
 

@@ -78,3 +78,10 @@ func (s System) validCase(c Case) error {
 	}
 	return nil
 }
+
+// fitting lists those of the faults that make sense for the system.
+func (s System) fitting(faults []nemesis.Fault) []nemesis.Fault {
+	return slices.DeleteFunc(slices.Clone(faults), func(f nemesis.Fault) bool {
+		return s.cast().Check(f, math.MaxInt64) != nil
+	})
+}

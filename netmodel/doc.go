@@ -1,7 +1,7 @@
-// Package netmodel holds pure models of networks and clocks: distributions of
-// latency, processes of loss, matrices of real round-trip times. A model draws
-// from the generator it is given, and from nothing else; it knows neither the
-// agent nor the simulator, and no time passes in it.
+// Package netmodel holds pure models of networks: distributions of latency,
+// processes of loss, matrices of real round-trip times. A model draws from the
+// generator it is given, and from nothing else; it knows neither the agent nor the
+// simulator, and no time passes in it.
 package netmodel
 
 import "time"
@@ -46,7 +46,7 @@ type Altered struct {
 func (a Altered) Link(from, to string) Link { return a.Change(a.Model.Link(from, to)) }
 
 // LAN is a datacenter's network: a quarter of a millisecond one way in the
-// median, with a tail that now and then reaches a few milliseconds.
+// median, and 0.9 ms or more for one packet in a thousand.
 func LAN() Model {
 	return Uniform{"lan", Link{Latency: LogNormal(250*time.Microsecond, 0.4), Bandwidth: 10e9}}
 }

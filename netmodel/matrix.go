@@ -23,13 +23,12 @@ var (
 	gcp []byte
 )
 
-// Matrix is a model made of measured round-trip times between regions. Hosts
-// are put into regions by Place.
+// Matrix is a model made of measured round-trip times between regions. Hosts are
+// spread over the regions by the last number in their name, or lie in the first.
 type Matrix struct {
 	called  string
 	regions []string
 	pairs   map[[2]string]pair
-	place   map[string]string
 }
 
 // pair is a measured round trip.
@@ -56,7 +55,7 @@ func Named(name string) (Model, error) {
 // those but from, to and avg_ms may be missing. Lines that begin with # are
 // comments.
 func ReadMatrix(name string, from io.Reader) (*Matrix, error) {
-	m := &Matrix{called: name, pairs: map[[2]string]pair{}, place: map[string]string{}}
+	m := &Matrix{called: name, pairs: map[[2]string]pair{}}
 	r := csv.NewReader(from)
 	r.Comment = '#'
 	head, err := r.Read()
@@ -114,20 +113,7 @@ func milliseconds(text string) (time.Duration, error) {
 	return time.Duration(ms * float64(time.Millisecond)), nil
 }
 
-// Place puts a host into a region. Hosts that are not placed are spread over
-// the regions by the last number in their name, or lie in the first.
-func (m *Matrix) Place(host, region string) error {
-	if !slices.Contains(m.regions, region) {
-		return fmt.Errorf("model %s has no region %q; it has %s", m.called, region, strings.Join(m.regions, ", "))
-	}
-	m.place[host] = region
-	return nil
-}
-
 func (m *Matrix) region(host string) string {
-	if r, ok := m.place[host]; ok {
-		return r
-	}
 	digits := host[len(strings.TrimRight(host, "0123456789")):]
 	n, err := strconv.Atoi(digits)
 	if err != nil || n < 1 {

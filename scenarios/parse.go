@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -127,6 +128,7 @@ func (v *validator) oneOf(place, what, word string, known []string) {
 
 func (v *validator) check() {
 	s := v.scenario
+	v.name()
 	v.between("$.topology.servers", "topology.servers (the topology is empty without them)", s.Topology.Servers, 1, 21)
 	v.between("$.topology.clients", "topology.clients", s.Topology.Clients, 1, 100)
 	if _, err := netmodel.Named(s.Network.Model); err != nil {
@@ -148,7 +150,7 @@ func (v *validator) check() {
 		v.fail("$.workload.via", "workload.via: there is no agent to talk to: topology.agents is 0")
 	}
 	if s.Workload.Rate <= 0 || s.Workload.Rate > 10000 {
-		v.fail("$.workload.rate", "workload.rate: %v is not between 0 and 10000 operations per second", s.Workload.Rate)
+		v.fail("$.workload.rate", "workload.rate: %v operations per second; it must be more than 0 and at most 10000", s.Workload.Rate)
 	}
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(s.Workload.Mix)) {
@@ -173,6 +175,14 @@ func (v *validator) check() {
 	v.explore()
 	for i, f := range s.Faults {
 		v.fault(fmt.Sprintf("$.faults[%d]", i), f)
+	}
+}
+
+// name checks that a folder can be called so, and a word in a command.
+func (v *validator) name() {
+	unfit := func(r rune) bool { return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) }
+	if name := v.scenario.Name; strings.HasPrefix(name, ".") || strings.ContainsFunc(name, unfit) {
+		v.fail("$.name", "name: reports are written to folders of that name: %q has a slash or a blank in it, or begins with a dot", name)
 	}
 }
 

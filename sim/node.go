@@ -207,7 +207,8 @@ func (n *Node) Go(f func()) bool {
 // Running reports whether a process runs on the node.
 func (n *Node) Running() bool { return n.running() != nil }
 
-// Err is the error with which the last process ended that ended by itself.
+// Err is the error with which the last process ended: nil if it was killed, lost its
+// power, or returned none, and while none has ended yet.
 func (n *Node) Err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -19,7 +19,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing/synctest"
 	"time"
@@ -136,7 +135,6 @@ type World struct {
 	nodes      map[string]*Node
 	violations []Violation
 	violated   map[string]bool
-	wait       sync.WaitGroup
 	sinceGC    atomic.Uint64 // events since the last garbage collection
 	panics     int           // nodes that panicked, as far as was looked
 	stopped    atomic.Bool   // somebody looks at it, and nothing may be in the way
@@ -292,11 +290,8 @@ func (w *World) Now() time.Duration { return w.loop.Now() }
 // After runs f on the world's agenda once d has passed; f must not block.
 func (w *World) After(d time.Duration, f func()) { w.loop.After(d, f) }
 
-// Go runs f in a goroutine of the world that Wait waits for.
-func (w *World) Go(f func()) { w.wait.Go(f) }
-
-// Wait waits for the goroutines started by Go.
-func (w *World) Wait() { w.wait.Wait() }
+// Go runs f in a goroutine of the world, which ends with the world at the latest.
+func (w *World) Go(f func()) { go f() }
 
 // Net is the network.
 func (w *World) Net() *simnet.Network { return w.net }

@@ -116,7 +116,7 @@ func streams(s *scene) {
 	}
 }
 
-// agenda: what the world does happens at its time, and Wait waits for it.
+// agenda: what the world does happens at its time.
 func agenda(s *scene) {
 	var order []string
 	note := func(what string) { order = append(order, fmt.Sprint(s.Now(), " ", what)) }
@@ -129,7 +129,7 @@ func agenda(s *scene) {
 		time.Sleep(3 * time.Second)
 		note("d")
 	})
-	s.Wait()
+	time.Sleep(4 * time.Second)
 	if got := strings.Join(order, ", "); got != "1s a, 2s b, 2s c, 3s d" {
 		s.errorf("%s", got)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -49,9 +51,9 @@ catches them are only listed.`)
 	if err != nil {
 		return err
 	}
-	kept, err := mutants.ReadRates(o.rates)
+	kept, err := o.kept()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errInput, err)
+		return err
 	}
 	switch {
 	case o.list && len(names) > 0:
@@ -92,6 +94,22 @@ func (o mutantsOptions) check(names []string) ([]mutants.Mutant, error) {
 	}
 	all := append(mutants.All(), mutants.Escaped()...)
 	return slices.DeleteFunc(all, func(m mutants.Mutant) bool { return !slices.Contains(names, m.Name) }), nil
+}
+
+// kept is what was measured before: nothing without a file, or before the first time that
+// it is updated.
+func (o mutantsOptions) kept() (mutants.Rates, error) {
+	if o.rates == "" {
+		return mutants.Rates{}, nil
+	}
+	kept, err := mutants.ReadRates(o.rates)
+	switch {
+	case o.update && errors.Is(err, fs.ErrNotExist):
+		return mutants.Rates{}, writable("-rates", o.rates)
+	case err != nil:
+		return kept, fmt.Errorf("%w: -rates: %w", errInput, err)
+	}
+	return kept, nil
 }
 
 // stormFile is the scenario that -plain and -guided run.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -28,16 +29,25 @@ type storms struct {
 // corpus explores storms without a bug, in as many runs as each mutant then gets,
 // and returns those that reached something new. It does so once for all mutants.
 func (s *storms) corpus(ctx context.Context) ([]explore.Run[stormCase], error) {
-	s.once.Do(func() {
-		subject := s.subject("")
-		e := explore.New(subject, explore.Options{First: 1, Last: s.bound, Parallel: s.parallel, KeepGoing: true}, func(r explore.Run[stormCase]) {
-			if len(r.New) > 0 && r.Outcome.Failure == "" {
-				s.kept = append(s.kept, r)
-			}
-		})
-		s.failed = errors.Join(e.Explore(ctx), ctx.Err())
-	})
+	s.once.Do(func() { s.failed = s.explore(ctx, s.subject("")) })
 	return s.kept, s.failed
+}
+
+// explore keeps what reached something new. An exploration of runs that do not repeat says
+// nothing of mutants, and is an error.
+func (s *storms) explore(ctx context.Context, subject explore.Subject[stormCase]) (err error) {
+	const twice = 50 // the first case, and one in so many
+	options := explore.Options{First: 1, Last: s.bound, Parallel: s.parallel, KeepGoing: true, Again: twice}
+	e := explore.New(subject, options, func(r explore.Run[stormCase]) {
+		switch {
+		case r.Differs:
+			err = fmt.Errorf("a bug of the harness itself: one case gave two different runs, seed %d", r.Case.Seed)
+		case len(r.New) > 0 && r.Outcome.Failure == "":
+			s.kept = append(s.kept, r)
+		}
+	})
+	ended := e.Explore(ctx)
+	return errors.Join(err, ended, ctx.Err())
 }
 
 // hunt runs storms with a mutant to the first that catches it: guided by a corpus

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"tribune/scenarios"
+	"tribune/sim/explore"
 	"tribune/sim/mutants"
 )
 
@@ -57,5 +62,48 @@ func TestTheListIsOfThoseThatAreNamed(t *testing.T) {
 				t.Errorf("%s is missing:\n%s", name, text)
 			}
 		}
+	}
+}
+
+func TestRatesThatAreNotThereAreNotEqualToAll(t *testing.T) {
+	const none = "none.json"
+	for _, c := range []struct {
+		what string
+		mutantsOptions
+		ok bool
+	}{
+		{"no file", mutantsOptions{rate: 10}, true},
+		{"the first update", mutantsOptions{rates: none, update: true}, true},
+		{"an update where no file can be", mutantsOptions{rates: "none/rates.json", update: true}, false},
+		{"a comparison with a file that is mistyped", mutantsOptions{rates: none, rate: 10}, false},
+		{"a list with one", mutantsOptions{rates: none, list: true}, false},
+	} {
+		if kept, err := c.mutantsOptions.kept(); c.ok != (err == nil) || !c.ok && !errors.Is(err, errInput) || len(kept.Rates) > 0 {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	if got := command([]string{"mutants", "-list", "-rates", none}); got != exitInput {
+		t.Errorf("status %d", got)
+	}
+}
+
+// restless never gives the same run twice.
+type restless struct{ runs atomic.Int64 }
+
+func (*restless) Fresh(number uint64) stormCase {
+	return stormCase{number, scenarios.Scenario{Seed: number + 4}}
+}
+
+func (r *restless) Vary(number uint64, _, _ stormCase) stormCase { return r.Fresh(number) }
+
+func (r *restless) Run(context.Context, stormCase) (explore.Outcome, error) {
+	return explore.Outcome{Features: []string{"started"}, Fingerprint: fmt.Sprint(r.runs.Add(1))}, nil
+}
+
+func TestACorpusOfRunsThatDoNotRepeatIsAnError(t *testing.T) {
+	s := storms{bound: 3, parallel: 1}
+	err := s.explore(t.Context(), &restless{})
+	if want := "a bug of the harness itself: one case gave two different runs, seed 5"; err == nil || err.Error() != want || len(s.kept) > 0 {
+		t.Errorf("%v with %d cases, want %s", err, len(s.kept), want)
 	}
 }

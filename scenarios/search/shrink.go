@@ -34,7 +34,10 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm, s.About = false, "" // it will be about another run
 	r, err := o.run(context.WithoutCancel(ctx), s, 0)
-	wanted := signatureOf(r, err)
+	wanted, err := signatureOf(r, err)
+	if err != nil {
+		return s, r, err
+	}
 	if len(wanted) == 0 {
 		return s, r, ErrPasses
 	}
@@ -107,7 +110,8 @@ func (o Shrinking) cut(ctx context.Context, s scenarios.Scenario, r scenarios.Re
 }
 
 // fails reports whether a scenario fails in one of the ways that are wanted. A run ends
-// as soon as that is known. It does not, once the context has ended.
+// as soon as that is known. It does not, once the context has ended, or if the run could
+// not begin.
 func (o Shrinking) fails(ctx context.Context, s scenarios.Scenario, wanted []string) bool {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -120,7 +124,8 @@ func (o Shrinking) fails(ctx context.Context, s scenarios.Scenario, wanted []str
 			}
 		},
 	})
-	return ctx.Err() == nil && (known || alike(signatureOf(r, err), wanted))
+	failed, err := signatureOf(r, err)
+	return ctx.Err() == nil && (known || err == nil && alike(failed, wanted))
 }
 
 func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, most int) (scenarios.Result, error) {

@@ -44,17 +44,17 @@ func missing(what []string) []string {
 	return parts
 }
 
-// signatureOf is the signature of a run that may have ended without a result, which
-// is a bug as well, be it the harness's.
-func signatureOf(r scenarios.Result, err error) []string {
-	if err == nil {
-		return Signature(r)
+// signatureOf is the signature of a run whose process may have ended without a result,
+// which is a bug as well, be it the harness's. Another error says nothing of the run.
+func signatureOf(r scenarios.Result, err error) ([]string, error) {
+	died := (*scenarios.Death)(nil)
+	switch {
+	case err == nil:
+		return Signature(r), nil
+	case errors.As(err, &died):
+		return []string{"no result: " + regexp.MustCompile(`[0-9]+`).ReplaceAllString(died.Cause(), "N")}, nil
 	}
-	text := err.Error()
-	if died := (*scenarios.Death)(nil); errors.As(err, &died) {
-		text = died.Cause()
-	}
-	return []string{"no result: " + regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "N")}
+	return nil, err
 }
 
 // alike reports whether two runs failed in one way at least.

@@ -2,6 +2,7 @@ package search_test
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 	"testing"
 
@@ -46,8 +47,20 @@ func TestASignatureIsAlikeForWhatIsAlike(t *testing.T) {
 		"":                                     "no result: exit status N",
 	} {
 		died := &scenarios.Death{Scenario: "x", Seed: 5, Err: errors.New("exit status 2"), Output: output}
-		if got := search.SignatureOf(scenarios.Result{}, died); !slices.Equal(got, []string{want}) {
-			t.Errorf("%q: %q, want %q", output, got, want)
+		if got, err := search.SignatureOf(scenarios.Result{}, died); err != nil || !slices.Equal(got, []string{want}) {
+			t.Errorf("%q: %q, %v, want %q", output, got, err, want)
 		}
+	}
+}
+
+// A machine that cannot start another process must not look like a bug of the agent.
+func TestARunThatCannotBeginIsAnErrorOfTheSearch(t *testing.T) {
+	s := plain(t)
+	const nowhere = "/does/not/exist"
+	if got, err := (search.Subject{From: s, Binary: nowhere}).Run(t.Context(), s); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("explored: %q, %v", got.Failure, err)
+	}
+	if _, _, err := (search.Shrinking{Binary: nowhere}).Shrink(t.Context(), s); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("made smaller: %v", err)
 	}
 }

@@ -111,7 +111,8 @@ const passages = 64
 // variations is how often a variation is drawn that makes sense.
 const variations = 10
 
-// Run implements explore.Subject. A run that ends without a result has failed.
+// Run implements explore.Subject. A run that ends without a result has failed; one that
+// could not begin is an error.
 func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome, error) {
 	r, err := scenarios.Run(ctx, s.Binary, scenarios.Order{Scenario: c, Seed: c.Seed, Passages: passages}, launch.Perturb{}, scenarios.Listener{})
 	if ctx.Err() != nil {
@@ -120,5 +121,9 @@ func (s Subject) Run(ctx context.Context, c scenarios.Scenario) (explore.Outcome
 	if s.Judged != nil && err == nil {
 		s.Judged(c, r)
 	}
-	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: inWords(signatureOf(r, err)), Fingerprint: r.Fingerprint, Seen: r.Figures.Turns.Windows}, nil
+	failed, err := signatureOf(r, err)
+	if err != nil {
+		return explore.Outcome{}, err
+	}
+	return explore.Outcome{Features: nemesis.Reached(r.Passages, r.Faults), Failure: inWords(failed), Fingerprint: r.Fingerprint, Seen: r.Figures.Turns.Windows}, nil
 }

@@ -14,16 +14,18 @@ import (
 
 // file has a field of each kind that files of ours have.
 type file struct {
-	Name   string            `yaml:"name"`
-	Wait   casefile.Duration `yaml:"wait"`
-	Count  int               `yaml:"count"`
-	Share  float64           `yaml:"share"`
-	Loud   bool              `yaml:"loud"`
-	Places []string          `yaml:"places"`
-	Pair   [2]float64        `yaml:"pair"`
-	Mix    map[string]int    `yaml:"mix"`
-	One    part              `yaml:"one"`
-	Many   []part            `yaml:"many"`
+	Name   string              `yaml:"name"`
+	Wait   casefile.Duration   `yaml:"wait"`
+	Count  int                 `yaml:"count"`
+	Seed   uint64              `yaml:"seed"`
+	Share  float64             `yaml:"share"`
+	Loud   bool                `yaml:"loud"`
+	Places []string            `yaml:"places"`
+	Pair   [2]float64          `yaml:"pair"`
+	Pause  []casefile.Duration `yaml:"pause"`
+	Mix    map[string]int      `yaml:"mix"`
+	One    part                `yaml:"one"`
+	Many   []part              `yaml:"many"`
 	Inline `yaml:",inline"`
 }
 
@@ -57,12 +59,12 @@ func drawDuration(t *rapid.T) casefile.Duration {
 
 func drawFile(t *rapid.T) file {
 	return file{
-		Name: text.Draw(t, "name"), Wait: drawDuration(t), Count: rapid.Int().Draw(t, "count"),
+		Name: text.Draw(t, "name"), Wait: drawDuration(t), Count: rapid.Int().Draw(t, "count"), Seed: rapid.Uint64().Draw(t, "seed"),
 		Share: rapid.Float64Range(-1e9, 1e9).Draw(t, "share"), Loud: rapid.Bool().Draw(t, "loud"),
-		Places: rapid.SliceOfN(text, 0, 3).Draw(t, "places"),
-		Mix:    rapid.MapOfN(rapid.StringMatching(`[a-z][a-z-]{0,5}`), rapid.IntRange(-5, 5), 0, 3).Draw(t, "mix"),
-		Pair:   [2]float64{rapid.Float64Range(0, 2).Draw(t, "low"), rapid.Float64Range(0, 2).Draw(t, "high")},
-		One:    drawPart(t), Many: rapid.SliceOfN(rapid.Custom(drawPart), 0, 3).Draw(t, "many"),
+		Places: rapid.SliceOfN(text, 0, 3).Draw(t, "places"), Pause: rapid.SliceOfN(rapid.Custom(drawDuration), 0, 3).Draw(t, "pause"),
+		Mix:  rapid.MapOfN(rapid.StringMatching(`[a-z][a-z-]{0,5}`), rapid.IntRange(-5, 5), 0, 3).Draw(t, "mix"),
+		Pair: [2]float64{rapid.Float64Range(0, 2).Draw(t, "low"), rapid.Float64Range(0, 2).Draw(t, "high")},
+		One:  drawPart(t), Many: rapid.SliceOfN(rapid.Custom(drawPart), 0, 3).Draw(t, "many"),
 		Inline: Inline{text.Draw(t, "last")},
 	}
 }
@@ -97,12 +99,24 @@ func TestAMistakeIsOneLineThatNamesItsLine(t *testing.T) {
 		"frobnicate: 1\n":            `f.yaml:1: unknown key "frobnicate"`,
 		"name: a\nwait: 5\n":         `f.yaml:2: "5" is not a duration with a unit, such as 300ms, 10s or 5m`,
 		"many:\n  - {at: soon}\n":    `f.yaml:2: "soon" is not a duration with a unit, such as 300ms, 10s or 5m`,
+		"count: 30\nwait: 30\n":      `f.yaml:2: "30" is not a duration with a unit, such as 300ms, 10s or 5m`,
+		"pause: [1s,\n  2]\n":        `f.yaml:2: "2" is not a duration with a unit, such as 300ms, 10s or 5m`,
+		"name: a\n---\nname: b\n":    "f.yaml:2: a second document begins here; a file has one",
+		"name: a\n...\nname: b\n":    "f.yaml:3: a second document begins here; a file has one",
+		"name: a\nseed: -3\n":        "f.yaml:2: -3 is not a whole number between 0 and 18446744073709551615",
+		"count: 1e30\n":              "f.yaml:1: 1e30 is not a whole number between -9223372036854775808 and 9223372036854775807",
 		"# nothing but this\n":       "f.yaml: there is nothing in it",
 		"":                           "f.yaml: there is nothing in it",
 	} {
 		got := usual()
 		if _, err := casefile.Read("f.yaml", []byte(text), &got); err == nil || err.Error() != want {
 			t.Errorf("%q: %v\nwant %s", text, err, want)
+		}
+	}
+	for _, text := range []string{"---\nname: a\n", "name: a\n---\n", "name: a\n...\n# the end\n"} {
+		got := usual()
+		if _, err := casefile.Read("f.yaml", []byte(text), &got); err != nil || got.Name != "a" {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 	for _, text := range []string{"count: many\n", "name: [a\n", "places: {a: 1}\n", "a: b: c\n"} {

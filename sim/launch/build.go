@@ -190,7 +190,7 @@ func (t *tool) build(o Options, w overlay.Result, output string) error {
 }
 
 // keep gives the binary a name made of its content and returns it, and removes
-// those that were made more than a day before.
+// those that were last asked for more than a day before.
 func keep(dir, building string) (string, error) {
 	content, err := digest(building)
 	if err != nil {
@@ -206,7 +206,8 @@ func keep(dir, building string) (string, error) {
 			_ = os.RemoveAll(filepath.Dir(name)) // only costs room
 		}
 	}
-	if _, err := os.Stat(kept); err == nil {
+	now := time.Now() // one that is used again is not old
+	if err := os.Chtimes(kept, now, now); err == nil {
 		return kept, nil
 	}
 	return kept, copyFile(kept, building)

@@ -38,7 +38,8 @@ type Perturb struct {
 
 // Spec says what Spawn runs.
 type Spec struct {
-	// Binary is a program built with the overlay; empty for this one.
+	// Binary is a program built with the overlay; empty for this one, even if its
+	// file is gone.
 	Binary string
 	// Main is the key of the function in the child's ChildMain table.
 	Main string
@@ -59,6 +60,10 @@ const (
 	inputFD  = 3
 	outputFD = 4
 )
+
+// self is the program that runs, whatever has become of its file: Build removes old
+// ones from the cache, and a person may build anew what still runs.
+const self = "/proc/self/exe"
 
 // childVar marks the environment of a child process.
 const childVar = "TRIBUNE_CHILD=1"
@@ -83,10 +88,6 @@ type Child struct {
 // must read until io.EOF and then call Wait.
 func Spawn(ctx context.Context, s Spec) (*Child, error) {
 	if s.Binary == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("finding this program to start it again: %w", err)
-		}
 		s.Binary = self
 	}
 	header, err := json.Marshal(order{s.Main, s.Perturb, s.Watch})

@@ -63,6 +63,29 @@ func TestAChildGetsItsInputAndItsOutputArrives(t *testing.T) {
 	}
 }
 
+func TestAProgramWhoseFileIsGoneStartsItselfStill(t *testing.T) {
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(file, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), file, "-test.run", "^TestAChildGetsItsInputAndItsOutputArrives$")
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, said.String())
+	}
+}
+
 func TestAChildRunsABubble(t *testing.T) {
 	out, err := launch.Output(t.Context(), launch.Spec{Main: "bubble"})
 	if string(out) != "2000-01-01 01:00:00 +0000 UTC" || err != nil {

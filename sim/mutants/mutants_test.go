@@ -2,8 +2,12 @@ package mutants_test
 
 import (
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"tribune/sim/launch"
@@ -13,6 +17,12 @@ import (
 // TestEveryMutantFitsTheCodeAndHasACatcher compiles the patched packages. That
 // they are caught takes many runs: `simctl mutants`.
 func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
+	const pkg = "tribune/impl/agent" // which has all parts in it
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled := strings.Fields(string(out))
 	seen := map[string]bool{}
 	for _, m := range append(mutants.All(), mutants.Escaped()...) {
 		t.Run(m.Name, func(t *testing.T) {
@@ -24,8 +34,13 @@ func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
 			if _, err := os.Stat(filepath.Join("..", "..", "scenarios", m.Scenario)); err != nil {
 				t.Error(err)
 			}
+			for _, p := range m.Patches {
+				if !slices.Contains(compiled, path.Dir(p.File)) {
+					t.Errorf("%s is not compiled", p.File)
+				}
+			}
 			output := filepath.Join(t.TempDir(), "package")
-			if _, err := launch.Build(launch.Options{Package: "tribune/impl/server", Patches: m.Patches, Output: output}); err != nil {
+			if _, err := launch.Build(launch.Options{Package: pkg, Patches: m.Patches, Output: output}); err != nil {
 				t.Error(err)
 			}
 		})

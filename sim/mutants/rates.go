@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"slices"
@@ -194,14 +192,11 @@ type Rates struct {
 	First   []First `json:"first"` // likewise
 }
 
-// ReadRates reads a file that WriteFile wrote. There is nothing in one that does
-// not exist.
+// ReadRates reads a file that WriteFile wrote. The error wraps fs.ErrNotExist if there
+// is none.
 func ReadRates(file string) (Rates, error) {
 	var r Rates
 	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	}
 	if err != nil {
 		return r, err
 	}

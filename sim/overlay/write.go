@@ -36,7 +36,8 @@ type Result struct {
 // Write applies the patches to the sources in roots and writes the patched
 // files and the overlay description into the folder dir, which it creates. It
 // fails without having written a Result when an anchor does not occur as often
-// as its patch says.
+// as its patch says. Several may write the same into one folder, and build from it, at
+// the same time.
 func Write(dir string, roots Roots, patches []Patch) (Result, error) {
 	w := writer{dir: dir, roots: roots, text: map[string]string{}, libraries: map[string]string{}}
 	for _, p := range patches {
@@ -125,7 +126,7 @@ func (w *writer) write() (Result, error) {
 	copies := map[string]string{} // module root -> its copy
 	for module, root := range w.libraries {
 		to := filepath.Join(w.dir, "modules", filepath.FromSlash(module))
-		if err := copyModule(to, root); err != nil {
+		if err := w.copyModule(to, root); err != nil {
 			return Result{}, fmt.Errorf("copying module %s: %w", module, err)
 		}
 		// A replacement must have a go.mod; modules older than that lack one.
@@ -196,7 +197,9 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-func copyModule(to, from string) error {
+// copyModule copies what is not patched: a build that reads the copy while it is written
+// once more must not find a file as it is without its patch.
+func (w *writer) copyModule(to, from string) error {
 	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -209,6 +212,9 @@ func copyModule(to, from string) error {
 			return os.MkdirAll(filepath.Join(to, rel), 0o755)
 		}
 		if strings.HasSuffix(name, "_test.go") || !d.Type().IsRegular() {
+			return nil
+		}
+		if _, patched := w.text[name]; patched {
 			return nil
 		}
 		b, err := os.ReadFile(name)

@@ -56,11 +56,7 @@ func ParseKind(name string) (Kind, error) {
 // Format returns an event as a line, without the line break. Legend explains it.
 func Format(e Event) string {
 	var b strings.Builder
-	node := e.Node
-	if node == "" {
-		node = "-"
-	}
-	fmt.Fprintf(&b, "%14.9f  %-10s %-8s", e.At.Seconds(), node, e.Kind)
+	fmt.Fprintf(&b, "%14.9f  %-10s %-8s", e.At.Seconds(), place(e), e.Kind)
 	if e.Peer != "" {
 		b.WriteString(" " + e.Peer)
 	}
@@ -79,9 +75,17 @@ func Format(e Event) string {
 	return b.String()
 }
 
+// place is where an event happened, as people write it: "-" is the world itself.
+func place(e Event) string {
+	if e.Node == "" {
+		return "-"
+	}
+	return e.Node
+}
+
 // Filter chooses events. Its zero value chooses all.
 type Filter struct {
-	Node     string // where, or the peer; "": any
+	Node     string // where, or the peer; "-": the world itself; "": any
 	Kinds    []Kind // none: any
 	From, To time.Duration
 }
@@ -89,7 +93,7 @@ type Filter struct {
 // Match reports whether the filter chooses an event; To is excluded, and zero
 // is no limit.
 func (f Filter) Match(e Event) bool {
-	return (f.Node == "" || e.Node == f.Node || e.Peer == f.Node) &&
+	return (f.Node == "" || place(e) == f.Node || e.Peer == f.Node) &&
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) &&
 		e.At >= f.From && (f.To == 0 || e.At < f.To)
 }

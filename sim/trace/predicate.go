@@ -213,7 +213,7 @@ func (p *parser) test(field, op string, opAt int, value string, valueAt int) Pre
 	}
 	get := map[string]func(Event) string{
 		"kind": func(e Event) string { return e.Kind.String() },
-		"node": func(e Event) string { return cmp.Or(e.Node, "-") },
+		"node": func(e Event) string { return place(e) },
 		"peer": func(e Event) string { return e.Peer },
 		"text": func(e Event) string { return e.Text },
 	}[field]

@@ -169,6 +169,11 @@ func TestAFilterChooses(t *testing.T) {
 			t.Errorf("%+v: %t", c.filter, got)
 		}
 	}
+	world, ofTheWorld := trace.Filter{Node: "-"}, e
+	ofTheWorld.Node, ofTheWorld.Peer = "", ""
+	if !world.Match(ofTheWorld) || world.Match(e) || (trace.Filter{Node: "s1"}).Match(ofTheWorld) {
+		t.Error("the world is not found as -, or is taken for a node")
+	}
 }
 
 func FuzzReader(f *testing.F) {
