@@ -57,11 +57,11 @@ catches them are only listed.`)
 	}
 	switch {
 	case o.list && len(names) > 0:
-		fmt.Print(mutants.Rows(kept, wanted))
-		return nil
+		_, err = fmt.Print(mutants.Rows(kept, wanted))
+		return err
 	case o.list:
-		fmt.Print(mutants.Table(kept))
-		return nil
+		_, err = fmt.Print(mutants.Table(kept))
+		return err
 	}
 	files := map[string]scenarios.Scenario{}
 	for _, name := range o.files(wanted) {

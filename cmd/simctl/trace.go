@@ -60,7 +60,7 @@ func traceVerb(_ context.Context, args []string) error {
 	if *asJSON {
 		text = trace.JSON
 	}
-	nodes, met := map[string]bool{}, filter.Node == ""
+	nodes, met := map[string]bool{}, filter.Node == "" || filter.Node == "-"
 	noting := func(n uint64, e trace.Event) bool {
 		nodes[e.Node] = true
 		met = met || e.Node == filter.Node || e.Peer == filter.Node
