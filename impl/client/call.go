@@ -19,6 +19,10 @@ const holdTimeout = 7 * time.Second
 // which the read asks it to wait: it waits for a leader, and for the leader.
 const readPatience = holdTimeout + 8*time.Second
 
+// leastWait is what is left of the time of a blocking query when it is over: 0 would ask
+// for the usual time.
+const leastWait = time.Millisecond
+
 // Consul's texts.
 const (
 	textNoServers = "No known Consul servers"
@@ -28,28 +32,32 @@ const (
 // write brings a request that changes something to a server. It is sent to
 // another one only if the first surely did not get it.
 func write[Answer any](ctx context.Context, k *Client, method string, request any) (Answer, error) {
-	return try[Answer](ctx, k, method, request, k.config.RPC.Timeout, func(kind fault.Kind) bool { return kind == fault.Unavailable })
+	return try[Answer](ctx, k, method, request, k.config.RPC.Timeout, func() {}, func(kind fault.Kind) bool { return kind == fault.Unavailable })
 }
 
 // read brings a request that changes nothing to a server, and to another one if
-// no answer comes.
-func read[Answer any](ctx context.Context, k *Client, method string, o api.QueryOptions, request any) (Answer, error) {
+// no answer comes. Its options are a part of the request.
+func read[Answer any](ctx context.Context, k *Client, method string, o *api.QueryOptions, request any) (Answer, error) {
 	patience := readPatience
 	if t := k.config.RPC.Timeout; t > 0 {
 		patience = min(patience, t)
 	}
+	renew := func() {}
 	if o.MinQueryIndex > 0 {
 		wait := k.config.Query.Wait(o.MaxQueryTime)
+		until := time.Now().Add(wait)
 		patience += wait + wait/16
+		renew = func() { o.MaxQueryTime = max(time.Until(until), leastWait) }
 	}
-	return try[Answer](ctx, k, method, request, patience, func(kind fault.Kind) bool {
+	return try[Answer](ctx, k, method, request, patience, renew, func(kind fault.Kind) bool {
 		return kind == fault.Unavailable || kind == fault.Unknown
 	})
 }
 
 // try asks one server after the other. The time to find one that answers begins
-// with the first failure, since a blocking query may have waited long before.
-func try[Answer any](ctx context.Context, k *Client, method string, request any, patience time.Duration, again func(fault.Kind) bool) (Answer, error) {
+// with the first failure, since a blocking query may have waited long before; renew has it wait for what
+// is left of its time.
+func try[Answer any](ctx context.Context, k *Client, method string, request any, patience time.Duration, renew func(), again func(fault.Kind) bool) (Answer, error) {
 	if !k.rate.Allow() {
 		k.exceeded.Inc()
 		var none Answer
@@ -76,6 +84,7 @@ func try[Answer any](ctx context.Context, k *Client, method string, request any,
 			return a, err
 		case <-time.After(pause):
 		}
+		renew()
 	}
 }
 

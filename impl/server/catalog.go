@@ -92,7 +92,7 @@ func list[Item any](ctx context.Context, s *Server, method string, r api.Catalog
 	if err != nil {
 		return api.List[Item]{}, err
 	}
-	return read(ctx, s, method, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[Item], error) {
+	return read(ctx, s, method, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[Item], error) {
 		var a api.List[Item]
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (uint64, bool, error) {
 			index, found, err := find(tx, ws)
@@ -121,7 +121,7 @@ func (s *Server) Services(ctx context.Context, r api.CatalogRequest) (api.Servic
 	if err != nil {
 		return api.ServicesResponse{}, err
 	}
-	return read(ctx, s, api.MethodServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.ServicesResponse, error) {
+	return read(ctx, s, api.MethodServices, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.ServicesResponse, error) {
 		var a api.ServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			if r.Filter == "" {
@@ -152,7 +152,7 @@ func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.No
 	if err != nil {
 		return api.NodeServicesResponse{}, err
 	}
-	return read(ctx, s, api.MethodNodeServices, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
+	return read(ctx, s, api.MethodNodeServices, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
 		var a api.NodeServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Node, a.Services, err = catalog.Node(tx, ws, r.Node)

@@ -121,7 +121,7 @@ func (s *Server) CoordinateNode(ctx context.Context, r api.CoordinateRequest) (a
 }
 
 func coordinates(ctx context.Context, s *Server, method string, r api.CoordinateRequest, find func(*store.Txn, store.WatchSet) (uint64, []api.NodeCoordinate, error)) (api.List[api.NodeCoordinate], error) {
-	return read(ctx, s, method, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.NodeCoordinate], error) {
+	return read(ctx, s, method, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.NodeCoordinate], error) {
 		var a api.List[api.NodeCoordinate]
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Items, err = find(tx, ws)

@@ -31,6 +31,9 @@ type errand struct {
 	// patience is how long the leader may take to answer; 0: as long as the
 	// connection to it lives.
 	patience time.Duration
+	// renew, if not nil, makes the request one that can be sent once more: a blocking read
+	// waits for what is left of its time.
+	renew func()
 	// again tells for which failures the request may be sent once more: a write
 	// only when it surely was not done.
 	again func(fault.Kind) bool
@@ -75,6 +78,9 @@ func forward[Answer any](ctx context.Context, s *Server, e errand, here func(end
 		case <-s.ctx.Done():
 			return a, err
 		case <-time.After(pause):
+		}
+		if e.renew != nil {
+			e.renew()
 		}
 	}
 }

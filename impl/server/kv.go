@@ -18,7 +18,7 @@ import (
 
 // KVGet reads a key, or all keys under a prefix.
 func (s *Server) KVGet(ctx context.Context, r api.KVRequest) (api.KVResponse, error) {
-	return read(ctx, s, api.MethodKVGet, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVResponse, error) {
+	return read(ctx, s, api.MethodKVGet, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVResponse, error) {
 		var a api.KVResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			a.Entries = nil
@@ -38,7 +38,7 @@ func (s *Server) KVGet(ctx context.Context, r api.KVRequest) (api.KVResponse, er
 
 // KVKeys lists keys under a prefix.
 func (s *Server) KVKeys(ctx context.Context, r api.KVKeysRequest) (api.KVKeysResponse, error) {
-	return read(ctx, s, api.MethodKVKeys, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVKeysResponse, error) {
+	return read(ctx, s, api.MethodKVKeys, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.KVKeysResponse, error) {
 		var a api.KVKeysResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Keys, err = kv.Keys(tx, ws, r.Prefix, r.Separator)

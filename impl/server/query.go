@@ -41,7 +41,7 @@ func errNoQuery() error { return fault.New(fault.NotFound, "%s", fault.TextNoQue
 // QueryRead lists prepared queries. That the one that is asked for is not there is
 // fault.NotFound.
 func (s *Server) QueryRead(ctx context.Context, r api.QueryRequest) (api.List[api.PreparedQuery], error) {
-	return read(ctx, s, api.MethodQueryRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.PreparedQuery], error) {
+	return read(ctx, s, api.MethodQueryRead, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.PreparedQuery], error) {
 		var a api.List[api.PreparedQuery]
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Items, err = query.Read(tx, ws, r)
@@ -57,7 +57,7 @@ func (s *Server) QueryRead(ctx context.Context, r api.QueryRequest) (api.List[ap
 // QueryExplain returns the query that a name stands for. That there is none is
 // fault.NotFound, here and in QueryExecute.
 func (s *Server) QueryExplain(ctx context.Context, r api.QueryExecuteRequest) (api.QueryExplainResponse, error) {
-	return read(ctx, s, api.MethodQueryExplain, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.QueryExplainResponse, error) {
+	return read(ctx, s, api.MethodQueryExplain, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.QueryExplainResponse, error) {
 		var a api.QueryExplainResponse
 		opts.MinQueryIndex = 0 // nothing to wait for
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, _ store.WatchSet) (index uint64, found bool, err error) {
@@ -76,7 +76,7 @@ func (s *Server) QueryExplain(ctx context.Context, r api.QueryExecuteRequest) (a
 
 // QueryExecute finds the instances of a service that a prepared query asks for.
 func (s *Server) QueryExecute(ctx context.Context, r api.QueryExecuteRequest) (api.QueryExecuteResponse, error) {
-	return read(ctx, s, api.MethodQueryExecute, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.QueryExecuteResponse, error) {
+	return read(ctx, s, api.MethodQueryExecute, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.QueryExecuteResponse, error) {
 		var a api.QueryExecuteResponse
 		opts.MinQueryIndex = 0 // nothing to wait for
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, _ store.WatchSet) (index uint64, found bool, err error) {

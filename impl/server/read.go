@@ -20,27 +20,37 @@ const readPatience = 5 * time.Second
 // index of what it found and whether there was anything.
 type lookup func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error)
 
-// read answers a read that carries opts. Stale reads are answered here, others
-// by the leader. The request is what the leader gets, local what is done there.
-func read[Answer any](ctx context.Context, s *Server, method string, opts api.QueryOptions, request any, local func(opts api.QueryOptions, ended <-chan struct{}) (Answer, error)) (Answer, error) {
+// read answers a read that carries opts, which are a part of the request. Stale reads are
+// answered here, others by the leader. The request is what the leader gets, local what is
+// done there.
+func read[Answer any](ctx context.Context, s *Server, method string, opts *api.QueryOptions, request any, local func(opts api.QueryOptions, ended <-chan struct{}) (Answer, error)) (Answer, error) {
 	if err := s.checkDatacenter(opts.Datacenter); err != nil {
 		var none Answer
 		return none, err
 	}
-	if opts.AllowStale {
-		if answer, err := local(opts, nil); !errors.Is(err, errTooStale) {
-			return answer, err
-		}
-	}
 	e := errand{method: method, request: request, patience: readPatience, again: unanswered}
 	if opts.MinQueryIndex > 0 {
 		wait := s.config.Times.Query.Wait(opts.MaxQueryTime)
+		until := time.Now().Add(wait)
 		e.patience += wait + wait/16
+		e.renew = func() { opts.MaxQueryTime = max(time.Until(until), leastWait) }
+	}
+	if opts.AllowStale {
+		if answer, err := local(*opts, nil); !errors.Is(err, errTooStale) {
+			return answer, err
+		}
+		if e.renew != nil {
+			e.renew() // it may have waited until it was too old
+		}
 	}
 	return forward(ctx, s, e, func(ended <-chan struct{}) (Answer, error) {
-		return local(opts, ended)
+		return local(*opts, ended)
 	})
 }
+
+// leastWait is what is left of the time of a blocking read when it is over: 0 would ask for
+// the usual time.
+const leastWait = time.Millisecond
 
 // errTooStale says that this server's state is older than a stale read allows.
 var errTooStale = errors.New("the state of this server is too old")

@@ -205,6 +205,25 @@ func TestAReadThatBlocksOnALeaderThatDiesGoesOnWithTheNext(t *testing.T) {
 	}
 }
 
+func TestABlockingReadThatLosesItsLeaderEndsInItsTimeAllTheSame(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.cluster(3)
+		old, at := w.leader(), w.follower()
+		index := w.mustPut(at, "key", "v")
+		const asked = 5 * time.Minute
+		r := w.wait(at, "key", api.QueryOptions{MinQueryIndex: index, MaxQueryTime: asked})
+		time.Sleep(asked - 10*time.Second)
+		if r.over() {
+			w.Fatalf("it ended early: %+v", r)
+		}
+		w.close(old)
+		<-r.done
+		if most := asked + asked/16 + 10*time.Second; r.err != nil || r.value != "v" || r.took < asked || r.took > most {
+			w.Errorf("after %v, at most %v: %q, %v", r.took, most, r.value, r.err)
+		}
+	})
+}
+
 func TestBlockingReadsEndWhenTheServerCloses(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.start(1)

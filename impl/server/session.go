@@ -63,7 +63,7 @@ func checkSession(n *api.Session, minTTL time.Duration) error {
 
 // SessionRead lists the sessions that a request asks for.
 func (s *Server) SessionRead(ctx context.Context, r api.SessionRequest) (api.List[api.Session], error) {
-	return read(ctx, s, api.MethodSessionRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.Session], error) {
+	return read(ctx, s, api.MethodSessionRead, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.List[api.Session], error) {
 		var a api.List[api.Session]
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
 			index, a.Items, err = session.Read(tx, ws, r)

@@ -70,7 +70,7 @@ func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 
 // TxnRead answers a transaction whose operations only read, from one state.
 func (s *Server) TxnRead(ctx context.Context, r api.TxnReadRequest) (api.TxnReadResponse, error) {
-	return read(ctx, s, api.MethodTxnRead, r.QueryOptions, r, func(opts api.QueryOptions, ended <-chan struct{}) (api.TxnReadResponse, error) {
+	return read(ctx, s, api.MethodTxnRead, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.TxnReadResponse, error) {
 		var a api.TxnReadResponse
 		opts.MinQueryIndex = 0 // nothing to wait for
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, _ store.WatchSet) (index uint64, found bool, err error) {
