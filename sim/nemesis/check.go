@@ -73,6 +73,9 @@ func (c *checker) all(end time.Duration) {
 		if (f.Shape == "isolate" || f.Shape == "one-way" || f.Shape == "bridge") && f.Target == "" {
 			c.fail("", "a partition of shape %q needs target", f.Shape)
 		}
+		if f.dividesAll() && f.Target != "" {
+			c.fail("target", "target: a partition of shape %q is one of all, and takes none", f.Shape)
+		}
 	}
 	c.target()
 	if f.Protocol != "" {

@@ -91,7 +91,7 @@ func (c Cast) hits(f Fault, r *rand.Rand) []string {
 	kind, _ := c.kind(f.Kind)
 	_, role := c.role(f.Target)
 	switch {
-	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
+	case f.dividesAll():
 		members := slices.Concat(shuffled, c.Others)
 		if len(c.Others) > 0 {
 			r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })

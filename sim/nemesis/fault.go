@@ -26,3 +26,9 @@ type Fault struct {
 	Protocol  string   `yaml:"protocol"`  // tcp or udp
 	File      string   `yaml:"file"`      // pattern of file names (path.Match), of the fault and of its point
 }
+
+// dividesAll reports whether it is a partition of a shape in which all members have
+// their place: there is nobody whom it is aimed at.
+func (f Fault) dividesAll() bool {
+	return f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring")
+}

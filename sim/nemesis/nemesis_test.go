@@ -176,6 +176,9 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 			}
 		}
 		for _, s := range c.Draw(faults, seed, end) {
+			if all := s.Shape == "halves" || s.Shape == "ring"; all && len(s.Hits) != len(c.Servers) {
+				t.Errorf("%+v divides %v alone", s, s.Hits)
+			}
 			if s.Begin >= end || len(s.Hits) == 0 || strings.Contains(c.Describe(s, s.Hits), "%!") {
 				t.Errorf("%+v: %s", s, c.Describe(s, s.Hits))
 			}
@@ -227,6 +230,7 @@ func TestWhatMakesNoSenseIsToldWithItsField(t *testing.T) {
 		`of: there is no server "n4"; there are n1, n2, n3; did you mean "n1"?`:                                          fault("kill", "here", "greets", 0, of("n4")),
 		`on: fault-begins happens to no node, so it takes no of, and no target "here"`:                                   fault("kill", "here", "fault-begins", 0),
 		`after: -1ms is before the point is passed, which nobody can foresee`:                                            fault("kill", "here", "greets", 0, later(-ms)),
+		`target: a partition of shape "ring" is one of all, and takes none`:                                              {Kind: "partition", Shape: "ring", Target: "n1"},
 		`target: there is no server "n5"; there are n1, n2, n3, and first, random, majority and all; did you mean "n1"?`: fault("kill", "n5", "greets", 0),
 	} {
 		var bad *nemesis.Problem
