@@ -82,8 +82,8 @@ func (c *checker) all(end time.Duration) {
 		c.oneOf("protocol", "protocol", f.Protocol, []string{"tcp", "udp"})
 	}
 	c.amounts()
-	if f.At.Duration > end {
-		c.fail("at", "at: %v is after the end of the phase with faults, %v", f.At.Duration, end)
+	if f.At.Duration >= end {
+		c.fail("at", "at: %v is not before the end of the phase with faults, %v", f.At.Duration, end)
 	}
 	if f.Every.Duration < 0 || f.For.Duration < 0 || f.At.Duration < 0 || f.Jitter.Duration < 0 {
 		c.fail("", "times cannot be negative")

@@ -101,6 +101,8 @@ func (c Cast) hits(f Fault, r *rand.Rand) []string {
 		return []string{c.Others[r.IntN(len(c.Others))]}
 	case f.Target == "" && kind.Role != "":
 		return []string{kind.Role}
+	case f.Shape == "bridge" && (f.Target == "majority" || f.Target == "all"):
+		return shuffled[:1] // there is one bridge
 	case f.Target == "" || f.Target == "all":
 		return slices.Clone(c.Servers)
 	case role:

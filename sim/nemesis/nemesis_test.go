@@ -186,6 +186,46 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 	})
 }
 
+// TestWhatIsVariedMakesSense begins with faults that a person may have written as well as
+// with drawn ones.
+func TestWhatIsVariedMakesSense(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := cast()
+		c.Roles = append(c.Roles, nemesis.Role{Name: "leader", Words: "the leader"})
+		end := time.Duration(rapid.IntRange(3, 600).Draw(t, "seconds")) * time.Second
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		mix := nemesis.Stormy()
+		mix.Aimed, mix.Together, mix.Points = 40, 40, c.AllPoints()
+		faults := slices.Concat(nemesis.Random(r, end, mix), []nemesis.Fault{
+			fault("kill", "peer", "greets", 0),
+			fault("kill", "here", "file-sync-before", 0, file("count")),
+			fault("disk-error", "here", "file-sync-before", 0, file("count"), func(f *nemesis.Fault) { f.Rate = 0.5 }),
+			fault("pause", "here", "logged", 0, line("counted"), of("n1")),
+			fault("pause", "random", "fault-begins", 0, line("n1")),
+			{Kind: "kill", Target: "random", At: nemesis.Duration{Duration: time.Second}},
+		})
+		for range 20 {
+			for _, f := range faults {
+				if err := c.Check(f, end); err != nil {
+					t.Fatalf("%+v: %v", f, err)
+				}
+			}
+			faults = nemesis.Vary(r, faults, faults, end, mix)
+		}
+	})
+}
+
+func TestABridgeIsOneNode(t *testing.T) {
+	for _, target := range []string{"random", "majority", "all", "n2"} {
+		for seed := range uint64(5) {
+			s := cast().Draw([]nemesis.Fault{{Kind: "partition", Shape: "bridge", Target: target}}, seed, time.Minute)[0]
+			if len(s.Hits) != 1 {
+				t.Errorf("the bridge is %v: %s", s.Hits, cast().Describe(s, s.Hits))
+			}
+		}
+	}
+}
+
 func TestAnAnchorStrikesWhereTheTimeDid(t *testing.T) {
 	f := nemesis.Fault{Kind: "kill", Target: "n2"}
 	f.At.Duration, f.Every.Duration, f.For.Duration = time.Second, time.Minute, 5*time.Second
@@ -230,6 +270,7 @@ func TestWhatMakesNoSenseIsToldWithItsField(t *testing.T) {
 		`of: there is no server "n4"; there are n1, n2, n3; did you mean "n1"?`:                                          fault("kill", "here", "greets", 0, of("n4")),
 		`on: fault-begins happens to no node, so it takes no of, and no target "here"`:                                   fault("kill", "here", "fault-begins", 0),
 		`after: -1ms is before the point is passed, which nobody can foresee`:                                            fault("kill", "here", "greets", 0, later(-ms)),
+		`at: 1m0s is not before the end of the phase with faults, 1m0s`:                                                  {Kind: "kill", Target: "n1", At: nemesis.Duration{Duration: time.Minute}},
 		`target: a partition of shape "ring" is one of all, and takes none`:                                              {Kind: "partition", Shape: "ring", Target: "n1"},
 		`target: there is no server "n5"; there are n1, n2, n3, and first, random, majority and all; did you mean "n1"?`: fault("kill", "n5", "greets", 0),
 	} {
