@@ -131,6 +131,18 @@ func striking() map[string]story {
 				s.expect("1s n1 is paused", "1.03s n2 is paused, on fault-begins", "2s n3 is paused, on fault-ends")
 			},
 		},
+		"a fault does not set off itself": {
+			faults: []nemesis.Fault{
+				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}, Every: nemesis.Duration{Duration: 3 * time.Second}},
+				fault("kill", "n2", "fault-begins", 100*ms, times(3)),
+				fault("pause", "n3", "fault-ends", 100*ms, times(2), nth(2)),
+			},
+			told: func(s *scene) {
+				s.expect("1s n1 is paused", "1s kill -9 of n2, on fault-begins", "2s n3 is paused, on fault-ends",
+					"2s kill -9 of n2, on fault-begins", "2.1s n3 is paused, on fault-ends", "2.1s kill -9 of n2, on fault-begins",
+					"4s n1 is paused", "7s n1 is paused")
+			},
+		},
 	}
 }
 

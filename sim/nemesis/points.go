@@ -71,7 +71,7 @@ func Points() []Point {
 		{Name: "clock-changed", About: "has a clock that jumps, or goes at another rate", Event: EventMatch{Kind: trace.Fault, Text: `^clock `}},
 		{Name: "logged", About: "logs a line", Takes: "line!", Event: EventMatch{Kind: trace.Log}},
 		{Name: "fault-begins", World: true, About: "another fault begins", Takes: "line", Event: EventMatch{Kind: trace.Fault}},
-		{Name: "fault-ends", World: true, About: "another fault is over", Takes: "line", Event: EventMatch{Kind: trace.Fault, Text: `^over: `}},
+		{Name: "fault-ends", World: true, About: "another fault is over", Takes: "line", Event: EventMatch{Kind: trace.Fault, Text: `^` + over}},
 	},
 		disk("file-create", "create", "create a file", "created a file"),
 		disk("file-write", "write", "write to a file", "written to a file"),
@@ -142,7 +142,7 @@ func (w *Watch) Event(e trace.Event) (peer string, passed bool) {
 		return "", false
 	case w.line != nil && !w.line.MatchString(e.Text):
 		return "", false
-	case w.point.Name == "fault-begins" && (strings.HasPrefix(e.Text, "over: ") || e.Text == healed):
+	case w.point.Name == "fault-begins" && strings.HasPrefix(e.Text, over):
 		return "", false
 	}
 	if m.Peer {
