@@ -74,7 +74,7 @@ func (n *Nemesis) network(s Strike, hits []string) func() {
 	case "partition":
 		rules = append(rules, simnet.Block(s.name(), m(s.cut(hits, names))))
 	case "flap":
-		rules = append(rules, simnet.Flap(s.name(), m(simnet.Between(hits, names)), s.By.Duration, s.Period.Duration))
+		rules = append(rules, simnet.Flap(s.name(), m(simnet.Between(hits, names)), n.world.Now(), s.By.Duration, s.Period.Duration))
 	case "slow-link":
 		rules = append(rules, simnet.Slow(s.name(), m(simnet.Between(hits, names)), netmodel.LogNormal(s.By.Duration, 0.3)))
 	case "gray":

@@ -93,7 +93,7 @@ func (f fault) rule(i int) simnet.Rule {
 	case "slow":
 		return simnet.Slow(name, nil, netmodel.LogNormal(500*time.Millisecond, 0.5))
 	}
-	return simnet.Flap(name, nil, time.Second, 3*time.Second)
+	return simnet.Flap(name, nil, 0, time.Second, 3*time.Second)
 }
 
 // outcome is what the two ends of a tale saw.
