@@ -28,6 +28,13 @@ func fault(kind, target, on string, lasts time.Duration, change ...func(*nemesis
 	return f
 }
 
+// lasting makes one that strikes at a time.
+func lasting(kind, target string, from, lasts time.Duration) nemesis.Fault {
+	f := fault(kind, target, "", lasts)
+	f.At.Duration = from
+	return f
+}
+
 func of(node string) func(*nemesis.Fault)     { return func(f *nemesis.Fault) { f.Of = node } }
 func nth(n int) func(*nemesis.Fault)          { return func(f *nemesis.Fault) { f.Nth = n } }
 func times(n int) func(*nemesis.Fault)        { return func(f *nemesis.Fault) { f.Times = n } }
@@ -129,6 +136,17 @@ func striking() map[string]story {
 			},
 			told: func(s *scene) {
 				s.expect("1s n1 is paused", "1.03s n2 is paused, on fault-begins", "2s n3 is paused, on fault-ends")
+			},
+		},
+		"faults that overlap last each as long as it shall": {
+			faults: []nemesis.Fault{
+				lasting("pause", "n1", 1*time.Second, 2*time.Second), lasting("pause", "n1", 2*time.Second, 2*time.Second),
+				// The process that the first pause stopped is killed; the second is one of the next.
+				lasting("pause", "n2", 1*time.Second, 2*time.Second), lasting("kill", "n2", 1500*ms, 100*ms), lasting("pause", "n2", 2*time.Second, 3*time.Second),
+			},
+			told: func(s *scene) {
+				s.quiet("n1", 1001*ms, 4*time.Second)
+				s.quiet("n2", 2001*ms, 5*time.Second)
 			},
 		},
 		"a fault does not set off itself": {

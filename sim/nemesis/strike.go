@@ -123,8 +123,7 @@ func (s Strike) cut(hits, names []string) simnet.Match {
 func disk(s Strike, d *simdisk.Disk) func() {
 	switch s.Kind {
 	case "disk-full":
-		d.SetCapacity(d.Used() + 1)
-		return func() { d.SetCapacity(0) }
+		return d.Limit(d.Used() + 1)
 	case "disk-slow":
 		return d.Slow(netmodel.LogNormal(s.By.Duration, 0.5))
 	case "disk-stall":
@@ -159,17 +158,12 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 		up()
 		return func() { n.cluster.Repair(node) }
 	case "pause":
-		if node.Paused() {
-			return func() {}
-		}
-		node.Pause()
-		return node.Resume
+		return node.Pause()
 	case "clock-jump":
 		node.Jump(s.By.Duration)
 	case "clock-drift":
 		const unit = 1000
-		node.SetRate(int64(math.Round(s.Rate*unit)), unit)
-		return node.UsualRate
+		return node.Drift(int64(math.Round(s.Rate*unit)), unit)
 	}
 	return func() {}
 }

@@ -47,10 +47,10 @@ type Disk struct {
 	epoch   int      // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
-	added   map[string]int   // rules ever added, by operation and glob
-	stalled chan struct{}    // closed when the last stall ends; nil: none
-	stalls  int              // that last
-	slow    []*netmodel.Dist // times of a sync instead of the usual; the latest counts
+	added   map[string]int    // rules ever added, by operation and glob
+	stalled chan struct{}     // closed when the last stall ends; nil: none
+	stalls  int               // that last
+	changes []*func(*Options) // of the options, while faults last, in the order in which they began
 
 	observers []Observer
 
@@ -116,14 +116,6 @@ func newFile() *inode {
 	return &inode{pages: map[int64]*[pageSize]byte{}, undo: map[int64]sector{}, lost: map[int64]sector{}}
 }
 
-// SetCapacity changes the disk's size in bytes; 0 is without end. What is
-// stored stays, even if it is more.
-func (d *Disk) SetCapacity(bytes int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.options.Capacity = bytes
-}
-
 // Used is how many bytes the pages of the files that have a name take.
 func (d *Disk) Used() int64 {
 	d.mu.Lock()
@@ -131,25 +123,39 @@ func (d *Disk) Used() int64 {
 	return d.used
 }
 
+// Limit makes the disk one of so many bytes, more than 0, until undo is called; of
+// several limits that last the least counts. What is stored stays, even if it is more.
+func (d *Disk) Limit(bytes int64) (undo func()) {
+	return d.alter(func(o *Options) {
+		if o.Capacity == 0 || bytes < o.Capacity {
+			o.Capacity = bytes
+		}
+	})
+}
+
 // Slow makes syncs take other times than usual until undo is called; of several,
 // the latest that lasts counts.
 func (d *Disk) Slow(syncs netmodel.Dist) (undo func()) {
+	return d.alter(func(o *Options) { o.Sync = syncs })
+}
+
+func (d *Disk) alter(change func(*Options)) (undo func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := &syncs
-	d.slow = append(d.slow, s)
+	c := &change
+	d.changes = append(d.changes, c)
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.slow = slices.DeleteFunc(d.slow, func(x *netmodel.Dist) bool { return x == s })
+		d.changes = slices.DeleteFunc(d.changes, func(x *func(*Options)) bool { return x == c })
 	}
 }
 
-// times are how long operations take now.
-func (d *Disk) times() Options {
+// now are the options as faults have changed them.
+func (d *Disk) now() Options {
 	o := d.options
-	if len(d.slow) > 0 {
-		o.Sync = *d.slow[len(d.slow)-1]
+	for _, change := range d.changes {
+		(*change)(&o)
 	}
 	return o
 }
@@ -255,7 +261,7 @@ func (d *Disk) enter(op, name string, takes func(Options) netmodel.Dist) error {
 	err := d.strike(op, name)
 	var wait time.Duration
 	if takes != nil {
-		if dist := takes(d.times()); dist != nil {
+		if dist := takes(d.now()); dist != nil {
 			wait = dist.Draw(d.delays)
 		}
 	}

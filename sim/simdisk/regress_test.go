@@ -171,6 +171,26 @@ func TestStallsAddUp(t *testing.T) {
 	})
 }
 
+func TestOfSeveralLimitsTheLeastThatLastsCounts(t *testing.T) {
+	d := simdisk.New("d", atOnce{}, ignore{}, 1, simdisk.Options{Capacity: 5 * 4096})
+	f := open(t, d, "f", os.O_RDWR|os.O_CREATE)
+	holds := func(pages int) {
+		t.Helper()
+		must(t, f.Truncate(0))
+		n, err := f.WriteAt(make([]byte, 6*4096), 0)
+		if n != pages*4096 || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("it takes %d bytes and not %d pages: %v", n, pages, err)
+		}
+	}
+	holds(5)
+	first, second := d.Limit(2*4096), d.Limit(3*4096)
+	holds(2)
+	first()
+	holds(3)
+	second()
+	holds(5)
+}
+
 func TestALockThatWasFreedCannotFreeTheNextOne(t *testing.T) {
 	d := newDisk(1)
 	one, err := d.Lock("lock")
