@@ -24,7 +24,7 @@ type Fault struct {
 	Period    Duration `yaml:"period"`    // of a flap
 	Size      int      `yaml:"size"`      // bytes; of bit-rot, bits
 	Protocol  string   `yaml:"protocol"`  // tcp or udp
-	File      string   `yaml:"file"`      // pattern of file names (path.Match), of the fault and of its point
+	File      string   `yaml:"file"`      // pattern of file names (simdisk.Matches), of the fault and of its point
 }
 
 // dividesAll reports whether it is a partition of a shape in which all members have

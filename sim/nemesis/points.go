@@ -39,7 +39,7 @@ type EventMatch struct {
 type DiskMatch struct {
 	Op    string // of simdisk.Operation; empty: none is matched
 	After bool   // when it has been done, and not failed; otherwise before
-	File  string // pattern (path.Match) of the file's name without its directory, or with it if there is a slash
+	File  string // pattern of the file's name (simdisk.Matches)
 	// Changed, if not empty, is a regular expression with a group: what the group
 	// finds in the file is not what it last found there on that node. A write is
 	// looked at itself; otherwise the file, or In the directory a file of that name.
@@ -164,7 +164,7 @@ func (w *Watch) Event(e trace.Event) (peer string, passed bool) {
 // Operation reports whether the point is passed by an operation of a disk.
 func (w *Watch) Operation(o simdisk.Operation, d *simdisk.Disk) bool {
 	m := w.point.Disk
-	if m.Op == "" || o.Op != m.Op || o.After != m.After || o.Err != nil || !matches(w.file, o.Name) {
+	if m.Op == "" || o.Op != m.Op || o.After != m.After || o.Err != nil || !simdisk.Matches(w.file, o.Name) {
 		return false
 	}
 	if w.changed == nil {
@@ -183,17 +183,4 @@ func (w *Watch) Operation(o simdisk.Operation, d *simdisk.Disk) bool {
 	}
 	w.last[o.Disk] = string(found[1])
 	return true
-}
-
-// matches reports whether a file's name is of a pattern; one without a slash is
-// of the last part alone.
-func matches(pattern, name string) bool {
-	if pattern == "" {
-		return true
-	}
-	if !strings.Contains(pattern, "/") {
-		name = path.Base(name)
-	}
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
 }

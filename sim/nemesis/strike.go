@@ -1,7 +1,6 @@
 package nemesis
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +11,7 @@ import (
 	"tribune/sim"
 	"tribune/sim/simdisk"
 	"tribune/sim/simnet"
+	"tribune/sim/trace"
 )
 
 // stopLimit is how long a process may take to stop in order before it is killed.
@@ -154,7 +154,8 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 	case "bit-rot":
 		// What has rotted shows when it is read again.
 		n.cluster.Down(name, node.Kill)
-		node.Disk().Rot(cmp.Or(s.File, "*"), s.Size)
+		flipped := node.Disk().Rot(s.File, s.Size)
+		n.world.Recordf(trace.Fault, name, "", "%d bits of its files have flipped", flipped)
 		up()
 		return func() { n.cluster.Repair(node) }
 	case "pause":

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"sync"
 	"syscall"
@@ -181,7 +180,7 @@ func (d *Disk) Stall() (resume func()) {
 // FailRule makes operations fail.
 type FailRule struct {
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
-	Glob        string  // of the file's name without its directory (path.Match); "" is each
+	Glob        string  // of the file's name (Matches)
 	Probability float64 // 0 counts as 1
 	Skip        int     // so many operations that fit are let through first
 	Times       int     // how often; 0: without end
@@ -226,7 +225,7 @@ func (d *Disk) strike(op, name string) error {
 		if r.Op != "" && r.Op != op || r.Times > 0 && r.left == 0 {
 			continue
 		}
-		if ok, err := path.Match(r.Glob, path.Base(name)); r.Glob != "" && (!ok || err != nil) {
+		if !Matches(r.Glob, name) {
 			continue
 		}
 		r.fit++

@@ -42,6 +42,22 @@ func (d *Disk) walk(name string) (parent, found *inode, err error) {
 	return parent, parent.live[all[len(all)-1]], nil
 }
 
+// Matches reports whether a file's name is of a pattern (path.Match): its last part, or if
+// there is a slash in the pattern, the whole of it from the root on. All names are of "",
+// and none is of a pattern that is none.
+func Matches(pattern, name string) bool {
+	if pattern == "" {
+		return true
+	}
+	if !strings.Contains(pattern, "/") {
+		name = path.Base(name)
+	} else {
+		pattern, name = path.Join("/", pattern), path.Join("/", name)
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
 // last is the last part of a name.
 func last(name string) string { return path.Base(path.Clean("/" + name)) }
 
@@ -71,11 +87,17 @@ func (d *Disk) room(n *inode, pages int) {
 
 // OpenFile implements host.FS.
 func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error) {
-	if flag&os.O_CREATE == 0 || exists(d, name) {
+	op := ""
+	switch there := exists(d, name); {
+	case !there && flag&os.O_CREATE != 0:
+		op = "create"
+	case there && flag&os.O_TRUNC != 0 && flag&os.O_EXCL == 0:
+		op = "truncate"
+	default:
 		return d.open(name, flag)
 	}
 	var f host.File
-	err := d.observed(Operation{Op: "create", Name: name}, func() (err error) {
+	err := d.observed(Operation{Op: op, Name: name}, func() (err error) {
 		f, err = d.open(name, flag)
 		return err
 	})
