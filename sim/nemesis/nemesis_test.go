@@ -29,8 +29,8 @@ func fault(kind, target, on string, lasts time.Duration, change ...func(*nemesis
 }
 
 // lasting makes one that strikes at a time.
-func lasting(kind, target string, from, lasts time.Duration) nemesis.Fault {
-	f := fault(kind, target, "", lasts)
+func lasting(kind, target string, from, lasts time.Duration, change ...func(*nemesis.Fault)) nemesis.Fault {
+	f := fault(kind, target, "", lasts, change...)
 	f.At.Duration = from
 	return f
 }
@@ -39,6 +39,7 @@ func of(node string) func(*nemesis.Fault)     { return func(f *nemesis.Fault) { 
 func nth(n int) func(*nemesis.Fault)          { return func(f *nemesis.Fault) { f.Nth = n } }
 func times(n int) func(*nemesis.Fault)        { return func(f *nemesis.Fault) { f.Times = n } }
 func file(name string) func(*nemesis.Fault)   { return func(f *nemesis.Fault) { f.File = name } }
+func size(n int) func(*nemesis.Fault)         { return func(f *nemesis.Fault) { f.Size = n } }
 func line(text string) func(*nemesis.Fault)   { return func(f *nemesis.Fault) { f.Line = text } }
 func at(d time.Duration) func(*nemesis.Fault) { return func(f *nemesis.Fault) { f.At.Duration = d } }
 func later(d time.Duration) func(*nemesis.Fault) {
@@ -147,6 +148,18 @@ func striking() map[string]story {
 			told: func(s *scene) {
 				s.quiet("n1", 1001*ms, 4*time.Second)
 				s.quiet("n2", 2001*ms, 5*time.Second)
+			},
+		},
+		"bits flip where the pattern says": {
+			faults: []nemesis.Fault{
+				lasting("bit-rot", "n1", time.Second, 0, file("/count"), size(5)), lasting("bit-rot", "n2", time.Second, 0, file("/other/*"), size(5)),
+			},
+			told: func(s *scene) {
+				for node, want := range map[string]string{"n1": "5", "n2": "0"} {
+					if text := want + " bits of the files of " + node + " have flipped"; s.after("", text) == nil {
+						s.errorf("nothing says: %s", text)
+					}
+				}
 			},
 		},
 		"a fault does not set off itself": {

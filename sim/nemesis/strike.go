@@ -155,7 +155,7 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 		// What has rotted shows when it is read again.
 		n.cluster.Down(name, node.Kill)
 		flipped := node.Disk().Rot(s.File, s.Size)
-		n.world.Recordf(trace.Fault, name, "", "%d bits of its files have flipped", flipped)
+		n.world.Recordf(trace.Fault, "", "", "%d bits of the files of %s have flipped", flipped, name)
 		up()
 		return func() { n.cluster.Repair(node) }
 	case "pause":
