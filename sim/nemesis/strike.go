@@ -26,9 +26,7 @@ func (n *Nemesis) begin(s Strike, hits []string) (end func()) {
 		return n.network(s, hits)
 	case "reset":
 		for _, h := range hits {
-			for _, other := range n.cast.members() {
-				n.world.Net().ResetConns(h, other)
-			}
+			n.world.Net().ResetConns(h)
 		}
 		return func() {}
 	case "disk-full", "disk-slow", "disk-stall", "disk-error":

@@ -149,7 +149,7 @@ func (s tale) tell(t *testing.T) (o outcome) {
 func (s tale) strike(n *simnet.Network, loop *event.Loop, a, b *simnet.Stack) {
 	switch s.end.kind {
 	case "reset":
-		n.ResetConns("a", "b")
+		n.ResetConns("a")
 	case "crash a":
 		a.Crash()
 		loop.After(s.end.last, a.Reopen)

@@ -220,6 +220,23 @@ func TestAKilledProcessEndsItsStreams(t *testing.T) {
 	})
 }
 
+func TestAResetEndsAllStreamsOfAHost(t *testing.T) {
+	world(t, 1, netmodel.LAN(), func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
+		listen(t, hosts["a"], ":80")
+		listen(t, hosts["c"], ":80")
+		conns := []net.Conn{dial(t, hosts["b"], "a:80"), dial(t, hosts["c"], "a:80"), dial(t, hosts["a"], "a:80"), dial(t, hosts["b"], "c:80")}
+		if reset := n.ResetConns("a"); reset != 3 {
+			t.Errorf("%d streams were reset", reset)
+		}
+		for i, c := range conns {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, syscall.ECONNRESET) == (i == 3) {
+				t.Errorf("stream %d, from %s to %s: %v", i, c.LocalAddr(), c.RemoteAddr(), err)
+			}
+		}
+	})
+}
+
 func TestAHalfOpenStreamEndsByKeepalive(t *testing.T) {
 	world(t, 1, netmodel.LAN(), func(t *testing.T, _ *simnet.Network, hosts map[string]*simnet.Stack) {
 		listen(t, hosts["a"], ":80")
