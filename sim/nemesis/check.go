@@ -77,6 +77,12 @@ func (c *checker) all(end time.Duration) {
 			c.fail("target", "target: a partition of shape %q is one of all, and takes none", f.Shape)
 		}
 	}
+	if f.Cuts != "" {
+		c.oneOf("cuts", "cuts", f.Cuts, []string{inward, outward})
+		if f.Shape != "one-way" {
+			c.fail("cuts", "cuts: only a partition of shape \"one-way\" has a direction")
+		}
+	}
 	c.target()
 	if f.Protocol != "" {
 		c.oneOf("protocol", "protocol", f.Protocol, []string{"tcp", "udp"})
@@ -95,7 +101,7 @@ func (c *checker) all(end time.Duration) {
 func (c *checker) fields(kind Kind) {
 	f := c.fault
 	given := map[string]bool{
-		"shape": f.Shape != "", "target": f.Target != "", "protocol": f.Protocol != "", "rate": f.Rate != 0, "duplicate": f.Duplicate != 0,
+		"shape": f.Shape != "", "target": f.Target != "", "cuts": f.Cuts != "", "protocol": f.Protocol != "", "rate": f.Rate != 0, "duplicate": f.Duplicate != 0,
 		"reorder": f.Reorder != 0, "by": f.By.Duration != 0, "period": f.Period.Duration != 0, "size": f.Size != 0, "file": f.File != "",
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {

@@ -22,6 +22,17 @@ type Strike struct {
 	Turn  int           // counts the strikes of one fault
 }
 
+// cuts is the direction that a strike of a one-way partition cuts.
+func (s Strike) cuts() string {
+	switch {
+	case s.Cuts != "":
+		return s.Cuts
+	case s.Turn%2 == 0:
+		return inward
+	}
+	return outward
+}
+
 // Draw draws from the seed when and whom faults strike before end, in the order
 // of their time. Each fault draws from a stream of its own, so that one that is
 // taken away leaves the draws of all others as they were.
@@ -40,7 +51,7 @@ func IDs(faults []Fault) []string {
 	seen := map[string]int{}
 	ids := make([]string, len(faults))
 	for i, f := range faults {
-		id := strings.Join([]string{f.Kind, f.Shape, f.Target, f.Protocol, f.File, f.At.String()}, " ")
+		id := strings.Join([]string{f.Kind, f.Shape + f.Cuts, f.Target, f.Protocol, f.File, f.At.String()}, " ")
 		if f.On != "" {
 			id = fmt.Sprintf("%s on %s of %q %s from %d", id, f.On, f.Of, f.Line, f.Nth)
 		}

@@ -15,6 +15,7 @@ type Fault struct {
 	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
 	Target string   `yaml:"target"` // a node, "random", "majority" or "all", or another word of the Cast
 	Shape  string   `yaml:"shape"`  // of a partition
+	Cuts   string   `yaml:"cuts"`   // of one that is one-way: "in", what the target hears, or "out"; empty: in turn
 	Aim    `yaml:",inline"`
 
 	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate

@@ -258,6 +258,22 @@ func TestWhatIsVariedMakesSense(t *testing.T) {
 	})
 }
 
+func TestOneStrikeAloneStrikesAsItDidAmongOthers(t *testing.T) {
+	f := nemesis.Fault{Kind: "partition", Shape: "one-way", Target: "random"}
+	f.At.Duration, f.Every.Duration, f.Jitter.Duration, f.For.Duration = time.Second, 10*time.Second, time.Second, time.Second
+	for _, s := range cast().Draw([]nemesis.Fault{f}, 1, time.Minute) {
+		once := s.Once()
+		if err := cast().Check(once, time.Minute); err != nil {
+			t.Errorf("%+v: %v", once, err)
+		}
+		alone := cast().Draw([]nemesis.Fault{once}, 1, time.Minute)
+		want, got := cast().Describe(s, s.Hits), cast().Describe(alone[0], alone[0].Hits)
+		if len(alone) != 1 || alone[0].Begin != s.Begin || got != want {
+			t.Errorf("alone it strikes at %v: %s\nand not at %v: %s", alone[0].Begin, got, s.Begin, want)
+		}
+	}
+}
+
 func TestABridgeIsOneNode(t *testing.T) {
 	for _, target := range []string{"random", "majority", "all", "n2"} {
 		for seed := range uint64(5) {
@@ -313,6 +329,8 @@ func TestWhatMakesNoSenseIsToldWithItsField(t *testing.T) {
 		`of: there is no server "n4"; there are n1, n2, n3; did you mean "n1"?`:                                          fault("kill", "here", "greets", 0, of("n4")),
 		`on: fault-begins happens to no node, so it takes no of, and no target "here"`:                                   fault("kill", "here", "fault-begins", 0),
 		`after: -1ms is before the point is passed, which nobody can foresee`:                                            fault("kill", "here", "greets", 0, later(-ms)),
+		`cuts: "up" is none of in, out; did you mean "in"?`:                                                              {Kind: "partition", Shape: "one-way", Target: "n1", Cuts: "up"},
+		`cuts: only a partition of shape "one-way" has a direction`:                                                      {Kind: "partition", Shape: "isolate", Target: "n1", Cuts: "in"},
 		`at: 1m0s is not before the end of the phase with faults, 1m0s`:                                                  {Kind: "kill", Target: "n1", At: nemesis.Duration{Duration: time.Minute}},
 		`target: a partition of shape "ring" is one of all, and takes none`:                                              {Kind: "partition", Shape: "ring", Target: "n1"},
 		`target: there is no server "n5"; there are n1, n2, n3, and first, random, majority and all; did you mean "n1"?`: fault("kill", "n5", "greets", 0),

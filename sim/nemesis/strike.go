@@ -108,9 +108,8 @@ func (s Strike) cut(hits, names []string) simnet.Match {
 	case "bridge":
 		return simnet.Bridge(hits[0], names)
 	case "one-way":
-		// What the others send does not arrive; what it sends does. Or, every
-		// other time, the reverse.
-		if s.Turn%2 == 0 {
+		// What the others send does not arrive; what it sends does. Or the reverse.
+		if s.cuts() == inward {
 			return simnet.OneWay(rest, hits)
 		}
 		return simnet.OneWay(hits, rest)
