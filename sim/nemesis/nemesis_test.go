@@ -49,6 +49,7 @@ func later(d time.Duration) func(*nemesis.Fault) {
 func stories() map[string]story {
 	all := looking()
 	maps.Copy(all, striking())
+	maps.Copy(all, together())
 	return all
 }
 
@@ -129,6 +130,12 @@ func striking() map[string]story {
 				s.expect("0s kill -9 of n3, on greets", "1s kill -9 of n1, on process-start", "1.501s n2 is paused, on logged")
 			},
 		},
+	}
+}
+
+// together are stories in which one fault has to do with another.
+func together() map[string]story {
+	return map[string]story{
 		"one after another": {
 			faults: []nemesis.Fault{
 				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}},
