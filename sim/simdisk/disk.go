@@ -41,9 +41,9 @@ type Disk struct {
 	mu      detrt.Mutex
 	options Options
 	root    *inode
-	journal []change // of names, in order, not yet durable
-	used    int64    // bytes of pages
-	epoch   int      // counts processes: handles of an earlier one are dead
+	journal journal
+	used    int64 // bytes of pages
+	epoch   int   // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
 	added   map[string]int    // rules ever added, by operation and glob
@@ -82,15 +82,6 @@ type flush struct {
 
 // sector is the content of a sector on the platter; nil is zeroes.
 type sector *[sectorSize]byte
-
-// change is a change of one or two names, which becomes durable as a whole.
-type change struct{ steps []step }
-
-type step struct {
-	dir    *inode
-	name   string
-	target *inode // nil: the name is removed
-}
 
 // New returns an empty disk. Its draws come from streams made of seed and name.
 func New(name string, s event.Scheduler, rec trace.Recorder, seed uint64, o Options) *Disk {
@@ -297,26 +288,10 @@ func (d *Disk) Crash() {
 	d.Kill()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	kept := len(d.journal)
-	if kept > 0 {
-		kept = d.crashes.IntN(kept + 1)
-	}
-	for _, c := range d.journal[:kept] {
-		c.settle()
-	}
+	d.journal.crash(d.crashes)
 	d.journal = nil
 	d.used = 0
 	d.root.crash(d)
-}
-
-func (c change) settle() {
-	for _, s := range c.steps {
-		if s.target == nil {
-			delete(s.dir.kept, s.name)
-		} else {
-			s.dir.kept[s.name] = s.target
-		}
-	}
 }
 
 var _ host.FS = (*Disk)(nil)
