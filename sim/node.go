@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ type Node struct {
 
 	mu      detrt.Mutex
 	clock   clock
+	drifts  []*Clock // that last, in the order in which they began; only their rates count
 	process *process // nil when none runs
 	starts  int
 	lastErr error
@@ -80,7 +82,7 @@ type process struct {
 	stop    func()        // has it stop in order
 	ended   chan struct{} // closed when it is no more
 	once    sync.Once     // for its end
-	paused  bool          // guarded by the node's mutex
+	pauses  int           // that last; guarded by the node's mutex
 }
 
 // AddNode adds a node that runs nothing yet. A name or an address that another
@@ -259,31 +261,45 @@ func (n *Node) Crash() {
 	n.disk.Crash()
 }
 
-// Pause stops the process as SIGSTOP does, until Resume. Its host goes on: the
-// kernel acknowledges and keeps what arrives until its buffers are full.
-func (n *Node) Pause() { n.setPaused(true, "pause", (*detrt.Node).Pause) }
+// Pause stops the process as SIGSTOP does, until resume is called; of several pauses,
+// until the last one is resumed. Its host goes on: the kernel acknowledges and keeps what
+// arrives until its buffers are full. A pause is one of the process that runs now, if one
+// does, and is nothing to the next.
+func (n *Node) Pause() (resume func()) {
+	p := n.running()
+	if p == nil {
+		return func() {}
+	}
+	n.pause(p, 1)
+	return sync.OnceFunc(func() { n.pause(p, -1) })
+}
 
-// Resume ends a Pause.
-func (n *Node) Resume() { n.setPaused(false, "resume", (*detrt.Node).Resume) }
+// pause begins or ends a pause of a process.
+func (n *Node) pause(p *process, by int) {
+	n.mu.Lock()
+	before := p.pauses
+	p.pauses += by
+	how := ""
+	switch {
+	case n.process != p: // it is dead
+	case before == 0:
+		how = "pause"
+		p.tag.Pause()
+	case p.pauses == 0:
+		how = "resume"
+		p.tag.Resume()
+	}
+	n.mu.Unlock()
+	if how != "" {
+		n.world.Recordf(trace.Life, n.name, "", "%s", how)
+	}
+}
 
 // Paused reports whether a process runs on the node and is paused.
 func (n *Node) Paused() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.process != nil && n.process.paused
-}
-
-func (n *Node) setPaused(paused bool, how string, set func(*detrt.Node)) {
-	n.mu.Lock()
-	p := n.process
-	if p == nil || p.paused == paused {
-		n.mu.Unlock()
-		return
-	}
-	p.paused = paused
-	n.mu.Unlock()
-	n.world.Recordf(trace.Life, n.name, "", "%s", how)
-	set(p.tag)
+	return n.process != nil && n.process.pauses > 0
 }
 
 // Jump moves the node's wall clock.
@@ -297,16 +313,41 @@ func (n *Node) Jump(d time.Duration) {
 	}
 }
 
-// SetRate sets the drift: from now on the node's clock advances num in den of
-// true time.
-func (n *Node) SetRate(num, den int64) {
-	n.world.Recordf(trace.Fault, n.name, "", "clock goes %d/%d", num, den)
+// Drift has the node's clock advance num in den of true time until undo is called; of
+// several drifts, the latest that lasts counts.
+func (n *Node) Drift(num, den int64) (undo func()) {
+	d := &Clock{Num: num, Den: den}
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.drifts = append(n.drifts, d)
+	n.mu.Unlock()
+	n.setRate()
+	return func() {
+		n.mu.Lock()
+		n.drifts = slices.DeleteFunc(n.drifts, func(x *Clock) bool { return x == d })
+		n.mu.Unlock()
+		n.setRate()
+	}
+}
+
+// setRate sets the drift that counts now: without any, the one that was configured.
+func (n *Node) setRate() {
+	n.mu.Lock()
+	num, den := max(n.usual.Num, 1), max(n.usual.Den, 1)
+	if len(n.drifts) > 0 {
+		last := n.drifts[len(n.drifts)-1]
+		num, den = last.Num, last.Den
+	}
 	now := n.world.Now()
-	n.clock = clock{Clock{n.clock.skew(now), num, den}, now}
-	if n.process != nil {
+	changes := n.clock.Num != num || n.clock.Den != den
+	if changes {
+		n.clock = clock{Clock{n.clock.skew(now), num, den}, now}
+	}
+	if changes && n.process != nil {
 		n.process.tag.SetRate(num, den)
+	}
+	n.mu.Unlock()
+	if changes {
+		n.world.Recordf(trace.Fault, n.name, "", "clock goes %d/%d", num, den)
 	}
 }
 
@@ -317,9 +358,6 @@ func (n *Node) Goroutines() int {
 	}
 	return 0
 }
-
-// UsualRate sets the drift that the clock was configured with.
-func (n *Node) UsualRate() { n.SetRate(max(n.usual.Num, 1), max(n.usual.Den, 1)) }
 
 // checkPanic ends a process that panicked, as a kernel would.
 func (n *Node) checkPanic() {

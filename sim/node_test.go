@@ -228,19 +228,24 @@ func pause(s *scene) {
 	})
 	m.Start(counting(&other))
 	time.Sleep(10*time.Second + time.Millisecond)
-	n.Pause()
-	n.Pause() // no matter
+	first, second := n.Pause(), n.Pause()
+	time.AfterFunc(20*time.Second, first) // the second lasts
 	time.Sleep(30 * time.Second)
 	if count != 10 || other != 40 || late != 0 || !n.Running() {
 		s.errorf("a paused process counted to %d, the other one to %d; late %v", count, other, late)
 	}
-	n.Resume()
+	first() // no matter
+	if !n.Paused() {
+		s.errorf("what was resumed twice counts as two")
+	}
+	second()
 	time.Sleep(10 * time.Second)
 	// A ticker drops what nobody takes: at most one tick was handed over and one
 	// kept.
 	if count < 20 || count > 22 || other != 50 || late != 40*time.Second+time.Millisecond {
 		s.errorf("afterwards it counted to %d, the other one to %d; late %v", count, other, late)
 	}
+	old := n.Pause()
 	if n.Kill(); n.Running() {
 		s.errorf("it runs")
 	}
@@ -250,6 +255,10 @@ func pause(s *scene) {
 	time.Sleep(5*time.Second + time.Millisecond)
 	if count != 5 {
 		s.errorf("the next process counted to %d", count)
+	}
+	n.Pause()
+	if old(); !n.Paused() {
+		s.errorf("the end of a dead process's pause ended the next one's")
 	}
 }
 

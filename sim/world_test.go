@@ -41,7 +41,7 @@ func clocks(s *scene) {
 	expect("at first", -time.Hour)
 	time.Sleep(8*time.Hour - s.Now())
 	expect("after 8 hours", time.Hour)
-	n.SetRate(1, 2)
+	undo := n.Drift(1, 2)
 	time.Sleep(2 * time.Hour)
 	expect("after 2 slow hours", 0)
 	n.Jump(time.Minute)
@@ -59,11 +59,30 @@ func clocks(s *scene) {
 	time.Sleep(time.Minute)
 	n.Jump(-30 * time.Minute)
 	time.Sleep(29 * time.Minute)
-	n.SetRate(1, 1) // a quarter of an hour has gone by
+	straight := n.Drift(1, 1) // a quarter of an hour has gone by
 	n.Wait()
+	undo()
+	expectRates(s, n, 1, 1)
+	straight()
+	expectRates(s, n, 5, 4)
 	if (took-time.Hour).Abs() > time.Microsecond || (wall-30*time.Minute).Abs() > time.Microsecond || (slept-75*time.Minute).Abs() > time.Microsecond {
 		s.errorf("an hour took %v, %v by the wall clock, and %v in truth", took, wall, slept)
 	}
+}
+
+// expectRates: drifts that overlap end in any order, and then all is as usual.
+func expectRates(s *scene, n *sim.Node, usual, per int64) {
+	expect := func(num, den int64) {
+		if c := n.Clock(); c.Num != num || c.Den != den {
+			s.errorf("the clock goes %d/%d, and not %d/%d", c.Num, c.Den, num, den)
+		}
+	}
+	first, second := n.Drift(1, 3), n.Drift(2, 3)
+	expect(2, 3)
+	first()
+	expect(2, 3)
+	second()
+	expect(usual, per)
 }
 
 // log: the lines of nodes are in the record, with the true time.
@@ -227,11 +246,11 @@ func talk(more bool) story {
 		}
 		time.Sleep(2 * time.Second)
 		nodes[0].Kill()
-		nodes[1].Pause()
+		resume := nodes[1].Pause()
 		nodes[2].Crash()
 		time.Sleep(time.Second)
 		nodes[0].Start(talker(names))
-		nodes[1].Resume()
+		resume()
 		nodes[2].Start(talker(names))
 		time.Sleep(2 * time.Second)
 		if count := strings.Count(s.lines(trace.Log), "INFO heard"); count < 100 {

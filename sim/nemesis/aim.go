@@ -38,6 +38,7 @@ const (
 
 // aim is a fault that waits for its point.
 type aim struct {
+	fault   string // its ID
 	watch   *Watch
 	nodes   []string // that count, or who has the role then
 	role    string
@@ -70,13 +71,14 @@ func (n *Nemesis) Aim(strikes []Strike) {
 			a.all = append(a.all, m)
 			p := m.watch.point
 			disks = disks || p.Disk.Op != ""
-			events = events || p.Event.Kind != trace.KindNone
+			events = events || p.Event.Kind != trace.KindNone && !p.World
 			if p.Event.Debug {
 				level = slog.LevelDebug
 			}
 		}
 		m.waiting = append(m.waiting, s)
 	}
+	n.aims = a
 	if events {
 		n.world.Observe(level, a.event)
 	}
@@ -90,7 +92,7 @@ func (c Cast) aim(s Strike) *aim {
 	if !ok {
 		panic(fmt.Sprintf("nemesis: there is no point %q: the fault was not checked", s.On))
 	}
-	m := &aim{watch: NewWatch(p, s.File, s.Line)}
+	m := &aim{fault: s.ID, watch: NewWatch(p, s.File, s.Line)}
 	m.nodes, m.role = c.who(s.Of)
 	return m
 }
@@ -114,10 +116,17 @@ func (c Cast) who(of string) (nodes []string, role string) {
 // event takes an event of the trace. Who it happened to goes on meanwhile: it may
 // hold locks.
 func (a *aims) event(e trace.Event) {
+	if e.Node != "" {
+		a.told(e, "")
+	}
+}
+
+// told takes an event that comes from a fault, or from none.
+func (a *aims) told(e trace.Event, fault string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, m := range a.all {
-		if len(m.waiting) == 0 {
+		if len(m.waiting) == 0 || m.fault == fault {
 			continue
 		}
 		if word, ok := m.watch.Event(e); ok {

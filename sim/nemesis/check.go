@@ -73,14 +73,23 @@ func (c *checker) all(end time.Duration) {
 		if (f.Shape == "isolate" || f.Shape == "one-way" || f.Shape == "bridge") && f.Target == "" {
 			c.fail("", "a partition of shape %q needs target", f.Shape)
 		}
+		if f.dividesAll() && f.Target != "" {
+			c.fail("target", "target: a partition of shape %q is one of all, and takes none", f.Shape)
+		}
+	}
+	if f.Cuts != "" {
+		c.oneOf("cuts", "cuts", f.Cuts, []string{inward, outward})
+		if f.Shape != "one-way" {
+			c.fail("cuts", "cuts: only a partition of shape \"one-way\" has a direction")
+		}
 	}
 	c.target()
 	if f.Protocol != "" {
 		c.oneOf("protocol", "protocol", f.Protocol, []string{"tcp", "udp"})
 	}
 	c.amounts()
-	if f.At.Duration > end {
-		c.fail("at", "at: %v is after the end of the phase with faults, %v", f.At.Duration, end)
+	if f.At.Duration >= end {
+		c.fail("at", "at: %v is not before the end of the phase with faults, %v", f.At.Duration, end)
 	}
 	if f.Every.Duration < 0 || f.For.Duration < 0 || f.At.Duration < 0 || f.Jitter.Duration < 0 {
 		c.fail("", "times cannot be negative")
@@ -92,7 +101,7 @@ func (c *checker) all(end time.Duration) {
 func (c *checker) fields(kind Kind) {
 	f := c.fault
 	given := map[string]bool{
-		"shape": f.Shape != "", "target": f.Target != "", "protocol": f.Protocol != "", "rate": f.Rate != 0, "duplicate": f.Duplicate != 0,
+		"shape": f.Shape != "", "target": f.Target != "", "cuts": f.Cuts != "", "protocol": f.Protocol != "", "rate": f.Rate != 0, "duplicate": f.Duplicate != 0,
 		"reorder": f.Reorder != 0, "by": f.By.Duration != 0, "period": f.Period.Duration != 0, "size": f.Size != 0, "file": f.File != "",
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {

@@ -22,6 +22,17 @@ type Strike struct {
 	Turn  int           // counts the strikes of one fault
 }
 
+// cuts is the direction that a strike of a one-way partition cuts.
+func (s Strike) cuts() string {
+	switch {
+	case s.Cuts != "":
+		return s.Cuts
+	case s.Turn%2 == 0:
+		return inward
+	}
+	return outward
+}
+
 // Draw draws from the seed when and whom faults strike before end, in the order
 // of their time. Each fault draws from a stream of its own, so that one that is
 // taken away leaves the draws of all others as they were.
@@ -40,7 +51,7 @@ func IDs(faults []Fault) []string {
 	seen := map[string]int{}
 	ids := make([]string, len(faults))
 	for i, f := range faults {
-		id := strings.Join([]string{f.Kind, f.Shape, f.Target, f.Protocol, f.File, f.At.String()}, " ")
+		id := strings.Join([]string{f.Kind, f.Shape + f.Cuts, f.Target, f.Protocol, f.File, f.At.String()}, " ")
 		if f.On != "" {
 			id = fmt.Sprintf("%s on %s of %q %s from %d", id, f.On, f.Of, f.Line, f.Nth)
 		}
@@ -91,7 +102,7 @@ func (c Cast) hits(f Fault, r *rand.Rand) []string {
 	kind, _ := c.kind(f.Kind)
 	_, role := c.role(f.Target)
 	switch {
-	case f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring"):
+	case f.dividesAll():
 		members := slices.Concat(shuffled, c.Others)
 		if len(c.Others) > 0 {
 			r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
@@ -101,6 +112,8 @@ func (c Cast) hits(f Fault, r *rand.Rand) []string {
 		return []string{c.Others[r.IntN(len(c.Others))]}
 	case f.Target == "" && kind.Role != "":
 		return []string{kind.Role}
+	case f.Shape == "bridge" && (f.Target == "majority" || f.Target == "all"):
+		return shuffled[:1] // there is one bridge
 	case f.Target == "" || f.Target == "all":
 		return slices.Clone(c.Servers)
 	case role:

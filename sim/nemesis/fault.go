@@ -15,6 +15,7 @@ type Fault struct {
 	Jitter Duration `yaml:"jitter"` // each strike is later by up to this
 	Target string   `yaml:"target"` // a node, "random", "majority" or "all", or another word of the Cast
 	Shape  string   `yaml:"shape"`  // of a partition
+	Cuts   string   `yaml:"cuts"`   // of one that is one-way: "in", what the target hears, or "out"; empty: in turn
 	Aim    `yaml:",inline"`
 
 	Rate      float64  `yaml:"rate"`      // a probability, or a clock's rate
@@ -24,5 +25,11 @@ type Fault struct {
 	Period    Duration `yaml:"period"`    // of a flap
 	Size      int      `yaml:"size"`      // bytes; of bit-rot, bits
 	Protocol  string   `yaml:"protocol"`  // tcp or udp
-	File      string   `yaml:"file"`      // pattern of file names (path.Match), of the fault and of its point
+	File      string   `yaml:"file"`      // pattern of file names (simdisk.Matches), of the fault and of its point
+}
+
+// dividesAll reports whether it is a partition of a shape in which all members have
+// their place: there is nobody whom it is aimed at.
+func (f Fault) dividesAll() bool {
+	return f.Kind == "partition" && (f.Shape == "halves" || f.Shape == "ring")
 }

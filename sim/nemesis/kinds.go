@@ -15,7 +15,7 @@ type Kind struct {
 // Kinds lists the kinds of faults that strike any cluster.
 func Kinds() []Kind {
 	return []Kind{
-		{Name: "partition", Takes: []string{"shape!", "target", "protocol"}},
+		{Name: "partition", Takes: []string{"shape!", "target", "cuts", "protocol"}},
 		{Name: "flap", Takes: []string{"target!", "by!", "period!"}},
 		{Name: "loss", Takes: []string{"rate", "duplicate", "reorder", "by", "protocol", "target"}},
 		{Name: "slow-link", Takes: []string{"target!", "by!"}},
@@ -34,6 +34,12 @@ func Kinds() []Kind {
 		{Name: "bit-rot", Takes: []string{"target!", "size!", "file"}},
 	}
 }
+
+// The directions that a one-way partition cuts, seen from its target.
+const (
+	inward  = "in"
+	outward = "out"
+)
 
 // Shapes lists the shapes of partitions.
 func Shapes() []string {

@@ -60,6 +60,15 @@ func (s *scene) expect(want ...string) {
 	}
 }
 
+// quiet says so if a node logs in a time in which it should not.
+func (s *scene) quiet(node string, from, to time.Duration) {
+	for _, e := range s.events {
+		if e.Node == node && e.Kind == trace.Log && e.At >= from && e.At < to {
+			s.errorf("%s logs at %v: %s", node, e.At, e.Text)
+		}
+	}
+}
+
 // after returns the events of a node from one with a text on.
 func (s *scene) after(node, text string) []trace.Event {
 	for i, e := range s.events {

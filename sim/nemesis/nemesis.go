@@ -22,14 +22,17 @@ type Nemesis struct {
 	world   *sim.World
 	cast    Cast
 	cluster Cluster
+	aims    *aims          // nil before Aim
 	active  map[int]func() // strikes that last, and how to end them
 	next    int
 	log     []Struck
 	over    bool
 }
 
-// healed is the event that says that nothing strikes any more.
-const healed = "healed"
+const (
+	over   = "over: " // begins the text of the event that says that a strike is
+	healed = "healed" // is the event that says that nothing strikes any more
+)
 
 // New returns one that has not struck yet.
 func New(w *sim.World, c Cast, cluster Cluster) *Nemesis {
@@ -64,7 +67,7 @@ func (n *Nemesis) Strike(s Strike) {
 	if s.On != "" {
 		text += ", on " + s.On
 	}
-	n.world.Recordf(trace.Fault, "", "", "%s", text)
+	n.say(s, text)
 	entry := len(n.log)
 	n.log = append(n.log, Struck{At: n.world.Now(), Kind: s.Kind, Shape: s.Shape, Nodes: hits, Text: text})
 	id := n.next
@@ -74,7 +77,7 @@ func (n *Nemesis) Strike(s Strike) {
 		delete(n.active, id)
 		end()
 		n.log[entry].Until = n.world.Now()
-		n.world.Recordf(trace.Fault, "", "", "over: %s", text)
+		n.say(s, over+text)
 	}
 	n.world.Go(func() {
 		time.Sleep(max(s.For, time.Millisecond))
@@ -82,6 +85,16 @@ func (n *Nemesis) Strike(s Strike) {
 			stop()
 		}
 	})
+}
+
+// say records that a strike begins or is over, and tells the faults that wait for such
+// things, but not the fault whose strike it is: it would set off itself.
+func (n *Nemesis) say(s Strike, text string) {
+	e := trace.Event{At: n.world.Now(), Kind: trace.Fault, Text: text}
+	n.world.Record(e)
+	if n.aims != nil {
+		n.world.Aside(func() { n.aims.told(e, s.ID) })
+	}
 }
 
 // targets finds out whom a strike hits.

@@ -28,10 +28,18 @@ func fault(kind, target, on string, lasts time.Duration, change ...func(*nemesis
 	return f
 }
 
+// lasting makes one that strikes at a time.
+func lasting(kind, target string, from, lasts time.Duration, change ...func(*nemesis.Fault)) nemesis.Fault {
+	f := fault(kind, target, "", lasts, change...)
+	f.At.Duration = from
+	return f
+}
+
 func of(node string) func(*nemesis.Fault)     { return func(f *nemesis.Fault) { f.Of = node } }
 func nth(n int) func(*nemesis.Fault)          { return func(f *nemesis.Fault) { f.Nth = n } }
 func times(n int) func(*nemesis.Fault)        { return func(f *nemesis.Fault) { f.Times = n } }
 func file(name string) func(*nemesis.Fault)   { return func(f *nemesis.Fault) { f.File = name } }
+func size(n int) func(*nemesis.Fault)         { return func(f *nemesis.Fault) { f.Size = n } }
 func line(text string) func(*nemesis.Fault)   { return func(f *nemesis.Fault) { f.Line = text } }
 func at(d time.Duration) func(*nemesis.Fault) { return func(f *nemesis.Fault) { f.At.Duration = d } }
 func later(d time.Duration) func(*nemesis.Fault) {
@@ -41,6 +49,7 @@ func later(d time.Duration) func(*nemesis.Fault) {
 func stories() map[string]story {
 	all := looking()
 	maps.Copy(all, striking())
+	maps.Copy(all, together())
 	return all
 }
 
@@ -121,6 +130,12 @@ func striking() map[string]story {
 				s.expect("0s kill -9 of n3, on greets", "1s kill -9 of n1, on process-start", "1.501s n2 is paused, on logged")
 			},
 		},
+	}
+}
+
+// together are stories in which one fault has to do with another.
+func together() map[string]story {
+	return map[string]story{
 		"one after another": {
 			faults: []nemesis.Fault{
 				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}},
@@ -129,6 +144,41 @@ func striking() map[string]story {
 			},
 			told: func(s *scene) {
 				s.expect("1s n1 is paused", "1.03s n2 is paused, on fault-begins", "2s n3 is paused, on fault-ends")
+			},
+		},
+		"faults that overlap last each as long as it shall": {
+			faults: []nemesis.Fault{
+				lasting("pause", "n1", 1*time.Second, 2*time.Second), lasting("pause", "n1", 2*time.Second, 2*time.Second),
+				// The process that the first pause stopped is killed; the second is one of the next.
+				lasting("pause", "n2", 1*time.Second, 2*time.Second), lasting("kill", "n2", 1500*ms, 100*ms), lasting("pause", "n2", 2*time.Second, 3*time.Second),
+			},
+			told: func(s *scene) {
+				s.quiet("n1", 1001*ms, 4*time.Second)
+				s.quiet("n2", 2001*ms, 5*time.Second)
+			},
+		},
+		"bits flip where the pattern says": {
+			faults: []nemesis.Fault{
+				lasting("bit-rot", "n1", time.Second, 0, file("/count"), size(5)), lasting("bit-rot", "n2", time.Second, 0, file("/other/*"), size(5)),
+			},
+			told: func(s *scene) {
+				for node, want := range map[string]string{"n1": "5", "n2": "0"} {
+					if text := want + " bits of the files of " + node + " have flipped"; s.after("", text) == nil {
+						s.errorf("nothing says: %s", text)
+					}
+				}
+			},
+		},
+		"a fault does not set off itself": {
+			faults: []nemesis.Fault{
+				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}, Every: nemesis.Duration{Duration: 3 * time.Second}},
+				fault("kill", "n2", "fault-begins", 100*ms, times(3)),
+				fault("pause", "n3", "fault-ends", 100*ms, times(2), nth(2)),
+			},
+			told: func(s *scene) {
+				s.expect("1s n1 is paused", "1s kill -9 of n2, on fault-begins", "2s n3 is paused, on fault-ends",
+					"2s kill -9 of n2, on fault-begins", "2.1s n3 is paused, on fault-ends", "2.1s kill -9 of n2, on fault-begins",
+					"4s n1 is paused", "7s n1 is paused")
 			},
 		},
 	}
@@ -176,11 +226,70 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 			}
 		}
 		for _, s := range c.Draw(faults, seed, end) {
+			if all := s.Shape == "halves" || s.Shape == "ring"; all && len(s.Hits) != len(c.Servers) {
+				t.Errorf("%+v divides %v alone", s, s.Hits)
+			}
 			if s.Begin >= end || len(s.Hits) == 0 || strings.Contains(c.Describe(s, s.Hits), "%!") {
 				t.Errorf("%+v: %s", s, c.Describe(s, s.Hits))
 			}
 		}
 	})
+}
+
+// TestWhatIsVariedMakesSense begins with faults that a person may have written as well as
+// with drawn ones.
+func TestWhatIsVariedMakesSense(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := cast()
+		c.Roles = append(c.Roles, nemesis.Role{Name: "leader", Words: "the leader"})
+		end := time.Duration(rapid.IntRange(3, 600).Draw(t, "seconds")) * time.Second
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		mix := nemesis.Stormy()
+		mix.Aimed, mix.Together, mix.Points = 40, 40, c.AllPoints()
+		faults := slices.Concat(nemesis.Random(r, end, mix), []nemesis.Fault{
+			fault("kill", "peer", "greets", 0),
+			fault("kill", "here", "file-sync-before", 0, file("count")),
+			fault("disk-error", "here", "file-sync-before", 0, file("count"), func(f *nemesis.Fault) { f.Rate = 0.5 }),
+			fault("pause", "here", "logged", 0, line("counted"), of("n1")),
+			fault("pause", "random", "fault-begins", 0, line("n1")),
+			{Kind: "kill", Target: "random", At: nemesis.Duration{Duration: time.Second}},
+		})
+		for range 20 {
+			for _, f := range faults {
+				if err := c.Check(f, end); err != nil {
+					t.Fatalf("%+v: %v", f, err)
+				}
+			}
+			faults = nemesis.Vary(r, faults, faults, end, mix)
+		}
+	})
+}
+
+func TestOneStrikeAloneStrikesAsItDidAmongOthers(t *testing.T) {
+	f := nemesis.Fault{Kind: "partition", Shape: "one-way", Target: "random"}
+	f.At.Duration, f.Every.Duration, f.Jitter.Duration, f.For.Duration = time.Second, 10*time.Second, time.Second, time.Second
+	for _, s := range cast().Draw([]nemesis.Fault{f}, 1, time.Minute) {
+		once := s.Once()
+		if err := cast().Check(once, time.Minute); err != nil {
+			t.Errorf("%+v: %v", once, err)
+		}
+		alone := cast().Draw([]nemesis.Fault{once}, 1, time.Minute)
+		want, got := cast().Describe(s, s.Hits), cast().Describe(alone[0], alone[0].Hits)
+		if len(alone) != 1 || alone[0].Begin != s.Begin || got != want {
+			t.Errorf("alone it strikes at %v: %s\nand not at %v: %s", alone[0].Begin, got, s.Begin, want)
+		}
+	}
+}
+
+func TestABridgeIsOneNode(t *testing.T) {
+	for _, target := range []string{"random", "majority", "all", "n2"} {
+		for seed := range uint64(5) {
+			s := cast().Draw([]nemesis.Fault{{Kind: "partition", Shape: "bridge", Target: target}}, seed, time.Minute)[0]
+			if len(s.Hits) != 1 {
+				t.Errorf("the bridge is %v: %s", s.Hits, cast().Describe(s, s.Hits))
+			}
+		}
+	}
 }
 
 func TestAnAnchorStrikesWhereTheTimeDid(t *testing.T) {
@@ -227,6 +336,10 @@ func TestWhatMakesNoSenseIsToldWithItsField(t *testing.T) {
 		`of: there is no server "n4"; there are n1, n2, n3; did you mean "n1"?`:                                          fault("kill", "here", "greets", 0, of("n4")),
 		`on: fault-begins happens to no node, so it takes no of, and no target "here"`:                                   fault("kill", "here", "fault-begins", 0),
 		`after: -1ms is before the point is passed, which nobody can foresee`:                                            fault("kill", "here", "greets", 0, later(-ms)),
+		`cuts: "up" is none of in, out; did you mean "in"?`:                                                              {Kind: "partition", Shape: "one-way", Target: "n1", Cuts: "up"},
+		`cuts: only a partition of shape "one-way" has a direction`:                                                      {Kind: "partition", Shape: "isolate", Target: "n1", Cuts: "in"},
+		`at: 1m0s is not before the end of the phase with faults, 1m0s`:                                                  {Kind: "kill", Target: "n1", At: nemesis.Duration{Duration: time.Minute}},
+		`target: a partition of shape "ring" is one of all, and takes none`:                                              {Kind: "partition", Shape: "ring", Target: "n1"},
 		`target: there is no server "n5"; there are n1, n2, n3, and first, random, majority and all; did you mean "n1"?`: fault("kill", "n5", "greets", 0),
 	} {
 		var bad *nemesis.Problem

@@ -39,7 +39,7 @@ type EventMatch struct {
 type DiskMatch struct {
 	Op    string // of simdisk.Operation; empty: none is matched
 	After bool   // when it has been done, and not failed; otherwise before
-	File  string // pattern (path.Match) of the file's name without its directory, or with it if there is a slash
+	File  string // pattern of the file's name (simdisk.Matches)
 	// Changed, if not empty, is a regular expression with a group: what the group
 	// finds in the file is not what it last found there on that node. A write is
 	// looked at itself; otherwise the file, or In the directory a file of that name.
@@ -71,7 +71,7 @@ func Points() []Point {
 		{Name: "clock-changed", About: "has a clock that jumps, or goes at another rate", Event: EventMatch{Kind: trace.Fault, Text: `^clock `}},
 		{Name: "logged", About: "logs a line", Takes: "line!", Event: EventMatch{Kind: trace.Log}},
 		{Name: "fault-begins", World: true, About: "another fault begins", Takes: "line", Event: EventMatch{Kind: trace.Fault}},
-		{Name: "fault-ends", World: true, About: "another fault is over", Takes: "line", Event: EventMatch{Kind: trace.Fault, Text: `^over: `}},
+		{Name: "fault-ends", World: true, About: "another fault is over", Takes: "line", Event: EventMatch{Kind: trace.Fault, Text: `^` + over}},
 	},
 		disk("file-create", "create", "create a file", "created a file"),
 		disk("file-write", "write", "write to a file", "written to a file"),
@@ -142,7 +142,7 @@ func (w *Watch) Event(e trace.Event) (peer string, passed bool) {
 		return "", false
 	case w.line != nil && !w.line.MatchString(e.Text):
 		return "", false
-	case w.point.Name == "fault-begins" && (strings.HasPrefix(e.Text, "over: ") || e.Text == healed):
+	case w.point.Name == "fault-begins" && strings.HasPrefix(e.Text, over):
 		return "", false
 	}
 	if m.Peer {
@@ -164,7 +164,7 @@ func (w *Watch) Event(e trace.Event) (peer string, passed bool) {
 // Operation reports whether the point is passed by an operation of a disk.
 func (w *Watch) Operation(o simdisk.Operation, d *simdisk.Disk) bool {
 	m := w.point.Disk
-	if m.Op == "" || o.Op != m.Op || o.After != m.After || o.Err != nil || !matches(w.file, o.Name) {
+	if m.Op == "" || o.Op != m.Op || o.After != m.After || o.Err != nil || !simdisk.Matches(w.file, o.Name) {
 		return false
 	}
 	if w.changed == nil {
@@ -183,17 +183,4 @@ func (w *Watch) Operation(o simdisk.Operation, d *simdisk.Disk) bool {
 	}
 	w.last[o.Disk] = string(found[1])
 	return true
-}
-
-// matches reports whether a file's name is of a pattern; one without a slash is
-// of the last part alone.
-func matches(pattern, name string) bool {
-	if pattern == "" {
-		return true
-	}
-	if !strings.Contains(pattern, "/") {
-		name = path.Base(name)
-	}
-	ok, err := path.Match(pattern, name)
-	return ok && err == nil
 }

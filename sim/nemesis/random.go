@@ -125,6 +125,9 @@ func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 		if shape == "bridge" {
 			f.Target = "random"
 		}
+		if f.dividesAll() {
+			f.Target = ""
+		}
 	case "flap":
 		f.Period = scale(2*time.Second, 300*time.Millisecond)
 		f.By = Duration{Duration: f.Period.Duration / 2}

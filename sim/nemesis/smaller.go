@@ -97,10 +97,15 @@ func (s *smaller) singly(strikes []Strike) {
 	}
 }
 
-// Once is the fault that strikes just as this strike does, and never again.
+// Once is the fault that strikes as this strike does, and never again: at the same time,
+// the same node, in the same direction. Who are several, a majority or the halves of a
+// partition, and which packets are lost is drawn anew: it is another fault.
 func (s Strike) Once() Fault {
 	f := s.Fault
 	f.At.Duration, f.Every.Duration, f.Jitter.Duration = s.Begin, 0, 0
+	if f.Shape == "one-way" {
+		f.Cuts = s.cuts()
+	}
 	if len(s.Hits) == 1 && f.Target != "" {
 		f.Target = s.Hits[0]
 	}

@@ -1,7 +1,6 @@
 package nemesis
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +11,7 @@ import (
 	"tribune/sim"
 	"tribune/sim/simdisk"
 	"tribune/sim/simnet"
+	"tribune/sim/trace"
 )
 
 // stopLimit is how long a process may take to stop in order before it is killed.
@@ -26,9 +26,7 @@ func (n *Nemesis) begin(s Strike, hits []string) (end func()) {
 		return n.network(s, hits)
 	case "reset":
 		for _, h := range hits {
-			for _, other := range n.cast.members() {
-				n.world.Net().ResetConns(h, other)
-			}
+			n.world.Net().ResetConns(h)
 		}
 		return func() {}
 	case "disk-full", "disk-slow", "disk-stall", "disk-error":
@@ -74,7 +72,7 @@ func (n *Nemesis) network(s Strike, hits []string) func() {
 	case "partition":
 		rules = append(rules, simnet.Block(s.name(), m(s.cut(hits, names))))
 	case "flap":
-		rules = append(rules, simnet.Flap(s.name(), m(simnet.Between(hits, names)), s.By.Duration, s.Period.Duration))
+		rules = append(rules, simnet.Flap(s.name(), m(simnet.Between(hits, names)), n.world.Now(), s.By.Duration, s.Period.Duration))
 	case "slow-link":
 		rules = append(rules, simnet.Slow(s.name(), m(simnet.Between(hits, names)), netmodel.LogNormal(s.By.Duration, 0.3)))
 	case "gray":
@@ -110,9 +108,8 @@ func (s Strike) cut(hits, names []string) simnet.Match {
 	case "bridge":
 		return simnet.Bridge(hits[0], names)
 	case "one-way":
-		// What the others send does not arrive; what it sends does. Or, every
-		// other time, the reverse.
-		if s.Turn%2 == 0 {
+		// What the others send does not arrive; what it sends does. Or the reverse.
+		if s.cuts() == inward {
 			return simnet.OneWay(rest, hits)
 		}
 		return simnet.OneWay(hits, rest)
@@ -123,8 +120,7 @@ func (s Strike) cut(hits, names []string) simnet.Match {
 func disk(s Strike, d *simdisk.Disk) func() {
 	switch s.Kind {
 	case "disk-full":
-		d.SetCapacity(d.Used() + 1)
-		return func() { d.SetCapacity(0) }
+		return d.Limit(d.Used() + 1)
 	case "disk-slow":
 		return d.Slow(netmodel.LogNormal(s.By.Duration, 0.5))
 	case "disk-stall":
@@ -155,21 +151,17 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 	case "bit-rot":
 		// What has rotted shows when it is read again.
 		n.cluster.Down(name, node.Kill)
-		node.Disk().Rot(cmp.Or(s.File, "*"), s.Size)
+		flipped := node.Disk().Rot(s.File, s.Size)
+		n.world.Recordf(trace.Fault, "", "", "%d bits of the files of %s have flipped", flipped, name)
 		up()
 		return func() { n.cluster.Repair(node) }
 	case "pause":
-		if node.Paused() {
-			return func() {}
-		}
-		node.Pause()
-		return node.Resume
+		return node.Pause()
 	case "clock-jump":
 		node.Jump(s.By.Duration)
 	case "clock-drift":
 		const unit = 1000
-		node.SetRate(int64(math.Round(s.Rate*unit)), unit)
-		return node.UsualRate
+		return node.Drift(int64(math.Round(s.Rate*unit)), unit)
 	}
 	return func() {}
 }

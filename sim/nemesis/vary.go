@@ -47,7 +47,7 @@ func (f Fault) altered(r *rand.Rand, end time.Duration, m Mix) Fault {
 	}
 	switch r.IntN(4) {
 	case 0:
-		f.At.Duration = firstStorm + time.Duration(r.Int64N(max(int64(end-firstStorm), 1)))
+		f.At.Duration = min(firstStorm, end/2) + time.Duration(r.Int64N(max(int64(end-firstStorm), 1)))
 	case 1:
 		f.For.Duration = LogUniform(r, max(f.For.Duration/4, time.Millisecond), max(f.For.Duration*4, 2*time.Millisecond))
 	case 2:
@@ -71,7 +71,7 @@ func (f Fault) aimedElse(r *rand.Rand, m Mix) Fault {
 	switch r.IntN(4) {
 	case 0:
 		if points := m.notable(); len(points) > 0 {
-			f.On = points[r.IntN(len(points))].Name
+			f.waitFor(points[r.IntN(len(points))])
 		}
 	case 1:
 		f.Nth = 1 + r.IntN(2*max(f.Nth, 1))
@@ -81,4 +81,16 @@ func (f Fault) aimedElse(r *rand.Rand, m Mix) Fault {
 		f.For.Duration = LogUniform(r, max(f.For.Duration/4, time.Millisecond), max(f.For.Duration*4, 2*time.Millisecond))
 	}
 	return f
+}
+
+// waitFor has an aimed fault wait for another point, and lets go of what only the old
+// one had. A point that is drawn takes neither line nor file.
+func (f *Fault) waitFor(p Point) {
+	f.On, f.Line = p.Name, ""
+	if f.Target == peer && !p.HasPeer() {
+		f.Target = here
+	}
+	if i := slices.IndexFunc(Kinds(), func(k Kind) bool { return k.Name == f.Kind }); i < 0 || !slices.Contains(Kinds()[i].Takes, "file") {
+		f.File = ""
+	}
 }

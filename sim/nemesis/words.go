@@ -72,7 +72,7 @@ func (s Strike) describePartition(who string, hits []string) string {
 	case "bridge":
 		return "a partition into halves that only " + who + " still reaches both of"
 	case "one-way":
-		if s.Turn%2 == 0 {
+		if s.cuts() == inward {
 			return who + " hears nothing from the other servers, which hear it"
 		}
 		return "the other servers hear nothing from " + who + ", which hears them"

@@ -15,83 +15,117 @@ import (
 	"tribune/sim/simdisk"
 )
 
-// names is which file has which name: what a disk holds, told by its files'
-// contents.
-func names(t *rapid.T, d *simdisk.Disk) string {
+// names are the contents of a disk's files, by name.
+func names(t *rapid.T, d *simdisk.Disk) map[string]string {
 	all := map[string]string{}
 	for _, file := range d.Inventory() {
-		name := file.Path
-		b, err := host.ReadFile(d, name)
+		b, err := host.ReadFile(d, file.Path)
 		must(t, err)
-		all[name] = string(b)
+		all[file.Path] = string(b)
 	}
-	return told(all)
+	return all
 }
 
-func told(all map[string]string) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&b, "%s=%s ", name, all[name])
-	}
-	return b.String()
-}
-
-// Names are durable in the order in which they were changed: after a crash they
-// are as they once were, and not as they were before the last change in a
-// directory that was synced.
+// Changes of a name are durable in their order: after a crash it is of the file that it
+// once was of, and not of one before the last change before its directory was synced. A
+// file that got another name has one of the two.
 func TestNamesAfterAnyCrashAreAsTheyOnceWereSinceTheirDirectoryWasSynced(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDisk(rapid.Uint64().Draw(t, "seed"))
 		must(t, d.MkdirAll("a", 0o700))
 		must(t, d.MkdirAll("b", 0o700))
 		must(t, d.SyncDir("/"))
+		everywhere := []string{"a/x", "a/y", "b/x", "b/y"}
 		live := map[string]string{}
-		states, durable := []string{""}, 0
-		last := map[string]int{} // the state after the last change in a directory
-		changed := func(dirs ...string) {
-			states = append(states, told(live))
-			for _, dir := range dirs {
-				last[dir] = len(states) - 1
+		was, durable := map[string][]string{}, map[string]int{} // what each name was of; from when on it may be after a crash
+		changed := func(names ...string) {
+			for _, name := range names {
+				was[name] = append(was[name], live[name])
 			}
 		}
-		name := rapid.SampledFrom([]string{"a/x", "a/y", "b/x", "b/y"})
+		changed(everywhere...)
+		name := rapid.SampledFrom(everywhere)
 		for i := range rapid.IntRange(1, 25).Draw(t, "steps") {
 			one, two := name.Draw(t, "one"), name.Draw(t, "two")
 			_, there := live[one]
 			switch step := rapid.SampledFrom([]string{"create", "create", "rename", "remove", "sync"}).Draw(t, "step"); {
 			case step == "create" && !there:
+				live[one] = fmt.Sprint(i)
 				f, err := d.OpenFile(one, os.O_WRONLY|os.O_CREATE, 0o600)
 				must(t, err)
-				_, err = fmt.Fprint(f, i)
+				_, err = fmt.Fprint(f, live[one])
 				must(t, err)
 				must(t, f.Sync())
-				live[one] = fmt.Sprint(i)
-				changed(path.Dir(one))
+				changed(one)
 			case step == "rename" && there && one != two:
 				must(t, d.Rename(one, two))
 				live[two] = live[one]
 				delete(live, one)
-				changed(path.Dir(one), path.Dir(two))
+				changed(one, two)
 			case step == "remove" && there:
 				must(t, d.Remove(one))
 				delete(live, one)
-				changed(path.Dir(one))
+				changed(one)
 			case step == "sync":
 				must(t, d.SyncDir(path.Dir(one)))
-				durable = max(durable, last[path.Dir(one)])
+				for name := range was {
+					if path.Dir(name) == path.Dir(one) {
+						durable[name] = len(was[name]) - 1
+					}
+				}
 			}
 		}
 		for seed := range uint64(8) {
 			c := d.Clone(seed)
 			c.Crash()
-			if got := names(t, c); !slices.Contains(states[durable:], got) {
-				t.Fatalf("seed %d: after the crash there is %q; possible is %q", seed, got, states[durable:])
+			got, files := names(t, c), map[string]string{}
+			for _, name := range everywhere {
+				file := got[name]
+				if possible := was[name][durable[name]:]; !slices.Contains(possible, file) {
+					t.Fatalf("seed %d: after the crash %s is of %q; possible is %q", seed, name, file, possible)
+				}
+				if other := files[file]; file != "" && other != "" {
+					t.Fatalf("seed %d: after the crash %s and %s are of the same file", seed, name, other)
+				}
+				files[file] = name
 			}
 		}
-		if got := names(t, d); got != told(live) {
-			t.Fatalf("crashes of clones changed the disk: %q, not %q", got, told(live))
+		if got := names(t, d); !maps.Equal(got, live) {
+			t.Fatalf("crashes of clones changed the disk: %q, not %q", got, live)
 		}
 	})
+}
+
+// TestNamesAreDurableEachForItself has three names in two directories, of which a crash
+// may leave any, and then one directory synced.
+func TestNamesAreDurableEachForItself(t *testing.T) {
+	d := newDisk(1)
+	must(t, d.MkdirAll("a", 0o700))
+	must(t, d.MkdirAll("b", 0o700))
+	must(t, d.SyncDir("/"))
+	for _, name := range []string{"a/f", "a/g", "b/f"} {
+		open(t, d, name, os.O_RDWR|os.O_CREATE)
+	}
+	left := func() string {
+		seen := map[string]bool{}
+		for seed := range uint64(64) {
+			c := d.Clone(seed)
+			c.Crash()
+			var files []string
+			for _, f := range c.Inventory() {
+				files = append(files, f.Path)
+			}
+			seen[strings.Join(files, "+")] = true
+		}
+		return strings.Join(slices.Sorted(maps.Keys(seen)), " ")
+	}
+	if got := left(); got != " a/f a/f+a/g a/f+a/g+b/f a/f+b/f a/g a/g+b/f b/f" {
+		t.Errorf("crashes left %q", got)
+	}
+	must(t, d.SyncDir("b"))
+	if got := left(); got != "a/f+a/g+b/f a/f+b/f a/g+b/f b/f" {
+		t.Errorf("when b was synced crashes left %q", got)
+	}
 }
 
 func TestAClonesCrashTearsAWriteInEveryWay(t *testing.T) {

@@ -98,25 +98,26 @@ func (n *inode) resize(size int64) {
 	n.size = size
 }
 
-// Rot flips bits of files whose name without its directory matches glob
-// (path.Match), at places drawn from the seed, and returns how many.
+// Rot flips bits of files whose name is of a pattern (Matches), at places drawn from
+// the seed, and returns how many: fewer than wanted where a page beyond a file's end is
+// drawn, and none if there is no such file or nothing in it.
 func (d *Disk) Rot(glob string, bits int) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var found []*inode
-	var walk func(n *inode)
-	walk = func(n *inode) {
-		for _, name := range sortedKeys(n.live) {
-			child := n.live[name]
-			if ok, err := path.Match(glob, name); ok && err == nil && !child.isDir && len(child.pages) > 0 {
+	var walk func(dir string, n *inode)
+	walk = func(dir string, n *inode) {
+		for _, base := range sortedKeys(n.live) {
+			child, name := n.live[base], path.Join(dir, base)
+			if Matches(glob, name) && !child.isDir && len(child.pages) > 0 {
 				found = append(found, child)
 			}
 			if child.isDir {
-				walk(child)
+				walk(name, child)
 			}
 		}
 	}
-	walk(d.root)
+	walk("/", d.root)
 	if len(found) == 0 {
 		return 0
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"sync"
 	"syscall"
@@ -42,15 +41,15 @@ type Disk struct {
 	mu      detrt.Mutex
 	options Options
 	root    *inode
-	journal []change // of names, in order, not yet durable
-	used    int64    // bytes of pages
-	epoch   int      // counts processes: handles of an earlier one are dead
+	journal journal
+	used    int64 // bytes of pages
+	epoch   int   // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
-	added   map[string]int   // rules ever added, by operation and glob
-	stalled chan struct{}    // closed when the last stall ends; nil: none
-	stalls  int              // that last
-	slow    []*netmodel.Dist // times of a sync instead of the usual; the latest counts
+	added   map[string]int    // rules ever added, by operation and glob
+	stalled chan struct{}     // closed when the last stall ends; nil: none
+	stalls  int               // that last
+	changes []*func(*Options) // of the options, while faults last, in the order in which they began
 
 	observers []Observer
 
@@ -84,15 +83,6 @@ type flush struct {
 // sector is the content of a sector on the platter; nil is zeroes.
 type sector *[sectorSize]byte
 
-// change is a change of one or two names, which becomes durable as a whole.
-type change struct{ steps []step }
-
-type step struct {
-	dir    *inode
-	name   string
-	target *inode // nil: the name is removed
-}
-
 // New returns an empty disk. Its draws come from streams made of seed and name.
 func New(name string, s event.Scheduler, rec trace.Recorder, seed uint64, o Options) *Disk {
 	return &Disk{
@@ -116,14 +106,6 @@ func newFile() *inode {
 	return &inode{pages: map[int64]*[pageSize]byte{}, undo: map[int64]sector{}, lost: map[int64]sector{}}
 }
 
-// SetCapacity changes the disk's size in bytes; 0 is without end. What is
-// stored stays, even if it is more.
-func (d *Disk) SetCapacity(bytes int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.options.Capacity = bytes
-}
-
 // Used is how many bytes the pages of the files that have a name take.
 func (d *Disk) Used() int64 {
 	d.mu.Lock()
@@ -131,25 +113,39 @@ func (d *Disk) Used() int64 {
 	return d.used
 }
 
+// Limit makes the disk one of so many bytes, more than 0, until undo is called; of
+// several limits that last the least counts. What is stored stays, even if it is more.
+func (d *Disk) Limit(bytes int64) (undo func()) {
+	return d.alter(func(o *Options) {
+		if o.Capacity == 0 || bytes < o.Capacity {
+			o.Capacity = bytes
+		}
+	})
+}
+
 // Slow makes syncs take other times than usual until undo is called; of several,
 // the latest that lasts counts.
 func (d *Disk) Slow(syncs netmodel.Dist) (undo func()) {
+	return d.alter(func(o *Options) { o.Sync = syncs })
+}
+
+func (d *Disk) alter(change func(*Options)) (undo func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := &syncs
-	d.slow = append(d.slow, s)
+	c := &change
+	d.changes = append(d.changes, c)
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.slow = slices.DeleteFunc(d.slow, func(x *netmodel.Dist) bool { return x == s })
+		d.changes = slices.DeleteFunc(d.changes, func(x *func(*Options)) bool { return x == c })
 	}
 }
 
-// times are how long operations take now.
-func (d *Disk) times() Options {
+// now are the options as faults have changed them.
+func (d *Disk) now() Options {
 	o := d.options
-	if len(d.slow) > 0 {
-		o.Sync = *d.slow[len(d.slow)-1]
+	for _, change := range d.changes {
+		(*change)(&o)
 	}
 	return o
 }
@@ -175,7 +171,7 @@ func (d *Disk) Stall() (resume func()) {
 // FailRule makes operations fail.
 type FailRule struct {
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
-	Glob        string  // of the file's name without its directory (path.Match); "" is each
+	Glob        string  // of the file's name (Matches)
 	Probability float64 // 0 counts as 1
 	Skip        int     // so many operations that fit are let through first
 	Times       int     // how often; 0: without end
@@ -220,7 +216,7 @@ func (d *Disk) strike(op, name string) error {
 		if r.Op != "" && r.Op != op || r.Times > 0 && r.left == 0 {
 			continue
 		}
-		if ok, err := path.Match(r.Glob, path.Base(name)); r.Glob != "" && (!ok || err != nil) {
+		if !Matches(r.Glob, name) {
 			continue
 		}
 		r.fit++
@@ -255,7 +251,7 @@ func (d *Disk) enter(op, name string, takes func(Options) netmodel.Dist) error {
 	err := d.strike(op, name)
 	var wait time.Duration
 	if takes != nil {
-		if dist := takes(d.times()); dist != nil {
+		if dist := takes(d.now()); dist != nil {
 			wait = dist.Draw(d.delays)
 		}
 	}
@@ -292,26 +288,10 @@ func (d *Disk) Crash() {
 	d.Kill()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	kept := len(d.journal)
-	if kept > 0 {
-		kept = d.crashes.IntN(kept + 1)
-	}
-	for _, c := range d.journal[:kept] {
-		c.settle()
-	}
+	d.journal.crash(d.crashes)
 	d.journal = nil
 	d.used = 0
 	d.root.crash(d)
-}
-
-func (c change) settle() {
-	for _, s := range c.steps {
-		if s.target == nil {
-			delete(s.dir.kept, s.name)
-		} else {
-			s.dir.kept[s.name] = s.target
-		}
-	}
 }
 
 var _ host.FS = (*Disk)(nil)

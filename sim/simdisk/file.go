@@ -134,13 +134,13 @@ func (f *file) doWrite(b []byte, where func() int64) (n int, end int64, err erro
 
 // write writes as many pages as there is room for.
 func (d *Disk) write(n *inode, b []byte, at int64) (int, error) {
-	done := 0
+	done, capacity := 0, d.now().Capacity
 	for done < len(b) {
 		number, from := (at+int64(done))/pageSize, (at+int64(done))%pageSize
 		part := b[done:min(len(b), done+int(pageSize-from))]
 		first, last := (at+int64(done))/sectorSize, (at+int64(done+len(part))-1)/sectorSize
 		page := n.pages[number]
-		if page == nil && !n.gone && d.options.Capacity > 0 && d.used+pageSize > d.options.Capacity {
+		if page == nil && !n.gone && capacity > 0 && d.used+pageSize > capacity {
 			return done, syscall.ENOSPC
 		}
 		for s := first; s <= last; s++ {

@@ -42,6 +42,22 @@ func (d *Disk) walk(name string) (parent, found *inode, err error) {
 	return parent, parent.live[all[len(all)-1]], nil
 }
 
+// Matches reports whether a file's name is of a pattern (path.Match): its last part, or if
+// there is a slash in the pattern, the whole of it from the root on. All names are of "",
+// and none is of a pattern that is none.
+func Matches(pattern, name string) bool {
+	if pattern == "" {
+		return true
+	}
+	if !strings.Contains(pattern, "/") {
+		name = path.Base(name)
+	} else {
+		pattern, name = path.Join("/", pattern), path.Join("/", name)
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
 // last is the last part of a name.
 func last(name string) string { return path.Base(path.Clean("/" + name)) }
 
@@ -71,11 +87,17 @@ func (d *Disk) room(n *inode, pages int) {
 
 // OpenFile implements host.FS.
 func (d *Disk) OpenFile(name string, flag int, _ fs.FileMode) (host.File, error) {
-	if flag&os.O_CREATE == 0 || exists(d, name) {
+	op := ""
+	switch there := exists(d, name); {
+	case !there && flag&os.O_CREATE != 0:
+		op = "create"
+	case there && flag&os.O_TRUNC != 0 && flag&os.O_EXCL == 0:
+		op = "truncate"
+	default:
 		return d.open(name, flag)
 	}
 	var f host.File
-	err := d.observed(Operation{Op: "create", Name: name}, func() (err error) {
+	err := d.observed(Operation{Op: op, Name: name}, func() (err error) {
 		f, err = d.open(name, flag)
 		return err
 	})
@@ -104,7 +126,7 @@ func (d *Disk) open(name string, flag int) (host.File, error) {
 		return nil, pathError("open", name, syscall.ENOENT)
 	case n == nil:
 		n = newFile()
-		d.change("create", name, step{parent, last(name), n})
+		d.change("create", name, step{place{parent, last(name)}, n})
 	case flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL:
 		return nil, pathError("open", name, syscall.EEXIST)
 	case n.isDir:
@@ -131,7 +153,7 @@ func (d *Disk) mkdirAll(name string) error {
 		next := at.live[p]
 		if next == nil {
 			next = newDir()
-			d.change("mkdir", name, step{at, p, next})
+			d.change("mkdir", name, step{place{at, p}, next})
 		}
 		if !next.isDir {
 			return pathError("mkdir", name, syscall.ENOTDIR)
@@ -212,7 +234,7 @@ func (d *Disk) rename(oldName, newName string) error {
 	if err != nil {
 		return pathError("rename", oldName, err)
 	}
-	d.change("rename from "+oldName, newName, step{to, last(newName), n}, step{from, last(oldName), nil})
+	d.change("rename from "+oldName, newName, step{place{to, last(newName)}, n}, step{place{from, last(oldName)}, nil})
 	return nil
 }
 
@@ -245,7 +267,7 @@ func (d *Disk) remove(name string) error {
 	if err != nil {
 		return pathError("remove", name, err)
 	}
-	d.change("remove", name, step{parent, last(name), nil})
+	d.change("remove", name, step{place{parent, last(name)}, nil})
 	return nil
 }
 
@@ -278,7 +300,7 @@ func (d *Disk) removeTree(name string, parent *inode, base string) {
 			d.removeTree(path.Join(name, child), n, child)
 		}
 	}
-	d.change("remove", name, step{parent, base, nil})
+	d.change("remove", name, step{place{parent, base}, nil})
 }
 
 // SyncDir implements host.FS.
@@ -300,26 +322,9 @@ func (d *Disk) syncDir(name string) error {
 	if err != nil {
 		return pathError("syncdir", name, err)
 	}
-	d.settle(n)
+	d.journal = d.journal.synced(n)
 	d.record(trace.DiskSync, name, 0, 0, "names")
 	return nil
-}
-
-// settle makes the changes in a directory durable, and all that came before
-// them: a journal is written in order.
-func (d *Disk) settle(dir *inode) {
-	last := -1
-	for i, c := range d.journal {
-		for _, s := range c.steps {
-			if s.dir == dir {
-				last = i
-			}
-		}
-	}
-	for _, c := range d.journal[:last+1] {
-		c.settle()
-	}
-	d.journal = append([]change(nil), d.journal[last+1:]...)
 }
 
 // lock is a lock that is held.

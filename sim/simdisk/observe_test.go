@@ -43,6 +43,8 @@ func TestAnObserverIsToldOfEveryChangeBeforeAndAfter(t *testing.T) {
 		t.Error(err)
 	}
 	must(t, f.Truncate(3))
+	_, err = d.OpenFile("/a/b", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	must(t, err)
 	must(t, d.Rename("/a/b", "/a/c"))
 	must(t, d.SyncDir("/a"))
 	must(t, d.Remove("/a/c"))
@@ -51,6 +53,7 @@ func TestAnObserverIsToldOfEveryChangeBeforeAndAfter(t *testing.T) {
 		"before mkdir /a", "after mkdir /a", "before create /a/b", "after create /a/b",
 		"before write /a/bx", `the file has ""`, "after write /a/bx", `the file has "x"`,
 		"before sync /a/b", "after sync /a/b", "failed", "before truncate /a/b", "after truncate /a/b",
+		"before truncate /a/b", "after truncate /a/b",
 		"before rename /a/c/a/b", "after rename /a/c/a/b", "before syncdir /a", "after syncdir /a",
 		"before remove /a/c", "after remove /a/c", "before remove /a", "after remove /a",
 	}

@@ -1,6 +1,7 @@
 package simdisk_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -169,6 +170,62 @@ func TestStallsAddUp(t *testing.T) {
 		first()
 		<-done
 	})
+}
+
+func TestAPatternIsOfTheLastPartOfANameOrOfAllOfIt(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"", "/data/raft/1.wal", true}, {"*.wal", "/data/raft/1.wal", true}, {"*.wal", "1.wal", true}, {"*.snap", "/data/raft/1.wal", false},
+		{"/data/*/*.wal", "/data/raft/1.wal", true}, {"data/raft/*", "/data/raft/1.wal", true}, {"/data/*", "data/1.wal", true},
+		{"/data/*", "/data/raft/1.wal", false}, {"raft/*", "/data/raft/1.wal", false}, {"[", "[", false},
+	} {
+		if got := simdisk.Matches(c.pattern, c.name); got != c.want {
+			t.Errorf("%q matches %q: %t", c.pattern, c.name, got)
+		}
+	}
+}
+
+func TestFaultsOfADirectorysFilesStrikeThere(t *testing.T) {
+	d := newDisk(1)
+	must(t, d.MkdirAll("/a", 0o700))
+	f, g := open(t, d, "/a/f", os.O_RDWR|os.O_CREATE), open(t, d, "/f", os.O_RDWR|os.O_CREATE)
+	for _, file := range []host.File{f, g} {
+		_, err := file.WriteAt(make([]byte, 100), 0)
+		must(t, err)
+	}
+	if n := d.Rot("/a/*", 5); n != 5 || !bytes.Equal(d.Content("/f"), make([]byte, 100)) || bytes.Equal(d.Content("/a/f"), make([]byte, 100)) {
+		t.Errorf("%d bits flipped", n)
+	}
+	if n := d.Rot("/b/*", 5); n != 0 {
+		t.Errorf("%d bits flipped of files that there are not", n)
+	}
+	d.Fail(simdisk.FailRule{Op: "sync", Glob: "/a/*"})
+	if err := f.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a rule of a directory's files: %v", err)
+	}
+	must(t, g.Sync())
+}
+
+func TestOfSeveralLimitsTheLeastThatLastsCounts(t *testing.T) {
+	d := simdisk.New("d", atOnce{}, ignore{}, 1, simdisk.Options{Capacity: 5 * 4096})
+	f := open(t, d, "f", os.O_RDWR|os.O_CREATE)
+	holds := func(pages int) {
+		t.Helper()
+		must(t, f.Truncate(0))
+		n, err := f.WriteAt(make([]byte, 6*4096), 0)
+		if n != pages*4096 || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("it takes %d bytes and not %d pages: %v", n, pages, err)
+		}
+	}
+	holds(5)
+	first, second := d.Limit(2*4096), d.Limit(3*4096)
+	holds(2)
+	first()
+	holds(3)
+	second()
+	holds(5)
 }
 
 func TestALockThatWasFreedCannotFreeTheNextOne(t *testing.T) {

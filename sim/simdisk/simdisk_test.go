@@ -212,7 +212,7 @@ func TestFaultsAreErrorsOfTheOperatingSystem(t *testing.T) {
 	}
 	remove()
 	must(t, f.Sync())
-	d.SetCapacity(8192)
+	d.Limit(8192)
 	n, err := f.Write(make([]byte, 20000))
 	if !errors.Is(err, syscall.ENOSPC) || n != 8192 {
 		t.Errorf("%d bytes on a disk of 8192: %v", n, err)

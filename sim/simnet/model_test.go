@@ -93,7 +93,7 @@ func (f fault) rule(i int) simnet.Rule {
 	case "slow":
 		return simnet.Slow(name, nil, netmodel.LogNormal(500*time.Millisecond, 0.5))
 	}
-	return simnet.Flap(name, nil, time.Second, 3*time.Second)
+	return simnet.Flap(name, nil, 0, time.Second, 3*time.Second)
 }
 
 // outcome is what the two ends of a tale saw.
@@ -149,7 +149,7 @@ func (s tale) tell(t *testing.T) (o outcome) {
 func (s tale) strike(n *simnet.Network, loop *event.Loop, a, b *simnet.Stack) {
 	switch s.end.kind {
 	case "reset":
-		n.ResetConns("a", "b")
+		n.ResetConns("a")
 	case "crash a":
 		a.Crash()
 		loop.After(s.end.last, a.Reopen)

@@ -212,26 +212,25 @@ func (n *Network) deliver(after time.Duration, to *Stack, p *Packet, sum uint64,
 	})
 }
 
-// ResetConns resets every stream between two hosts, as a firewall does that
-// lost its table: both ends learn of it at once. It returns how many streams
-// there were.
-func (n *Network) ResetConns(a, b string) int {
+// ResetConns resets every stream of a host, as a firewall does that lost its table:
+// both ends learn of it at once. It returns how many streams there were.
+func (n *Network) ResetConns(name string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	from, to := n.hosts[a], n.hosts[b]
-	if from == nil || to == nil {
+	host := n.hosts[name]
+	if host == nil {
 		return 0
 	}
 	reset := 0
-	for _, c := range from.sortedConns() {
-		if c.peer != to || c.state == gone {
-			continue // of another host, or the other end of one within the host
+	for _, c := range host.sortedConns() {
+		if c.state == gone {
+			continue // the other end of one within the host
 		}
 		reset++
 		if c.far != nil {
 			c.far.fail(syscall.ECONNRESET)
 		}
-		from.record(trace.NetReset, to.name, "reset")
+		host.record(trace.NetReset, c.peer.name, "reset")
 		c.reset()
 	}
 	return reset

@@ -56,13 +56,13 @@ type Verdict struct {
 	by     string
 }
 
-// Pass leaves the packet to the next rule, and after the last to the link.
+// Pass does nothing to the packet.
 func Pass() Verdict { return Verdict{} }
 
 // Drop loses the packet.
 func Drop() Verdict { return Verdict{lost: true} }
 
-// Delay adds d to the way and leaves the packet to the next rule.
+// Delay adds d to the way.
 func Delay(d time.Duration) Verdict { return Verdict{after: d} }
 
 // Copy has the packet arrive a second time, d after the first.
@@ -77,7 +77,7 @@ type applied struct {
 }
 
 // judge asks the rules in order: the first that drops decides; delays and copies add
-// up.
+// up. Every rule that matches draws, whichever drops, so that none depends on another.
 func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
 	var sum Verdict
 	for _, r := range n.rules {
@@ -90,9 +90,8 @@ func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
 			l.rules[r] = a
 		}
 		v := a.judge(p, now, a.draws)
-		if v.lost {
-			v.by = r.Name
-			return v
+		if v.lost && !sum.lost {
+			sum.lost, sum.by = true, r.Name
 		}
 		sum.after += v.after
 		sum.copies = append(sum.copies, v.copies...)
@@ -107,10 +106,11 @@ func Block(name string, m Match) Rule {
 	return Rule{name, m, always(func(*Packet, time.Duration, *rand.Rand) Verdict { return Drop() })}
 }
 
-// Flap drops what matches in the first part of every period.
-func Flap(name string, m Match, down, period time.Duration) Rule {
+// Flap drops what matches in the first part of every period. The first period begins at
+// since, a true time.
+func Flap(name string, m Match, since, down, period time.Duration) Rule {
 	return Rule{name, m, always(func(_ *Packet, now time.Duration, _ *rand.Rand) Verdict {
-		if now%period < down {
+		if (now-since)%period < down {
 			return Drop()
 		}
 		return Pass()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"syscall"
 	"testing"
@@ -219,6 +220,23 @@ func TestAKilledProcessEndsItsStreams(t *testing.T) {
 	})
 }
 
+func TestAResetEndsAllStreamsOfAHost(t *testing.T) {
+	world(t, 1, netmodel.LAN(), func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
+		listen(t, hosts["a"], ":80")
+		listen(t, hosts["c"], ":80")
+		conns := []net.Conn{dial(t, hosts["b"], "a:80"), dial(t, hosts["c"], "a:80"), dial(t, hosts["a"], "a:80"), dial(t, hosts["b"], "c:80")}
+		if reset := n.ResetConns("a"); reset != 3 {
+			t.Errorf("%d streams were reset", reset)
+		}
+		for i, c := range conns {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, syscall.ECONNRESET) == (i == 3) {
+				t.Errorf("stream %d, from %s to %s: %v", i, c.LocalAddr(), c.RemoteAddr(), err)
+			}
+		}
+	})
+}
+
 func TestAHalfOpenStreamEndsByKeepalive(t *testing.T) {
 	world(t, 1, netmodel.LAN(), func(t *testing.T, _ *simnet.Network, hosts map[string]*simnet.Stack) {
 		listen(t, hosts["a"], ":80")
@@ -387,6 +405,39 @@ func TestWhatARuleDoesToOneLinkIsNothingToTheOthers(t *testing.T) {
 			}
 			if slices.Equal(got["a"], want["a"]) {
 				t.Errorf("seed %d: %q does nothing", seed, r.Name)
+			}
+		}
+	}
+}
+
+// TestWhatOneRuleDropsIsNothingToTheDrawsOfTheNext has a rule before another, which drops
+// packets in turn with letting them pass.
+func TestWhatOneRuleDropsIsNothingToTheDrawsOfTheNext(t *testing.T) {
+	for seed := range uint64(20) {
+		loss := simnet.Lose("loss", nil, netmodel.Bernoulli(0.3))
+		alone := arrivals(t, seed, []simnet.Rule{loss})
+		both := arrivals(t, seed, []simnet.Rule{simnet.Flap("flap", nil, 0, 10*time.Millisecond, 20*time.Millisecond), loss})
+		for from, got := range both {
+			if len(got) == 0 || len(got) >= len(alone[from]) {
+				t.Errorf("seed %d: of %d packets the flap lets %d pass", seed, len(alone[from]), len(got))
+			}
+			for _, one := range got {
+				if !slices.Contains(alone[from], one) {
+					t.Errorf("seed %d: from %s arrives %s, which is lost without the flap", seed, from, one)
+				}
+			}
+		}
+	}
+}
+
+func TestAFlapBeginsWithItsDownPart(t *testing.T) {
+	for _, since := range []time.Duration{0, 3 * time.Millisecond, 17 * time.Millisecond} {
+		flap := simnet.Flap("flap", nil, since, 10*time.Millisecond, 30*time.Millisecond)
+		judge := flap.Start()
+		for at := since; at < since+time.Second; at += time.Millisecond {
+			down := (at-since)%(30*time.Millisecond) < 10*time.Millisecond
+			if got := !reflect.DeepEqual(judge(nil, at, nil), simnet.Pass()); got != down {
+				t.Fatalf("a flap since %v is down at %v: %t", since, at, got)
 			}
 		}
 	}
