@@ -314,7 +314,7 @@ func plantsInRaft() map[string][]raftsafety.Observation {
 		"votes of a majority":                {seen(1, func(o *raftsafety.Observation) { o.Leader, o.Voters = true, []string{"id1"} })},
 		"election safety":                    {seen(1, func(o *raftsafety.Observation) { o.Leader = true }), seen(2, func(o *raftsafety.Observation) { o.Leader = true })},
 		"state machine safety":               {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Entry = other })},
-		"leader completeness, a shorter log": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Last = true, 0, 2 })},
+		"leader completeness, a shorter log": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Last, o.End = true, 0, 2, 2 })},
 		"leader completeness":                {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Entry = true, 0, other })},
 	}
 }
