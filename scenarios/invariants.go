@@ -74,8 +74,14 @@ func kindOf(w *sim.World, name string, nodes []string) levels.Kind {
 	return k
 }
 
-// look holds what the servers say against what they said, and against each other.
+// look sees what servers say, and whom members take for alive.
 func (w *watcher) look() {
+	w.see()
+	w.members.look()
+}
+
+// see holds what the servers say against what they said, and against each other.
+func (w *watcher) see() {
 	names := w.run.plan.names()
 	seen, nodes := make([]raftsafety.Observation, 0, len(names)), make([]*consensus.Node, 0, len(names))
 	for _, name := range names {
@@ -111,7 +117,6 @@ func (w *watcher) look() {
 	if now := w.run.world.Now(); committed > w.commits.by(now) {
 		w.commits = append(w.commits, commit{now, committed})
 	}
-	w.members.look()
 }
 
 // places sees that servers know where they are.

@@ -77,6 +77,9 @@ func TestEveryScenarioEndsAsItExpects(t *testing.T) {
 						t.Errorf("%s is %s, expected %s: %s", v.Check, v.Got, v.Expected, v.Text)
 					}
 				}
+				if r.Figures.Unreplayed != "" && scenarios.NewPlan(s, seed).Scenario.Agent.SnapshotThreshold == 0 {
+					t.Errorf("nothing was compacted, and: %s", r.Figures.Unreplayed)
+				}
 				if r.Ops.OK < 20 {
 					t.Errorf("only %d operations were done: nothing was judged", r.Ops.OK)
 				}
@@ -85,6 +88,14 @@ func TestEveryScenarioEndsAsItExpects(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestTheLastEntriesAreSeenBeforeAllAreApplied is about a run whose last entry is
+// committed just before all servers are equal.
+func TestTheLastEntriesAreSeenBeforeAllAreApplied(t *testing.T) {
+	if r := run(t, load(t, "newborn-leader.yaml"), 3, launch.Perturb{}); r.Figures.Unreplayed != "" {
+		t.Errorf("nothing was compacted, and: %s", r.Figures.Unreplayed)
 	}
 }
 
