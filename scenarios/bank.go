@@ -159,7 +159,7 @@ func (t *teller) put(key string, amount int) []linearizability.Step {
 
 // transact carries out a transaction and adds it to the history.
 func (t *teller) transact(ctx context.Context, steps []linearizability.Step) linearizability.Txn {
-	w, server := t.run.world, t.run.plan.Servers[t.at].Name
+	w, server := t.run.world, t.agents[t.at]
 	o := linearizability.Txn{Client: t.number, Steps: steps, Call: w.Now()}
 	w.Recordf(trace.Op, t.name, server, "txn %v", steps)
 	ctx, cancel := context.WithTimeout(ctx, t.run.timeout())

@@ -89,12 +89,12 @@ func plants() map[string]func(r *run) {
 			c.forward(read, 6)
 		},
 		"one answer an index": func(r *run) {
-			l := &lister{client: plantedClient(r)}
+			l := &lister{client: plantedClient(r), where: "consistent"}
 			l.saw(7, "a=1@7")
 			l.saw(7, "a=1@7 b=1@7")
 		},
 		"monotonic index, of a prefix": func(r *run) {
-			l := &lister{client: plantedClient(r)}
+			l := &lister{client: plantedClient(r), where: "consistent"}
 			l.saw(7, "a=1@7")
 			l.saw(6, "a=1@7")
 		},
@@ -132,6 +132,7 @@ func plants() map[string]func(r *run) {
 	}
 	all["release on its way"] = releaseOnItsWay
 	all["session of a node that left"] = sessionOfWhoLeft
+	all["another server behind an agent"] = anotherServer
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
@@ -216,6 +217,16 @@ func sessionOfWhoLeft(r *run) {
 	k.ended()
 	r.resource.away([]string{"s1"}, r.world.Now()+second)
 	k.ended()
+}
+
+// anotherServer has a client agent ask a server that is behind the one before, which is
+// all right for stale reads.
+func anotherServer(r *run) {
+	r.plan.Scenario.Workload.Via = "agents"
+	l := &lister{client: plantedClient(r), stale: true}
+	l.where = l.place()
+	l.saw(7, "a=1@7")
+	l.saw(6, "")
 }
 
 func plantsInTheFleet() map[string]func(r *run) {

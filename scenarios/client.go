@@ -215,14 +215,21 @@ func (c *client) get(ctx context.Context, o *linearizability.Op) error {
 	if life != c.run.world.Node(o.ServedBy).Starts() {
 		return nil
 	}
-	if o.Mode == "stale" && o.MaxStale > 0 || o.Mode != "consistent" && c.run.plan.Scenario.Workload.Via == "agents" {
-		return nil // the leader may have answered, or whomever a client agent asked
+	if c.handedOn(o.Mode) {
+		return nil
 	}
 	o.Life = life
 	if o.Mode != "default" {
 		c.forward(*o, meta.LastIndex)
 	}
 	return nil
+}
+
+// handedOn reports whether any server may answer a read of a mode, and not the one that
+// is asked: the leader, if that one's data are too old, or whomever a client agent asks.
+func (c *client) handedOn(mode string) bool {
+	w := c.run.plan.Scenario.Workload
+	return mode == "stale" && w.MaxStale.Duration > 0 || mode != "consistent" && w.Via == "agents"
 }
 
 // forward sees that the index of a key does not go back on one process of a server.

@@ -99,6 +99,17 @@ func TestTheLastEntriesAreSeenBeforeAllAreApplied(t *testing.T) {
 	}
 }
 
+func TestTellersAndWatchersOfAPrefixTalkToAgents(t *testing.T) {
+	s := load(t, "transactions.yaml")
+	s.Topology.Servers, s.Topology.Agents, s.Workload.Via = 3, 5, "agents"
+	s.Workload.PrefixWatchers, s.Workload.Keys, s.Duration.Duration = 12, 20, 40*time.Second
+	for _, v := range run(t, s, 1, launch.Perturb{}).Verdicts {
+		if !v.OK {
+			t.Errorf("%s is %s: %s", v.Check, v.Got, v.Text)
+		}
+	}
+}
+
 func TestTheCanaryFails(t *testing.T) {
 	s := load(t, "canary.yaml")
 	r := run(t, s, 1, launch.Perturb{})
