@@ -2,9 +2,11 @@ package scenarios
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math"
 	"os"
@@ -18,6 +20,7 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
+	"tribune/impl/host"
 	"tribune/linearizability"
 	"tribune/linearizability/raftsafety"
 	"tribune/linearizability/versions"
@@ -69,7 +72,7 @@ func emptyRun(w *sim.World) *run {
 	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
 	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
 	r := &run{plan: NewPlan(*s, 1), world: w}
-	r.resource = newResource(r)
+	r.resource, r.watcher = newResource(r), newWatcher(r)
 	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}
 	return r
@@ -155,10 +158,33 @@ func plantsInTheGroup() map[string]func(r *run) {
 			w.reigns = []Reign{{Term: 1, Server: "s1"}}
 			w.deposed(Reign{Term: 2, Server: "s2"})
 		},
+		"no panic": func(r *run) {
+			client := func(context.Context, host.Host, *slog.Logger) error { panic("no way out") }
+			r.stopClients([]*sim.Node{ended(r, 1, client)})
+		},
+		"no panic, of an agent": func(r *run) {
+			r.addServer(0, r.plan.Servers[0])
+			r.start("s1") // there is no map in which it could note its agent
+			r.world.Node("s1").Wait()
+			r.over = true
+			time.Sleep(second)
+		},
+		"clients go on": func(r *run) {
+			client := func(context.Context, host.Host, *slog.Logger) error { return nil }
+			r.stopClients([]*sim.Node{ended(r, 2, client)})
+		},
 		"size of the raft group": func(r *run) {
 			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
 		},
 	}
+}
+
+// ended is a node whose program has ended.
+func ended(r *run, i int, program sim.Program) *sim.Node {
+	n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprint("ended", i), Addrs: address(14, i)})
+	n.Start(program)
+	n.Wait()
+	return n
 }
 
 func plantsInLocks() map[string]func(r *run) {

@@ -129,6 +129,9 @@ func TestEveryInvariantRejectsItsCanary(t *testing.T) {
 			t.Errorf("%s: no canary of %q makes it say %q: %q", c.where, c.check, c.format, found[c.check])
 		}
 	}
+	if len(found["no panic, of an agent"]) != 1 {
+		t.Errorf("an agent panics, and that is complained of: %q", found["no panic, of an agent"])
+	}
 	for _, right := range []string{"release on its way", "session of a node that left", "another server behind an agent"} {
 		if found[right] != nil {
 			t.Errorf("%s is all right, and is complained of: %q", right, found[right])

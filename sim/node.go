@@ -207,7 +207,14 @@ func (n *Node) Go(f func()) bool {
 // Running reports whether a process runs on the node.
 func (n *Node) Running() bool { return n.running() != nil }
 
-// Err is the error with which the last process ended that ended by itself.
+// PanicError is the error of a process that panicked.
+type PanicError struct{ Text string } // as the runtime says it
+
+// Error implements error.
+func (p *PanicError) Error() string { return "panic: " + p.Text }
+
+// Err is the error with which the last process ended that ended by itself: a *PanicError,
+// if it panicked.
 func (n *Node) Err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -327,7 +334,8 @@ func (n *Node) checkPanic() {
 		return
 	}
 	if text, panicked := p.tag.Panicked(); panicked {
-		n.end(p, fmt.Errorf("panic: %s", text), "panic: "+text, n.stack.Kill, n.disk.Kill)
+		err := &PanicError{text}
+		n.end(p, err, err.Error(), n.stack.Kill, n.disk.Kill)
 	}
 }
 

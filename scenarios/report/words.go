@@ -56,6 +56,8 @@ func promise(invariant string) string {
 		"each event once":          "an agent lists a user event once",
 		"renamed nodes":            "a node that has another name leaves nothing under the old one",
 		"names are kept":           "no node gets the name of an agent that is alive",
+		"no panic":                 "whatever happens, an agent ends in order",
+		"clients go on":            "a client works until it is stopped",
 		"coordinates":              "all numbers of a network coordinate are numbers",
 		"age of DNS answers":       "the DNS names nothing older than dns_config.max_stale allows",
 	}[invariant]
