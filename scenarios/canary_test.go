@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"net/http"
 	"os"
 	"reflect"
 	"strings"
@@ -48,6 +49,7 @@ func Canaries(_ []byte, out io.Writer) {
 			time.Sleep(plantedAt)
 			for name, plant := range plants() {
 				before := len(w.Violations())
+				found[name] = []string{}
 				plant(emptyRun(w))
 				for _, v := range w.Violations()[before:] {
 					found[name] = append(found[name], v.Invariant+": "+v.Text)
@@ -210,11 +212,36 @@ func plantsInLocks() map[string]func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2)}
 			k.ended()
 		},
+		"session TTL, of who asks for the lock": func(r *run) {
+			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now(), trust: lockTTL}
+			k.servers = []*capi.Client{answering(http.StatusInternalServerError, "invalid session")}
+			if _, err := k.wait(context.Background()); err == nil {
+				panic("the session is there")
+			}
+		},
 		"session on health": func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now(), site: r.fleet.sites["a1"]}
 			k.ended()
 		},
 	}
+}
+
+// answering is a client of a server that gives one answer to all that is asked.
+func answering(status int, text string) *capi.Client {
+	c, err := capi.NewClient(&capi.Config{HttpClient: &http.Client{Transport: answer{status, text}}})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+type answer struct {
+	status int
+	text   string
+}
+
+func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.text))}, nil
 }
 
 // releaseOnItsWay has a lock go on before its holder knows that it was released, which

@@ -257,16 +257,20 @@ func (c *client) destroy(ctx context.Context, session string) error {
 func (k *contender) wait(ctx context.Context) (uint64, error) {
 	kv := k.servers[k.at].KV()
 	for k.renew(ctx) {
-		begun, took := k.run.world.Now(), false
+		begun := k.run.world.Now()
+		var asked *linearizability.LockOp
 		err := k.resource.did(k.client, linearizability.LockAcquire, k.session, func(o *linearizability.LockOp) (err error) {
 			o.Done, _, err = kv.Acquire(&api.KVPair{Key: lockKey, Value: []byte(k.name), Session: k.session}, (&api.WriteOptions{}).WithContext(ctx))
-			took = o.Done
+			asked = o
 			return err
 		})
+		if asked.Gone {
+			k.ended()
+		}
 		if err != nil {
 			return 0, err
 		}
-		if !took {
+		if !asked.Done {
 			k.rest(ctx, tryEvery)
 			continue
 		}
