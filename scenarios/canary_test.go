@@ -138,6 +138,10 @@ func plants() map[string]func(r *run) {
 	all["release on its way"] = releaseOnItsWay
 	all["session of a node that left"] = sessionOfWhoLeft
 	all["another server behind an agent"] = anotherServer
+	all["watcher of checks that has just begun"] = func(r *run) {
+		r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
+		r.fleet.nursedInTime(r.world.Now())
+	}
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
@@ -317,6 +321,13 @@ func plantsInTheFleet() map[string]func(r *run) {
 			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
 			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", known: true}}
 			r.fleet.nursedInTime(r.world.Now())
+		},
+		"watch of checks, without an answer": func(r *run) {
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1"}}
+			r.fleet.nursedInTime(r.world.Now())
+			if ok, _ := r.fleet.nursed(); ok {
+				panic("who has no answer knows how the job is")
+			}
 		},
 		"end of a session": func(r *run) {
 			s := r.fleet.sites["a1"]
