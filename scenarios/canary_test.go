@@ -93,6 +93,12 @@ func plants() map[string]func(r *run) {
 			c.forward(read, 7)
 			c.forward(read, 6)
 		},
+		"monotonic index, of another server": func(r *run) {
+			c, read := plantedClient(r), linearizability.Op{Key: "x", Mode: "consistent", ServedBy: "s1", Life: 1}
+			c.forward(read, 7)
+			read.ServedBy = "s2"
+			c.forward(read, 6)
+		},
 		"one answer an index": func(r *run) {
 			l := &lister{client: plantedClient(r), where: "consistent"}
 			l.saw(7, "a=1@7")
