@@ -180,7 +180,7 @@ func (d *drawing) all() Scenario {
 	if len(e.Network) > 0 {
 		d.s.Network.Model = e.Network[d.stream("network").IntN(len(e.Network))]
 		if d.s.Network.Model != "lan" {
-			d.s.Agent.RaftMultiplier = max(d.s.Agent.RaftMultiplier, 2)
+			d.multiply(max(d.s.Agent.RaftMultiplier, 2))
 		}
 	}
 	d.span("sync", e.Sync, &d.s.Disk.Sync)
@@ -195,6 +195,14 @@ func (d *drawing) all() Scenario {
 	}
 	d.faults()
 	return d.s
+}
+
+// multiply sets the multiplier of raft's times, and the lag that goes with it.
+func (d *drawing) multiply(by int) {
+	if d.s.Checks.Lag.Duration == usualLag(d.s.Agent.RaftMultiplier) {
+		d.s.Checks.Lag.Duration = usualLag(by)
+	}
+	d.s.Agent.RaftMultiplier = by
 }
 
 // servers draws how many there are. Even numbers outlive no more than odd ones.

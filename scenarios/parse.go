@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -30,10 +32,12 @@ func Load(file string) (*Scenario, error) {
 // Parse reads the text of a scenario file.
 func Parse(file string, text []byte) (*Scenario, error) {
 	s := defaults()
+	s.Checks.Lag.Duration = 0
 	tree, err := casefile.Read(file, text, s)
 	if err != nil {
 		return nil, err
 	}
+	s.Checks.Lag.Duration = cmp.Or(s.Checks.Lag.Duration, usualLag(s.Agent.RaftMultiplier))
 	if s.Name == "" {
 		s.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	}
@@ -80,11 +84,18 @@ func defaults() *Scenario {
 		Linearizable: holds, Sequential: holds, Staleness: holds, Durable: holds, Leaks: holds,
 		Transactions: holds, Locks: holds, Invariants: holds, Recovery: holds, Exclusive: holds,
 	}
-	s.Checks.Lag.Duration = second * 6 / 10
+	s.Checks.Lag.Duration = usualLag(s.Agent.RaftMultiplier)
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
 	return s
+}
+
+// usualLag is the lag that a scenario has unless it says another one: a leader may say for
+// the time of its lease that its data are of this moment, and a tenth of a second is for
+// clocks.
+func usualLag(multiplier int) time.Duration {
+	return time.Duration(multiplier)*second/2 + second/10
 }
 
 // validator finds the first thing in a scenario that makes no sense.
