@@ -220,6 +220,9 @@ func (t *teller) ask(ctx context.Context, o *linearizability.Txn) error {
 // nodes.
 func (r *run) startTellers() []*sim.Node {
 	var nodes []*sim.Node
+	if r.plan.Scenario.Workload.Tellers > 0 {
+		r.transactions = []linearizability.Txn{}
+	}
 	for i := range r.plan.Scenario.Workload.Tellers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("t%d", i+1), Addrs: address(8, i+1)})
 		n.Start(r.tell(firstTeller+i, n.Name()))

@@ -266,7 +266,7 @@ func (d *drawing) wild() {
 // WithoutAgents is the scenario without client agents, and without those who need one.
 func WithoutAgents(s Scenario) Scenario {
 	usual := defaults().Workload
-	s.Topology.Agents = 0
+	s.Topology.Agents, s.Checks.Bounds = 0, ""
 	w := &s.Workload
 	w.Registrars, w.HealthWatchers, w.Renamers, w.Via, w.Sessions = 0, 0, 0, usual.Via, usual.Sessions
 	s.Faults = s.Fitting(s.Faults)

@@ -114,6 +114,12 @@ func allFields(of reflect.Type) iter.Seq[reflect.StructField] {
 	}
 }
 
+func TestWithoutAgentsNothingIsAskedOfThem(t *testing.T) {
+	if err := scenarios.WithoutAgents(load(t, "service-dies.yaml")).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestABoundThatIsTakenAwayLeavesOtherDraws(t *testing.T) {
 	for field := range allFields(reflect.TypeFor[scenarios.Explore]()) {
 		blank := parts()[field.Name]

@@ -41,7 +41,7 @@ func (r *Result) judge(c Checks) {
 		r.linearizable(c.Linearizable)
 	}
 	r.versions(c)
-	if len(r.Transactions) > 0 {
+	if r.Transactions != nil {
 		r.transactions(c.Transactions)
 	}
 	r.invariants(c.Invariants)

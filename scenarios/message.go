@@ -56,7 +56,7 @@ type Result struct {
 	Unread       string // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
-	Transactions []linearizability.Txn
+	Transactions []linearizability.Txn // nil: nobody wanted any
 	Figures      Figures
 	Picture      string // porcupine's, an HTML page; only when the history is not linearizable
 }

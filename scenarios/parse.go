@@ -296,8 +296,36 @@ func (v *validator) checks() {
 	if c.Reigns != "" {
 		v.oneOf("$.checks.reigns", "checks.reigns", c.Reigns, []string{holds})
 	}
-	if c.Lag.Duration < 0 {
-		v.fail("$.checks.lag", "checks.lag: %v is less than nothing", c.Lag)
+	for _, limit := range []struct {
+		name string
+		Duration
+	}{{"lag", c.Lag}, {"outage", c.Outage}, {"behind", c.Behind}} {
+		if limit.Duration.Duration < 0 {
+			v.fail("$.checks."+limit.name, "checks.%s: %v is less than nothing", limit.name, limit.Duration)
+		}
+	}
+	v.judged()
+}
+
+// judged checks that there is somebody by whom what is expected can be judged.
+func (v *validator) judged() {
+	c, t, w := v.scenario.Checks, v.scenario.Topology, v.scenario.Workload
+	for _, check := range []struct {
+		name, expected, whom string
+		n                    int
+	}{
+		{"exclusive", c.Exclusive, "workload.contenders", w.Contenders}, {"locks", c.Locks, "workload.contenders", w.Contenders},
+		{"transactions", c.Transactions, "workload.tellers", w.Tellers},
+	} {
+		if check.expected == violated && check.n == 0 {
+			v.fail("$.checks."+check.name, "checks.%s: nobody can violate it: %s is 0", check.name, check.whom)
+		}
+	}
+	if c.Bounds != "" && t.Agents == 0 {
+		v.fail("$.checks.bounds", "checks.bounds: there is no agent that could be found out in time: topology.agents is 0")
+	}
+	if c.Behind.Duration > 0 && w.Reads != "default" {
+		v.fail("$.checks.behind", "checks.behind: it is for default reads, and workload.reads is %s", w.Reads)
 	}
 }
 

@@ -45,7 +45,7 @@ type run struct {
 	down    map[string]int          // how many faults want a server to be down
 	history []linearizability.Op
 	failed  int // operations of the history that did not succeed
-	// transactions are those of the tellers.
+	// transactions are those of the tellers; nil if there are none.
 	transactions []linearizability.Txn
 	over         bool // no server is started any more
 	result       Result

@@ -2,7 +2,9 @@ package scenarios
 
 import (
 	"reflect"
+	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"tribune/impl/gossip"
@@ -93,4 +95,14 @@ func JudgeInnocent() []Verdict {
 	within.Outage.Duration, within.Behind.Duration = second, second
 	r.judge(within)
 	return r.Verdicts
+}
+
+func TestTransactionsAreJudgedIfSomebodyWantedAny(t *testing.T) {
+	judged := func(r Result) bool {
+		r.judge(defaults().Checks)
+		return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Check == "transactions" })
+	}
+	if judged(Result{}) || !judged(Result{Transactions: []linearizability.Txn{}}) {
+		t.Errorf("nobody wanted any, and they are judged: %t; none was done, and they are judged: %t", judged(Result{}), judged(Result{Transactions: []linearizability.Txn{}}))
+	}
 }
