@@ -194,7 +194,22 @@ func (d *drawing) all() Scenario {
 		d.s.Schedule = drawnSchedule(d.seed)
 	}
 	d.faults()
+	d.checks()
 	return d.s
+}
+
+// checks takes back what is expected of those who are not there.
+func (d *drawing) checks() {
+	c, w := &d.s.Checks, d.s.Workload
+	if w.Contenders == 0 {
+		c.Exclusive, c.Locks = holds, holds
+	}
+	if w.Tellers == 0 {
+		c.Transactions = holds
+	}
+	if w.Reads != "default" {
+		c.Behind.Duration = 0
+	}
 }
 
 // multiply sets the multiplier of raft's times, and the lag that goes with it.

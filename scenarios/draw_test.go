@@ -120,6 +120,20 @@ func TestWithoutAgentsNothingIsAskedOfThem(t *testing.T) {
 	}
 }
 
+func TestWhoIsNotDrawnIsNotJudged(t *testing.T) {
+	s, err := scenarios.Parse("x.yaml", []byte(`
+workload: {contenders: 1, tellers: 1, reads: default}
+checks: {exclusive: violated, locks: violated, transactions: violated, behind: 1s}
+explore: {contenders: [0, 0], tellers: [0, 0], reads: [stale]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := scenarios.Draw(*s, 1).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestABoundThatIsTakenAwayLeavesOtherDraws(t *testing.T) {
 	for field := range allFields(reflect.TypeFor[scenarios.Explore]()) {
 		blank := parts()[field.Name]
