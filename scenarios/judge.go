@@ -216,16 +216,16 @@ func (r *Result) invariants(expected string) {
 func (r *Result) recovery(expected string) {
 	got := holds
 	var texts []string
-	for _, part := range r.Recovery.parts() {
+	for _, part := range r.Recovery.Parts() {
 		if !part.Asked {
 			continue
 		}
 		if part.OK {
-			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))
+			texts = append(texts, fmt.Sprintf("%s after %v", part.Name, part.After.Round(time.Millisecond)))
 			continue
 		}
 		got = violated
-		texts = append(texts, fmt.Sprintf("no %s in time (%s)", part.name, part.Text))
+		texts = append(texts, fmt.Sprintf("no %s in time (%s)", part.Name, part.Text))
 	}
 	if r.Unread != "" {
 		got = violated

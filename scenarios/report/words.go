@@ -101,31 +101,23 @@ func Findings(r scenarios.Result, v scenarios.Verdict) []page.Finding {
 // unrecovered says what a healed cluster did not do in time.
 func unrecovered(r scenarios.Result) []page.Finding {
 	var all []page.Finding
-	add := func(what string, c scenarios.Reached) {
-		if !c.Asked || c.OK {
-			return
+	for _, p := range r.Recovery.Parts() {
+		if !p.Asked || p.OK {
+			continue
 		}
-		text := fmt.Sprintf("all was healed at %.3f s, and there was no %s in time", r.Healed.Seconds(), what)
+		text := fmt.Sprintf("all was healed at %.3f s, and there was no %s in time", r.Healed.Seconds(), p.Name)
 		switch {
-		case c.Text != "":
-			text += ": " + c.Text
-		case c.After > 0:
-			text += fmt.Sprintf(": it came after %v", c.After.Round(time.Millisecond))
+		case p.Text != "":
+			text += ": " + p.Text
+		case p.After > 0:
+			text += fmt.Sprintf(": it came after %v", p.After.Round(time.Millisecond))
 		}
 		if n := len(r.Reigns); n > 0 {
 			last := r.Reigns[n-1]
 			text += fmt.Sprintf("; the last to lead was %s, in term %d, seen until %.3f s", last.Server, last.Term, last.Until.Seconds())
 		}
-		all = append(all, page.Finding{Kind: "no " + what, Text: text, At: int64(r.Healed)})
+		all = append(all, page.Finding{Kind: "no " + p.Name, Text: text, At: int64(r.Healed)})
 	}
-	c := r.Recovery
-	add("leader", c.Leader)
-	add("write", c.Write)
-	add("lock", c.Lock)
-	add("equal state of all servers", c.Converge)
-	add("last value seen by all watchers", c.Watches)
-	add("catalog and DNS that agree with all agents", c.Services)
-	add("event on every agent", c.Events)
 	if r.Unread != "" {
 		all = append(all, page.Finding{Kind: "unread", Text: "after all was healed, " + r.Unread, At: int64(r.Virtual)})
 	}
