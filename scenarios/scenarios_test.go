@@ -229,6 +229,29 @@ func TestTakingAFaultOutLeavesTheOthersAsTheyWere(t *testing.T) {
 	})
 }
 
+func TestAPlanTellsWhatIsExpectedAndOfWhom(t *testing.T) {
+	s, err := scenarios.Parse("x.yaml", []byte(`
+topology: {servers: 3, agents: 2}
+workload: {reads: default, stick: true, timeout: 1234ms, health_watchers: 7, contenders: 1, tellers: 1}
+checks: {outage: 25s, behind: 3s, bounds: holds, reigns: holds, transactions: violated, locks: violated}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := scenarios.NewPlan(*s, 1).Explain()
+	s.Workload.Reads, s.Workload.MaxStale.Duration, s.Checks.Behind.Duration = "stale", 4*time.Second, 0
+	text += scenarios.NewPlan(*s, 1).Explain()
+	for _, want := range []string{
+		"gives an operation up after 1.234s, and stays with one of them", "Another 7 watch the job of a client agent each", "allow data to be 4s old",
+		"no write for longer than 25s", "default read is older than 3s", "found out in time, also while faults strike: holds",
+		"no fault strikes by its name: holds", "transactions are linearizable: violated", "its sessions are linearizable: violated",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the plan does not say %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an unknown key", "topology:\n  server: 3\n", `x.yaml:2: unknown key "server"; did you mean "servers"?`},
