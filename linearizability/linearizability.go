@@ -80,10 +80,10 @@ const (
 // Result is a verdict with what is needed to look into it.
 type Result struct {
 	Verdict Verdict
-	Ops     int      // operations that were judged
-	Keys    []string // whose histories are not linearizable
-	Relaxed []string // keys judged without refusals (of a CAS, of a lock), since with them the search took too long
-	checked map[string]checked
+	Ops     int                // operations that were judged
+	Keys    []string           // whose histories are not linearizable
+	Relaxed []string           // keys judged without refusals (of a CAS, of a lock), since with them the search took too long
+	checked map[string]checked // what was found of Keys
 }
 
 type checked struct {
@@ -136,18 +136,16 @@ func (r *Result) add(name string, c checked, answer porcupine.CheckResult) {
 		if r.Verdict == Holds {
 			r.Verdict = Undecided
 		}
-		r.checked[name] = c
 	}
 }
 
 // Picture is porcupine's picture of the first key that is not linearizable, an HTML
 // page; "" if all are, or if it cannot be drawn.
 func (r Result) Picture() string {
-	keys := sorted(r.checked)
-	if len(keys) == 0 {
+	if len(r.Keys) == 0 {
 		return ""
 	}
-	c := r.checked[keys[0]]
+	c := r.checked[r.Keys[0]]
 	var b strings.Builder
 	if err := porcupine.Visualize(c.model, c.info, &b); err != nil {
 		return ""

@@ -2,6 +2,7 @@ package linearizability_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,6 +146,15 @@ func TestASearchThatIsTooLongIsGivenUpWhereverItRuns(t *testing.T) {
 	}
 	if r := linearizability.Check(hard(6), 100_000); r.Verdict != linearizability.Violated {
 		t.Errorf("the verdict is %s: the budget is enough", r.Verdict)
+	}
+}
+
+func TestThePictureIsOfWhatIsWrong(t *testing.T) {
+	h := append(hard(30), // on x, which is given up
+		op{Client: 1, Key: "y", Kind: linearizability.Put, Value: "y1", Outcome: ok, Call: 0, Return: 1},
+		op{Client: 1, Key: "y", Kind: linearizability.Get, Found: true, Seen: "another", Outcome: ok, Call: 2, Return: 3})
+	if picture := linearizability.Check(h, 10_000).Picture(); !strings.Contains(picture, "another at 0") {
+		t.Error("it is of another key")
 	}
 }
 

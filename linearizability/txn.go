@@ -153,14 +153,23 @@ func closed(history []call) []porcupine.Operation {
 // ledger is the state of a group of keys, sorted.
 type ledger struct {
 	keys    []string
-	entries []entry // by key; the latest of an entry is what was known when it was written
-	latest  uint64  // the highest index known in the group so far
+	entries []line // by key
+	latest  uint64 // the highest index known in the group so far
 	closed  bool
+}
+
+// line is the state of a key in a ledger. As long as its index is not known, it is
+// more than latest and, if before is not 0, less than before; and all that the same
+// transaction wrote has the same one.
+type line struct {
+	entry
+	before uint64
+	writer int // numbers those who wrote what has no known index, in their order
 }
 
 func ledgerModel(keys []string) porcupine.Model {
 	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{ledger{keys: keys, entries: make([]entry, len(keys))}} },
+		Init: func() []any { return []any{ledger{keys: keys, entries: make([]line, len(keys))}} },
 		Step: func(state, input, _ any) []any {
 			l := state.(ledger)
 			t, ok := input.(Txn)
@@ -233,18 +242,48 @@ func (l ledger) attempt(t Txn) (done []ledger, refused bool) {
 	// All that a transaction writes has one index, later than all before it.
 	var index uint64
 	for _, at := range written {
-		if at != 0 && (at <= l.latest || index != 0 && at != index) {
+		if at != 0 && (at <= now.latest || index != 0 && at != index) {
 			return nil, refused
 		}
 		index = cmp.Or(index, at)
 	}
+	now.sign(written, index)
+	return []ledger{now}, refused
+}
+
+// sign puts under what a transaction has written its index, if that is known, and
+// otherwise a number by which its lines find each other.
+func (l *ledger) sign(written map[int]uint64, index uint64) {
+	writer := 1
+	for _, e := range l.entries {
+		writer = max(writer, e.writer+1)
+	}
 	for i := range written {
-		if now.entries[i].exists {
-			now.entries[i].index = index
+		if e := &l.entries[i]; e.exists {
+			e.latest, e.writer = l.latest, writer
 		}
 	}
-	now.latest = max(now.latest, index)
-	return []ledger{now}, refused
+	l.settle(writer, index)
+}
+
+// settle gives the lines of a writer their index, and those of others the bound that it
+// is to theirs. Without an index it does nothing.
+func (l *ledger) settle(writer int, index uint64) {
+	if index == 0 {
+		return
+	}
+	for i := range l.entries {
+		switch e := &l.entries[i]; {
+		case e.writer == 0: // there is nothing, or it has its index
+		case e.writer == writer:
+			*e = line{entry: entry{exists: true, value: e.value, index: index, latest: index}}
+		case e.writer > writer:
+			e.latest = max(e.latest, index)
+		case e.before == 0 || e.before > index:
+			e.before = index
+		}
+	}
+	l.latest = max(l.latest, index)
 }
 
 // carry carries out one step on the i-th key, which may be one that the
@@ -254,10 +293,10 @@ func (l *ledger) carry(i int, s Step, t Txn, own bool) (works, fails bool) {
 	e := &l.entries[i]
 	switch s.Verb {
 	case StepSet:
-		*e = entry{exists: true, value: s.Value, latest: l.latest}
+		*e = line{entry: entry{exists: true, value: s.Value}}
 		return true, false
 	case StepDelete:
-		*e = entry{}
+		*e = line{}
 		return true, false
 	case StepGet, StepGetOrEmpty:
 		if !e.exists {
@@ -270,9 +309,9 @@ func (l *ledger) carry(i int, s Step, t Txn, own bool) (works, fails bool) {
 	}
 	works, fails = l.matches(i, s, own)
 	if works && s.Verb == StepCAS {
-		*e = entry{exists: true, value: s.Value, latest: l.latest}
+		*e = line{entry: entry{exists: true, value: s.Value}}
 	} else if works && s.Verb == StepDeleteCAS {
-		*e = entry{}
+		*e = line{}
 	}
 	return works, fails
 }
@@ -295,10 +334,15 @@ func (l *ledger) matches(i int, s Step, own bool) (can, cannot bool) {
 
 // learn takes note of an entry's index and reports whether it can be that.
 func (l *ledger) learn(i int, index uint64) bool {
-	e, ok := l.entries[i].learn(index)
-	l.entries[i].index = e.index
-	l.latest = max(l.latest, e.index)
-	return ok
+	e := l.entries[i]
+	switch {
+	case e.index != 0 || index == 0:
+		return index == 0 || index == e.index
+	case index <= e.latest || e.before != 0 && index >= e.before:
+		return false
+	}
+	l.settle(e.writer, index)
+	return true
 }
 
 func describeTxn(input any) string {

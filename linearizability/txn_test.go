@@ -42,6 +42,7 @@ func TestTransactionsGetTheVerdictThatIsDue(t *testing.T) {
 	absent := func(key string) step { return step{Verb: linearizability.StepCheckNotExists, Key: key} }
 	remove := func(key string) step { return step{Verb: linearizability.StepDelete, Key: key} }
 	both := done(1, 0, 1, set("x", "x1", 5), set("y", "y1", 5))
+	unanswered := lost(done(1, 0, 1, set("x", "x1", 0), set("y", "y1", 0)))
 	for _, c := range []struct {
 		name    string
 		history []txn
@@ -53,6 +54,16 @@ func TestTransactionsGetTheVerdictThatIsDue(t *testing.T) {
 		{"each key goes its way, and together they do not", []txn{
 			done(1, 0, 9, set("x", "x1", 5), set("y", "y1", 5)), done(2, 0, 9, set("x", "x2", 6), set("y", "y2", 6)),
 			done(3, 10, 11, get("x", "x1", 5), get("y", "y2", 6)),
+		}, linearizability.Violated},
+		{"the keys of one write are seen with two indexes", []txn{unanswered, done(2, 2, 3, get("x", "x1", 5)), done(2, 4, 5, get("y", "y1", 6))}, linearizability.Violated},
+		{"the keys of one write are seen with one index", []txn{unanswered, done(2, 2, 3, get("x", "x1", 5)), done(2, 4, 5, is("y", 5))}, linearizability.Holds},
+		{"a write has an index before the one that it asked for", []txn{unanswered, done(2, 2, 3, cas("x", "x2", 9, 8))}, linearizability.Violated},
+		{"a write has the index after the one that it asked for", []txn{unanswered, done(2, 2, 3, cas("x", "x2", 8, 9))}, linearizability.Holds},
+		{"an earlier write has the higher index", []txn{
+			unanswered, done(2, 2, 3, get("x", "x1", 0)), done(2, 4, 5, set("y", "y2", 7)), done(2, 6, 7, get("x", "x1", 8)),
+		}, linearizability.Violated},
+		{"a later write has the lower index", []txn{
+			lost(done(1, 0, 1, set("x", "x1", 0))), done(2, 2, 3, get("x", "x1", 0)), lost(done(3, 4, 5, set("y", "y2", 0), is("x", 7))), done(2, 6, 7, get("y", "y2", 6)),
 		}, linearizability.Violated},
 		{"the keys of one write have two indexes", []txn{lost(both), done(2, 2, 3, get("x", "x1", 5)), done(2, 4, 5, get("x", "x1", 5), set("z", "z1", 4))}, linearizability.Violated},
 		{"a refused one leaves nothing", []txn{both, refused(done(2, 2, 3, set("x", "x2", 0), is("y", 4))), done(2, 4, 5, get("x", "x1", 5))}, linearizability.Holds},

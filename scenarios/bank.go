@@ -159,7 +159,7 @@ func (t *teller) put(key string, amount int) []linearizability.Step {
 
 // transact carries out a transaction and adds it to the history.
 func (t *teller) transact(ctx context.Context, steps []linearizability.Step) linearizability.Txn {
-	w, server := t.run.world, t.run.plan.Servers[t.at].Name
+	w, server := t.run.world, t.agents[t.at]
 	o := linearizability.Txn{Client: t.number, Steps: steps, Call: w.Now()}
 	w.Recordf(trace.Op, t.name, server, "txn %v", steps)
 	ctx, cancel := context.WithTimeout(ctx, t.run.timeout())
@@ -220,6 +220,9 @@ func (t *teller) ask(ctx context.Context, o *linearizability.Txn) error {
 // nodes.
 func (r *run) startTellers() []*sim.Node {
 	var nodes []*sim.Node
+	if r.plan.Scenario.Workload.Tellers > 0 {
+		r.transactions = []linearizability.Txn{}
+	}
 	for i := range r.plan.Scenario.Workload.Tellers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("t%d", i+1), Addrs: address(8, i+1)})
 		n.Start(r.tell(firstTeller+i, n.Name()))

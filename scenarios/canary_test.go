@@ -2,13 +2,15 @@ package scenarios
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math"
+	"net/http"
 	"os"
-	"reflect"
 	"strings"
 	"time"
 
@@ -18,12 +20,10 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/fsm"
 	"tribune/impl/gossip"
+	"tribune/impl/host"
 	"tribune/linearizability"
 	"tribune/linearizability/raftsafety"
-	"tribune/linearizability/versions"
 	"tribune/netmodel"
-	"tribune/scenarios/levels"
-	"tribune/scenarios/outage"
 	"tribune/sim"
 )
 
@@ -45,6 +45,7 @@ func Canaries(_ []byte, out io.Writer) {
 			time.Sleep(plantedAt)
 			for name, plant := range plants() {
 				before := len(w.Violations())
+				found[name] = []string{}
 				plant(emptyRun(w))
 				for _, v := range w.Violations()[before:] {
 					found[name] = append(found[name], v.Invariant+": "+v.Text)
@@ -69,7 +70,7 @@ func emptyRun(w *sim.World) *run {
 	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
 	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
 	r := &run{plan: NewPlan(*s, 1), world: w}
-	r.resource = newResource(r)
+	r.resource, r.watcher = newResource(r), newWatcher(r)
 	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}
 	return r
@@ -88,13 +89,19 @@ func plants() map[string]func(r *run) {
 			c.forward(read, 7)
 			c.forward(read, 6)
 		},
+		"monotonic index, of another server": func(r *run) {
+			c, read := plantedClient(r), linearizability.Op{Key: "x", Mode: "consistent", ServedBy: "s1", Life: 1}
+			c.forward(read, 7)
+			read.ServedBy = "s2"
+			c.forward(read, 6)
+		},
 		"one answer an index": func(r *run) {
-			l := &lister{client: plantedClient(r)}
+			l := &lister{client: plantedClient(r), where: "consistent"}
 			l.saw(7, "a=1@7")
 			l.saw(7, "a=1@7 b=1@7")
 		},
 		"monotonic index, of a prefix": func(r *run) {
-			l := &lister{client: plantedClient(r)}
+			l := &lister{client: plantedClient(r), where: "consistent"}
 			l.saw(7, "a=1@7")
 			l.saw(6, "a=1@7")
 		},
@@ -132,6 +139,12 @@ func plants() map[string]func(r *run) {
 	}
 	all["release on its way"] = releaseOnItsWay
 	all["session of a node that left"] = sessionOfWhoLeft
+	all["another server behind an agent"] = anotherServer
+	all["fast clock of a server"] = fastClock
+	all["watcher of checks that has just begun"] = func(r *run) {
+		r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
+		r.fleet.nursedInTime(r.world.Now())
+	}
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
@@ -154,10 +167,33 @@ func plantsInTheGroup() map[string]func(r *run) {
 			w.reigns = []Reign{{Term: 1, Server: "s1"}}
 			w.deposed(Reign{Term: 2, Server: "s2"})
 		},
+		"no panic": func(r *run) {
+			client := func(context.Context, host.Host, *slog.Logger) error { panic("no way out") }
+			r.stopClients([]*sim.Node{ended(r, 1, client)})
+		},
+		"no panic, of an agent": func(r *run) {
+			r.addServer(0, r.plan.Servers[0])
+			r.start("s1") // there is no map in which it could note its agent
+			r.world.Node("s1").Wait()
+			r.over = true
+			time.Sleep(second)
+		},
+		"clients go on": func(r *run) {
+			client := func(context.Context, host.Host, *slog.Logger) error { return nil }
+			r.stopClients([]*sim.Node{ended(r, 2, client)})
+		},
 		"size of the raft group": func(r *run) {
 			newWatcher(r).quorum(raftsafety.Observation{Server: "s1", Leader: true, Voters: []string{"id1"}})
 		},
 	}
+}
+
+// ended is a node whose program has ended.
+func ended(r *run, i int, program sim.Program) *sim.Node {
+	n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprint("ended", i), Addrs: address(14, i)})
+	n.Start(program)
+	n.Wait()
+	return n
 }
 
 func plantsInLocks() map[string]func(r *run) {
@@ -171,23 +207,61 @@ func plantsInLocks() map[string]func(r *run) {
 			r.resource.write("h1", "s", 2)
 			r.resource.write("h2", "t", 2)
 		},
-		"lock-delay": func(r *run) {
-			r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
-			took := linearizability.LockOp{Kind: linearizability.LockAcquire, Session: "s", Done: true, Call: minute, Return: minute}
-			next := took
-			next.Session, next.Return = "t", took.Return+second
-			r.resource.history = []linearizability.LockOp{took, next}
-			r.resource.tooEarly("h2")
-		},
+		"lock-delay": func(r *run) { handOver(r, 14*second) },
 		"session TTL": func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2)}
 			k.ended()
+		},
+		"session TTL, of who asks for the lock": func(r *run) {
+			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now(), trust: lockTTL}
+			k.servers = []*capi.Client{answering(http.StatusInternalServerError, "invalid session")}
+			if _, err := k.wait(context.Background()); err == nil {
+				panic("the session is there")
+			}
 		},
 		"session on health": func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now(), site: r.fleet.sites["a1"]}
 			k.ended()
 		},
 	}
+}
+
+// handOver has a lock go on, a time after it was taken, with a lock-delay of 15 s.
+func handOver(r *run, after time.Duration) {
+	r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
+	took := linearizability.LockOp{Kind: linearizability.LockAcquire, Session: "s", Done: true, Call: minute, Return: minute}
+	next := took
+	next.Session, next.Return = "t", took.Return+after
+	r.resource.history = []linearizability.LockOp{took, next}
+	r.resource.tooEarly("h2")
+}
+
+// fastClock has a lock-delay and a session end by the clock of a server that goes twice as
+// fast as true time, which is all right.
+func fastClock(r *run) {
+	r.plan.Scenario.Clocks.Rates = []float64{1, 1.5}
+	r.plan.Scenario.Faults = []Fault{{Kind: "clock-drift", Target: "s1", Rate: 2}}
+	handOver(r, 8*second)
+	k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-6 * second)}
+	k.ended()
+}
+
+// answering is a client of a server that gives one answer to all that is asked.
+func answering(status int, text string) *capi.Client {
+	c, err := capi.NewClient(&capi.Config{HttpClient: &http.Client{Transport: answer{status, text}}})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+type answer struct {
+	status int
+	text   string
+}
+
+func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.text))}, nil
 }
 
 // releaseOnItsWay has a lock go on before its holder knows that it was released, which
@@ -216,6 +290,16 @@ func sessionOfWhoLeft(r *run) {
 	k.ended()
 	r.resource.away([]string{"s1"}, r.world.Now()+second)
 	k.ended()
+}
+
+// anotherServer has a client agent ask a server that is behind the one before, which is
+// all right for stale reads.
+func anotherServer(r *run) {
+	r.plan.Scenario.Workload.Via = "agents"
+	l := &lister{client: plantedClient(r), stale: true}
+	l.where = l.place()
+	l.saw(7, "a=1@7")
+	l.saw(6, "")
 }
 
 func plantsInTheFleet() map[string]func(r *run) {
@@ -253,6 +337,13 @@ func plantsInTheFleet() map[string]func(r *run) {
 			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
 			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", known: true}}
 			r.fleet.nursedInTime(r.world.Now())
+		},
+		"watch of checks, without an answer": func(r *run) {
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1"}}
+			r.fleet.nursedInTime(r.world.Now())
+			if ok, _ := r.fleet.nursed(); ok {
+				panic("who has no answer knows how the job is")
+			}
 		},
 		"end of a session": func(r *run) {
 			s := r.fleet.sites["a1"]
@@ -314,91 +405,9 @@ func plantsInRaft() map[string][]raftsafety.Observation {
 		"votes of a majority":                {seen(1, func(o *raftsafety.Observation) { o.Leader, o.Voters = true, []string{"id1"} })},
 		"election safety":                    {seen(1, func(o *raftsafety.Observation) { o.Leader = true }), seen(2, func(o *raftsafety.Observation) { o.Leader = true })},
 		"state machine safety":               {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Entry = other })},
-		"leader completeness, a shorter log": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Last = true, 0, 2 })},
+		"leader completeness, a shorter log": {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Last, o.End = true, 0, 2, 2 })},
 		"leader completeness":                {seen(1, plain), seen(2, func(o *raftsafety.Observation) { o.Leader, o.Committed, o.Entry = true, 0, other })},
 	}
-}
-
-// JudgeCanaries judges results, each of which the verdict that its name begins with must
-// reject, and returns what it says.
-func JudgeCanaries() map[string]string {
-	const ok = linearizability.OK
-	put := func(value string, call, ret time.Duration) linearizability.Op {
-		return linearizability.Op{Client: 1, Key: "x", Kind: linearizability.Put, Value: value, Outcome: ok, Call: call, Return: ret}
-	}
-	get := func(mode, value string, at uint64, call, ret time.Duration) linearizability.Op {
-		return linearizability.Op{
-			Client: 2, Key: "x", Kind: linearizability.Get, Mode: mode, Found: true, Seen: value, SeenAt: at, Outcome: ok,
-			Call: call, Return: ret, ServedBy: "s1", Life: 1, KnownLeader: true,
-		}
-	}
-	old := []linearizability.Op{put("a", 0, 1), put("b", 2, 3)}
-	within := defaults().Checks
-	within.Outage.Duration, within.Behind.Duration = 30*second, second
-	results := map[string]Result{
-		"linearizable": {History: append(old, get("default", "a", 5, minute, 2*minute))},
-		"outage":       {Healed: 3 * minute, History: append(old, put("c", 4, 2*minute))},
-		"behind":       {History: append(old, get("default", "a", 5, minute, 2*minute))},
-		"staleness":    {History: append(old, get("stale", "a", 5, minute, 2*minute))},
-		"durable":      {History: append(old, get("consistent", "a", 5, minute, 2*minute))},
-		"sequential":   {History: append(old, get("stale", "b", 6, 4, 5), get("stale", "a", 5, 6, 7))},
-		"transactions": {Transactions: []linearizability.Txn{
-			{Client: 1, Done: true, Outcome: ok, Call: 0, Return: 1, Steps: []linearizability.Step{{Verb: linearizability.StepSet, Key: "x", Value: "a", SeenAt: 5}}},
-			{Client: 2, Done: true, Outcome: ok, Call: 2, Return: 3, Steps: []linearizability.Step{{Verb: linearizability.StepGetOrEmpty, Key: "x"}}},
-		}},
-		"locks": {Lock: &Locking{History: []linearizability.LockOp{
-			{Client: 1, Kind: linearizability.LockAcquire, Session: "s", Done: true, Outcome: ok, Call: 0, Return: 1},
-			{Client: 2, Kind: linearizability.LockAcquire, Session: "t", Done: true, Outcome: ok, Call: 2, Return: 3},
-			{Client: 1, Kind: linearizability.LockRenew, Session: "s", Done: true, Outcome: ok, Call: 4, Return: 5},
-		}}},
-		"exclusive":        {Lock: &Locking{Late: []string{"a write"}}},
-		"invariants":       {Violations: []sim.Violation{{Invariant: "any"}}},
-		"recovery":         {Recovery: Recovered{Members: Reached{Asked: true, Text: notAlive("s1", []string{"s1", "s2"}, map[string]int{"s1": gossip.StatusAlive, "s2": gossip.StatusFailed})}}},
-		"recovery, unread": {Unread: "a key could not be read"},
-		"leaks, memory":    {Figures: Figures{Levels: levels.Levels{Asked: true}, Memory: levels.Memory{Held: map[string]uint64{levels.Server: levels.ServerMemory + 1}}}},
-		"leaks": {Figures: Figures{Levels: levels.Levels{Asked: true, Text: levels.Higher(
-			map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20}}, map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 60}}, 2)}}},
-	}
-	said := map[string]string{}
-	for name, r := range results {
-		r.judge(within)
-		check, _, _ := strings.Cut(name, ", ")
-		said[name] = "not judged"
-		for _, v := range r.Verdicts {
-			if v.Check == check {
-				said[name] = v.Got
-			}
-		}
-	}
-	return said
-}
-
-// JudgeRecovery judges results in which one part of the recovery was not reached, each by
-// the name of the part's field, and returns the verdicts.
-func JudgeRecovery() map[string]Verdict {
-	said := map[string]Verdict{}
-	parts := reflect.TypeFor[Recovered]()
-	for i := range parts.NumField() {
-		var r Result
-		reflect.ValueOf(&r.Recovery).Elem().Field(i).Set(reflect.ValueOf(Reached{Asked: true, Text: "not there"}))
-		r.recovery(holds)
-		said[parts.Field(i).Name] = r.Verdicts[0]
-	}
-	return said
-}
-
-// JudgeInnocent judges a result in which nothing is wrong.
-func JudgeInnocent() []Verdict {
-	op := linearizability.Op{Client: 1, Key: "x", Kind: linearizability.Put, Value: "a", Outcome: linearizability.OK, Call: 0, Return: 1}
-	r := Result{
-		History: []linearizability.Op{op}, Lock: &Locking{},
-		Transactions: []linearizability.Txn{{Client: 1, Done: true, Outcome: linearizability.OK, Call: 0, Return: 1, Steps: []linearizability.Step{{Verb: linearizability.StepSet, Key: "y", Value: "a"}}}},
-		Figures:      Figures{Levels: levels.Levels{Asked: true}, Staleness: map[string]versions.Staleness{}, Leaderless: []outage.Span{}},
-	}
-	within := defaults().Checks
-	within.Outage.Duration, within.Behind.Duration = second, second
-	r.judge(within)
-	return r.Verdicts
 }
 
 // deaths has a member die, be found out, come back, die again and come back before

@@ -37,7 +37,7 @@ type client struct {
 	at      int // the server it talks to
 	seen    map[string]uint64
 	writes  int
-	indexes map[string]uint64 // the last X-Consul-Index, by server, its process and key
+	indexes map[string]uint64 // the last X-Consul-Index, by what must not go back, see forward
 }
 
 // newClient returns a client of the servers that waits for an answer for up to
@@ -212,22 +212,29 @@ func (c *client) get(ctx context.Context, o *linearizability.Op) error {
 		o.Found, o.Seen, o.SeenAt = true, string(pair.Value), pair.ModifyIndex
 		c.seen[o.Key] = pair.ModifyIndex
 	}
-	if life != c.run.world.Node(o.ServedBy).Starts() {
-		return nil
+	if life == c.run.world.Node(o.ServedBy).Starts() && !c.handedOn(o.Mode) {
+		o.Life = life
 	}
-	if o.Mode == "stale" && o.MaxStale > 0 || o.Mode != "consistent" && c.run.plan.Scenario.Workload.Via == "agents" {
-		return nil // the leader may have answered, or whomever a client agent asked
-	}
-	o.Life = life
-	if o.Mode != "default" {
+	if o.Mode == "consistent" || o.Mode == "stale" && o.Life != 0 {
 		c.forward(*o, meta.LastIndex)
 	}
 	return nil
 }
 
-// forward sees that the index of a key does not go back on one process of a server.
+// handedOn reports whether any server may answer a read of a mode, and not the one that
+// is asked: the leader, if that one's data are too old, or whomever a client agent asks.
+func (c *client) handedOn(mode string) bool {
+	w := c.run.plan.Scenario.Workload
+	return mode == "stale" && w.MaxStale.Duration > 0 || mode != "consistent" && w.Via == "agents"
+}
+
+// forward sees that the index of a key does not go back: on one process of a server, and
+// in consistent reads wherever they are asked.
 func (c *client) forward(o linearizability.Op, index uint64) {
 	where := fmt.Sprintf("%s, process %d, key %s", o.ServedBy, o.Life, o.Key)
+	if o.Mode == "consistent" {
+		where = "consistent, key " + o.Key
+	}
 	if index < c.indexes[where] {
 		c.run.world.Violate("monotonic index", "%s: X-Consul-Index went from %d to %d in a %s read", where, c.indexes[where], index, o.Mode)
 	}

@@ -180,7 +180,7 @@ func (d *drawing) all() Scenario {
 	if len(e.Network) > 0 {
 		d.s.Network.Model = e.Network[d.stream("network").IntN(len(e.Network))]
 		if d.s.Network.Model != "lan" {
-			d.s.Agent.RaftMultiplier = max(d.s.Agent.RaftMultiplier, 2)
+			d.multiply(max(d.s.Agent.RaftMultiplier, 2))
 		}
 	}
 	d.span("sync", e.Sync, &d.s.Disk.Sync)
@@ -194,7 +194,30 @@ func (d *drawing) all() Scenario {
 		d.s.Schedule = drawnSchedule(d.seed)
 	}
 	d.faults()
+	d.checks()
 	return d.s
+}
+
+// checks takes back what is expected of those who are not there.
+func (d *drawing) checks() {
+	c, w := &d.s.Checks, d.s.Workload
+	if w.Contenders == 0 {
+		c.Exclusive, c.Locks = holds, holds
+	}
+	if w.Tellers == 0 {
+		c.Transactions = holds
+	}
+	if w.Reads != "default" {
+		c.Behind.Duration = 0
+	}
+}
+
+// multiply sets the multiplier of raft's times, and the lag that goes with it.
+func (d *drawing) multiply(by int) {
+	if d.s.Checks.Lag.Duration == usualLag(d.s.Agent.RaftMultiplier) {
+		d.s.Checks.Lag.Duration = usualLag(by)
+	}
+	d.s.Agent.RaftMultiplier = by
 }
 
 // servers draws how many there are. Even numbers outlive no more than odd ones.
@@ -258,7 +281,7 @@ func (d *drawing) wild() {
 // WithoutAgents is the scenario without client agents, and without those who need one.
 func WithoutAgents(s Scenario) Scenario {
 	usual := defaults().Workload
-	s.Topology.Agents = 0
+	s.Topology.Agents, s.Checks.Bounds = 0, ""
 	w := &s.Workload
 	w.Registrars, w.HealthWatchers, w.Renamers, w.Via, w.Sessions = 0, 0, 0, usual.Via, usual.Sessions
 	s.Faults = s.Fitting(s.Faults)

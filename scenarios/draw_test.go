@@ -12,6 +12,28 @@ import (
 	"tribune/scenarios"
 )
 
+func TestTheLagGoesWithTheRaftMultiplier(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"seeds: 1": 600 * time.Millisecond, "agent: {raft_multiplier: 10}": 5100 * time.Millisecond,
+		"agent: {raft_multiplier: 10}\nchecks: {lag: 7s}": 7 * time.Second,
+	} {
+		s, err := scenarios.Parse("x.yaml", []byte(text+"\nexplore: {network: [wan]}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Checks.Lag.Duration; got != want {
+			t.Errorf("with %q the lag is %v, want %v", text, got, want)
+		}
+		drawn := scenarios.Draw(*s, 1)
+		if s.Agent.RaftMultiplier == 1 {
+			want = 1100 * time.Millisecond // a wide network doubles raft's times
+		}
+		if got := drawn.Checks.Lag.Duration; got != want {
+			t.Errorf("with %q and a raft multiplier of %d the lag is drawn as %v, want %v", text, drawn.Agent.RaftMultiplier, got, want)
+		}
+	}
+}
+
 // bounded is a scenario that says all bounds there are.
 func bounded(t *testing.T) scenarios.Scenario {
 	t.Helper()
@@ -65,7 +87,7 @@ func parts() map[string]func(*scenarios.Scenario) {
 		"Contenders": func(s *scenarios.Scenario) { s.Workload.Contenders = 0 }, "Renamers": func(s *scenarios.Scenario) { s.Workload.Renamers = 0 },
 		"Heralds": func(s *scenarios.Scenario) { s.Workload.Heralds = 0 },
 		"Tellers": func(s *scenarios.Scenario) { s.Workload.Tellers = 0 },
-		"Network": func(s *scenarios.Scenario) { s.Network.Model, s.Agent.RaftMultiplier = "", 0 },
+		"Network": func(s *scenarios.Scenario) { s.Network.Model, s.Agent.RaftMultiplier, s.Checks.Lag.Duration = "", 0, 0 },
 		"Sync":    func(s *scenarios.Scenario) { s.Disk.Sync.Duration = 0 }, "Skew": func(s *scenarios.Scenario) { s.Clocks.Skew.Duration = 0 },
 		"Faults": func(s *scenarios.Scenario) { s.Faults = nil }, "Kinds": func(s *scenarios.Scenario) { s.Faults = nil },
 		"Targets": func(s *scenarios.Scenario) { s.Faults = nil }, "On": func(s *scenarios.Scenario) { s.Faults = nil },
@@ -89,6 +111,26 @@ func allFields(of reflect.Type) iter.Seq[reflect.StructField] {
 				}
 			}
 		}
+	}
+}
+
+func TestWithoutAgentsNothingIsAskedOfThem(t *testing.T) {
+	if err := scenarios.WithoutAgents(load(t, "service-dies.yaml")).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhoIsNotDrawnIsNotJudged(t *testing.T) {
+	s, err := scenarios.Parse("x.yaml", []byte(`
+workload: {contenders: 1, tellers: 1, reads: default}
+checks: {exclusive: violated, locks: violated, transactions: violated, behind: 1s}
+explore: {contenders: [0, 0], tellers: [0, 0], reads: [stale]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := scenarios.Draw(*s, 1).Check(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -41,16 +41,7 @@ func (p Plan) Explain() string {
 			fmt.Fprintf(&b, "The clock of %s goes at %.3f of true time.\n", server.Name, server.Rate)
 		}
 	}
-	var mix []string
-	for _, name := range slices.Sorted(maps.Keys(s.Workload.Mix)) {
-		if n := s.Workload.Mix[name]; n > 0 {
-			mix = append(mix, fmt.Sprintf("%s %d", name, n))
-		}
-	}
-	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n\n", s.Workload.Rate, s.Workload.Keys, strings.Join(mix, ", "), s.Workload.Reads, s.Workload.Via)
-	if s.Workload.Twice > 0 {
-		fmt.Fprintf(&b, "A write is followed at once by another one of its key with probability %g.\n\n", s.Workload.Twice)
-	}
+	b.WriteString(s.Workload.work())
 	b.WriteString(s.others())
 	if s.Schedule.Kind != "" && s.Schedule.Kind != "shuffle" {
 		fmt.Fprintf(&b, "Goroutines run in the order of the schedule %v.\n\n", s.Schedule)
@@ -62,11 +53,58 @@ func (p Plan) Explain() string {
 		fmt.Fprintf(&b, "The catalog must agree with all agents, and they with the truth, within %v.\n", s.Recovery.Services)
 	}
 	fmt.Fprintf(&b, "All must take all others for alive within %v.\n", s.Recovery.Members)
+	b.WriteString(s.expected())
+	return b.String()
+}
+
+// work tells what the clients of the key/value store do.
+func (w Workload) work() string {
+	var b strings.Builder
+	var mix []string
+	for _, name := range slices.Sorted(maps.Keys(w.Mix)) {
+		if n := w.Mix[name]; n > 0 {
+			mix = append(mix, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	fmt.Fprintf(&b, "Together the clients do %g operations a second on %d keys (%s), with %s reads, and talk to %s.\n", w.Rate, w.Keys, strings.Join(mix, ", "), w.Reads, w.Via)
+	and := "when one fails it goes on with any of them"
+	if w.Stick {
+		and = "stays with one of them"
+	}
+	fmt.Fprintf(&b, "Each gives an operation up after %v, and %s.\n", w.Timeout, and)
+	if w.MaxStale.Duration > 0 {
+		fmt.Fprintf(&b, "Stale reads, and the DNS of client agents, allow data to be %v old.\n", w.MaxStale)
+	}
+	if w.Twice > 0 {
+		fmt.Fprintf(&b, "A write is followed at once by another one of its key with probability %g.\n", w.Twice)
+	}
+	return b.String() + "\n"
+}
+
+// expected tells what the verdicts are to be.
+func (s Scenario) expected() string {
+	var b strings.Builder
 	c := s.Checks
 	fmt.Fprintf(&b, "Expected: linearizable %s, sequential %s, staleness %s (with a lag of %v), durable %s,\ninvariants %s, recovery %s, leaks %s.\n",
 		c.Linearizable, c.Sequential, c.Staleness, c.Lag, c.Durable, c.Invariants, c.Recovery, c.Leaks)
+	if s.Workload.Tellers > 0 {
+		fmt.Fprintf(&b, "That transactions are linearizable: %s.\n", c.Transactions)
+	}
 	if s.Workload.Contenders > 0 {
-		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", s.Checks.Exclusive)
+		fmt.Fprintf(&b, "That the lock and its sessions are linearizable: %s.\n", c.Locks)
+		fmt.Fprintf(&b, "That at no time two write who each believe to hold the lock: %s.\n", c.Exclusive)
+	}
+	if c.Bounds != "" {
+		fmt.Fprintf(&b, "That dead services and dead nodes are found out in time, also while faults strike: %s.\n", c.Bounds)
+	}
+	if c.Reigns != "" {
+		fmt.Fprintf(&b, "That no leader is deposed whom no fault strikes by its name: %s.\n", c.Reigns)
+	}
+	if c.Outage.Duration > 0 {
+		fmt.Fprintf(&b, "At no time is there no write for longer than %v.\n", c.Outage)
+	}
+	if c.Behind.Duration > 0 {
+		fmt.Fprintf(&b, "No default read is older than %v.\n", c.Behind)
 	}
 	return b.String()
 }
@@ -100,6 +138,9 @@ func (s Scenario) others() string {
 	}
 	if s.Workload.PrefixWatchers > 0 {
 		fmt.Fprintf(&b, "Another %d watch all keys that begin with %s, half of them with stale reads from one server.\n\n", s.Workload.PrefixWatchers, watchedPrefix)
+	}
+	if s.Workload.HealthWatchers > 0 {
+		fmt.Fprintf(&b, "Another %d watch the job of a client agent each, with a filter.\n\n", s.Workload.HealthWatchers)
 	}
 	if s.Workload.Heralds > 0 {
 		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)

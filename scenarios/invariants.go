@@ -1,9 +1,11 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"tribune/impl/agent"
@@ -54,7 +56,7 @@ func (w *watcher) watchLevels(stop <-chan struct{}) {
 		return 0
 	}
 	w.levels = levels.New(len(servers)-1, kind, kindOf(w.run.world, levels.Agent, agents))
-	w.run.every(stop, time.Second, func() {
+	every(stop, time.Second, func() {
 		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
 	})
 }
@@ -74,8 +76,14 @@ func kindOf(w *sim.World, name string, nodes []string) levels.Kind {
 	return k
 }
 
-// look holds what the servers say against what they said, and against each other.
+// look sees what servers say, and whom members take for alive.
 func (w *watcher) look() {
+	w.see()
+	w.members.look()
+}
+
+// see holds what the servers say against what they said, and against each other.
+func (w *watcher) see() {
 	names := w.run.plan.names()
 	seen, nodes := make([]raftsafety.Observation, 0, len(names)), make([]*consensus.Node, 0, len(names))
 	for _, name := range names {
@@ -111,7 +119,30 @@ func (w *watcher) look() {
 	if now := w.run.world.Now(); committed > w.commits.by(now) {
 		w.commits = append(w.commits, commit{now, committed})
 	}
-	w.members.look()
+}
+
+// panicked complains about a process that ended by a panic, and reports whether it did.
+func (w *watcher) panicked(name string, err error) bool {
+	var p *sim.PanicError
+	if !errors.As(err, &p) {
+		return false
+	}
+	text, _, _ := strings.Cut(strings.TrimSpace(p.Text), "\n")
+	w.run.world.Violate("no panic", "%s: %s", name, text)
+	return true
+}
+
+// works reports whether the client of a name works, if there is one. One that has ended
+// though nobody stopped it is complained of: what it had still to do is not judged.
+func (w *watcher) works(name string) bool {
+	n := w.run.world.Node(name)
+	switch {
+	case n == nil:
+		return false
+	case !n.Running() && !w.panicked(name, n.Err()):
+		w.run.world.Violate("clients go on", "%s has ended by itself: %v", name, n.Err())
+	}
+	return n.Running()
 }
 
 // places sees that servers know where they are.

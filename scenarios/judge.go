@@ -41,7 +41,7 @@ func (r *Result) judge(c Checks) {
 		r.linearizable(c.Linearizable)
 	}
 	r.versions(c)
-	if len(r.Transactions) > 0 {
+	if r.Transactions != nil {
 		r.transactions(c.Transactions)
 	}
 	r.invariants(c.Invariants)
@@ -226,16 +226,16 @@ func (r *Result) invariants(expected string) {
 func (r *Result) recovery(expected string) {
 	got := holds
 	var texts []string
-	for _, part := range r.Recovery.parts() {
+	for _, part := range r.Recovery.Parts() {
 		if !part.Asked {
 			continue
 		}
 		if part.OK {
-			texts = append(texts, fmt.Sprintf("%s after %v", part.name, part.After.Round(time.Millisecond)))
+			texts = append(texts, fmt.Sprintf("%s after %v", part.Name, part.After.Round(time.Millisecond)))
 			continue
 		}
 		got = violated
-		texts = append(texts, fmt.Sprintf("no %s in time (%s)", part.name, part.Text))
+		texts = append(texts, fmt.Sprintf("no %s in time (%s)", part.Name, part.Text))
 	}
 	if r.Unread != "" {
 		got = violated

@@ -107,10 +107,9 @@ func (r *resource) acquire(who string, token uint64, begun time.Duration) {
 
 // tooEarly complains when a lock was acquired that its last holder cannot have lost
 // for as long as its lock-delay: since it had acquired it, less time has passed, and
-// it did not give it up. The delay is measured by leaders' clocks, of which
-// one may go faster than true time.
+// it did not give it up.
 func (r *resource) tooEarly(who string) {
-	delay := r.run.plan.Scenario.Workload.LockDelay.Duration*3/4 - time.Second
+	delay := r.run.plan.Scenario.byServers(r.run.plan.Scenario.Workload.LockDelay.Duration)
 	var now *linearizability.LockOp
 	for i := len(r.history) - 1; i >= 0; i-- {
 		o := &r.history[i]
@@ -126,6 +125,21 @@ func (r *resource) tooEarly(who string) {
 			return
 		}
 	}
+}
+
+// byServers is the true time that must pass until a time has passed by the clock of each
+// server, of which some may go faster.
+func (s Scenario) byServers(d time.Duration) time.Duration {
+	fastest := 1.0
+	if rates := s.Clocks.Rates; len(rates) == 2 {
+		fastest = max(fastest, rates[1])
+	}
+	for _, f := range s.Faults {
+		if f.Kind == "clock-drift" {
+			fastest = max(fastest, f.Rate)
+		}
+	}
+	return time.Duration(float64(d) / fastest)
 }
 
 // acquiredSince reports whether the lock was handed out after a time.
@@ -257,16 +271,20 @@ func (c *client) destroy(ctx context.Context, session string) error {
 func (k *contender) wait(ctx context.Context) (uint64, error) {
 	kv := k.servers[k.at].KV()
 	for k.renew(ctx) {
-		begun, took := k.run.world.Now(), false
+		begun := k.run.world.Now()
+		var asked *linearizability.LockOp
 		err := k.resource.did(k.client, linearizability.LockAcquire, k.session, func(o *linearizability.LockOp) (err error) {
 			o.Done, _, err = kv.Acquire(&api.KVPair{Key: lockKey, Value: []byte(k.name), Session: k.session}, (&api.WriteOptions{}).WithContext(ctx))
-			took = o.Done
+			asked = o
 			return err
 		})
+		if asked.Gone {
+			k.ended()
+		}
 		if err != nil {
 			return 0, err
 		}
-		if !took {
+		if !asked.Done {
 			k.rest(ctx, tryEvery)
 			continue
 		}
@@ -326,7 +344,7 @@ func (k *contender) renew(ctx context.Context) bool {
 }
 
 // ended complains about a session that ended by itself before its time: before its
-// TTL was over, or while what it stands on was well. The sessions of a node end when
+// TTL was over by any server's clock, or while what it stands on was well. The sessions of a node end when
 // it leaves the cluster.
 func (k *contender) ended() {
 	if k.resource.left[k.maker] > k.made {
@@ -334,7 +352,7 @@ func (k *contender) ended() {
 	}
 	if k.site != nil {
 		k.endedInHealth()
-	} else if age := time.Since(k.renewed); age < lockTTL && !k.resource.destroyed[k.session] {
+	} else if age := time.Since(k.renewed); age < k.run.plan.Scenario.byServers(lockTTL) && !k.resource.destroyed[k.session] {
 		k.run.world.Violate("session TTL", "the session of %s has a TTL of %v, was renewed %v ago and has ended: %s", k.name, lockTTL, age, k.session)
 	}
 }

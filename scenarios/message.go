@@ -56,7 +56,7 @@ type Result struct {
 	Unread       string // why a key could not be read at the end
 	Lock         *Locking
 	History      []linearizability.Op
-	Transactions []linearizability.Txn
+	Transactions []linearizability.Txn // nil: nobody wanted any
 	Figures      Figures
 	Picture      string // porcupine's, an HTML page; only when the history is not linearizable
 }
@@ -99,25 +99,26 @@ type Reign struct {
 // Recovered says how the healed cluster came back.
 type Recovered struct{ Leader, Write, Lock, Converge, Members, Services, Watches, Events Reached }
 
-// parts are what a healed cluster must reach, each with its name.
-func (c Recovered) parts() []namedPart {
-	return []namedPart{
-		{"leader", c.Leader}, {"write", c.Write}, {"equal state machines", c.Converge}, {"lock", c.Lock}, {"members that all take for alive", c.Members},
-		{"last values seen by watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"events on all agents", c.Events},
+// Parts are what a healed cluster must reach.
+func (c Recovered) Parts() []Part {
+	return []Part{
+		{"leader", c.Leader}, {"write", c.Write}, {"equal state of all servers", c.Converge}, {"lock", c.Lock}, {"agreement on who is alive", c.Members},
+		{"last value seen by all watchers", c.Watches}, {"catalog and DNS that agree with all agents", c.Services}, {"event on every agent", c.Events},
 	}
 }
 
-type namedPart struct {
-	name string
+// Part is one thing that a healed cluster must reach, such as "leader".
+type Part struct {
+	Name string
 	Reached
 }
 
 // Missing names what was not reached in time, such as "leader".
 func (c Recovered) Missing() []string {
 	var names []string
-	for _, p := range c.parts() {
+	for _, p := range c.Parts() {
 		if p.Asked && !p.OK {
-			names = append(names, p.name)
+			names = append(names, p.Name)
 		}
 	}
 	return names

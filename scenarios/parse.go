@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
@@ -31,10 +33,12 @@ func Load(file string) (*Scenario, error) {
 // Parse reads the text of a scenario file.
 func Parse(file string, text []byte) (*Scenario, error) {
 	s := defaults()
+	s.Checks.Lag.Duration = 0
 	tree, err := casefile.Read(file, text, s)
 	if err != nil {
 		return nil, err
 	}
+	s.Checks.Lag.Duration = cmp.Or(s.Checks.Lag.Duration, usualLag(s.Agent.RaftMultiplier))
 	if s.Name == "" {
 		s.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	}
@@ -81,11 +85,18 @@ func defaults() *Scenario {
 		Linearizable: holds, Sequential: holds, Staleness: holds, Durable: holds, Leaks: holds,
 		Transactions: holds, Locks: holds, Invariants: holds, Recovery: holds, Exclusive: holds,
 	}
-	s.Checks.Lag.Duration = second * 6 / 10
+	s.Checks.Lag.Duration = usualLag(s.Agent.RaftMultiplier)
 	s.Workload.LockDelay.Duration = 15 * second
 	s.Workload.Sessions = onTTL
 	s.Seeds = 2
 	return s
+}
+
+// usualLag is the lag that a scenario has unless it says another one: a leader may say for
+// the time of its lease that its data are of this moment, and a tenth of a second is for
+// clocks.
+func usualLag(multiplier int) time.Duration {
+	return time.Duration(multiplier)*second/2 + second/10
 }
 
 // validator finds the first thing in a scenario that makes no sense.
@@ -295,8 +306,36 @@ func (v *validator) checks() {
 	if c.Reigns != "" {
 		v.oneOf("$.checks.reigns", "checks.reigns", c.Reigns, []string{holds})
 	}
-	if c.Lag.Duration < 0 {
-		v.fail("$.checks.lag", "checks.lag: %v is less than nothing", c.Lag)
+	for _, limit := range []struct {
+		name string
+		Duration
+	}{{"lag", c.Lag}, {"outage", c.Outage}, {"behind", c.Behind}} {
+		if limit.Duration.Duration < 0 {
+			v.fail("$.checks."+limit.name, "checks.%s: %v is less than nothing", limit.name, limit.Duration)
+		}
+	}
+	v.judged()
+}
+
+// judged checks that there is somebody by whom what is expected can be judged.
+func (v *validator) judged() {
+	c, t, w := v.scenario.Checks, v.scenario.Topology, v.scenario.Workload
+	for _, check := range []struct {
+		name, expected, whom string
+		n                    int
+	}{
+		{"exclusive", c.Exclusive, "workload.contenders", w.Contenders}, {"locks", c.Locks, "workload.contenders", w.Contenders},
+		{"transactions", c.Transactions, "workload.tellers", w.Tellers},
+	} {
+		if check.expected == violated && check.n == 0 {
+			v.fail("$.checks."+check.name, "checks.%s: nobody can violate it: %s is 0", check.name, check.whom)
+		}
+	}
+	if c.Bounds != "" && t.Agents == 0 {
+		v.fail("$.checks.bounds", "checks.bounds: there is no agent that could be found out in time: topology.agents is 0")
+	}
+	if c.Behind.Duration > 0 && w.Reads != "default" {
+		v.fail("$.checks.behind", "checks.behind: it is for default reads, and workload.reads is %s", w.Reads)
 	}
 }
 

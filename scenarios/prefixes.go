@@ -24,7 +24,7 @@ const watchedPrefix = "k1"
 type lister struct {
 	*client
 	stale bool
-	where string // whose answers can be compared: all consistent ones, or those of one process
+	where string // whose answers can be compared: all consistent ones, or those of one process; empty: nobody's
 	index uint64 // of the last answer
 	list  string // that answer
 }
@@ -55,12 +55,21 @@ func (r *run) startListers() []*sim.Node {
 	return nodes
 }
 
+// place is whose answers those that the lister gets now can be compared with.
+func (l *lister) place() string {
+	switch {
+	case !l.stale:
+		return "consistent"
+	case l.handedOn("stale"):
+		return ""
+	}
+	server := l.agents[l.at]
+	return fmt.Sprintf("%s, process %d", server, l.run.world.Node(server).Starts())
+}
+
 // turn waits for the keys to change.
 func (l *lister) turn(ctx context.Context) {
-	where := "consistent"
-	if server := l.run.plan.Servers[l.at].Name; l.stale {
-		where = fmt.Sprintf("%s, process %d", server, l.run.world.Node(server).Starts())
-	}
+	where := l.place()
 	if where != l.where {
 		l.where, l.index, l.list = where, 0, ""
 	}
@@ -77,6 +86,10 @@ func (l *lister) turn(ctx context.Context) {
 		}
 		return
 	}
+	if l.place() != where { // either process may have answered
+		l.where = ""
+		return
+	}
 	var b strings.Builder
 	for _, p := range pairs {
 		fmt.Fprintf(&b, "%s=%s@%d ", p.Key, p.Value, p.ModifyIndex)
@@ -90,6 +103,7 @@ func (l *lister) saw(index uint64, list string) {
 	w := l.run.world
 	w.Recordf(trace.Op, l.name, "", "watch %s*: at %d %s", watchedPrefix, index, list)
 	switch {
+	case l.where == "":
 	case index < l.index:
 		w.Violate("monotonic index", "%s (%s): X-Consul-Index of %s* went from %d to %d", l.name, l.where, watchedPrefix, l.index, index)
 	case index == l.index && list != l.list:

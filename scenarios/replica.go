@@ -32,6 +32,7 @@ func (w *watcher) replayed(applied func() (index uint64, digest string, err erro
 		if err != nil {
 			return false, fmt.Sprintf("the servers are not equal: %v", err)
 		}
+		w.see() // or the last entries, committed since somebody looked, would be missing
 		var entries []raftsafety.Entry
 		if entries, gap = w.raft.Committed(index); gap != nil {
 			return true, ""

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -44,7 +45,7 @@ type run struct {
 	down    map[string]int          // how many faults want a server to be down
 	history []linearizability.Op
 	failed  int // operations of the history that did not succeed
-	// transactions are those of the tellers.
+	// transactions are those of the tellers; nil if there are none.
 	transactions []linearizability.Txn
 	over         bool // no server is started any more
 	result       Result
@@ -136,8 +137,8 @@ func (r *run) main() {
 	probe := r.world.AddNode(sim.NodeConfig{Name: "probe", Addrs: address(2, 1)})
 	reader := r.world.AddNode(sim.NodeConfig{Name: "reader", Addrs: address(2, 2)})
 	stop := make(chan struct{})
-	r.every(stop, watchEvery, r.watcher.look)
-	r.every(stop, time.Second, r.progress)
+	every(stop, watchEvery, r.watcher.look)
+	every(stop, time.Second, r.progress)
 	for _, name := range r.plan.names() {
 		r.start(name)
 	}
@@ -147,7 +148,7 @@ func (r *run) main() {
 	others := slices.Concat(r.startFleet(), r.startTellers(), r.startRenamers())
 	r.watcher.watchLevels(stop)
 	contenders, followers, heralds := r.startContenders(), slices.Concat(r.startFollowers(), r.startListers(), r.fleet.startNurses()), r.startEvents()
-	r.every(stop, second/5, func() {
+	every(stop, second/5, func() {
 		r.fleet.checked()
 		r.fleet.bounds()
 		r.watcher.places()
@@ -157,6 +158,9 @@ func (r *run) main() {
 	r.fleet.calm = true
 	r.recover(probe, reader, contenders, followers, others)
 	r.inform(heralds)
+	for _, name := range []string{"resolver", "listener"} {
+		r.watcher.works(name)
+	}
 	if len(contenders) > 0 {
 		r.result.Lock = &Locking{r.resource.writes, len(r.resource.acquired), r.resource.late, r.resource.history}
 	}
@@ -192,7 +196,7 @@ func address(net, n int) []netip.Addr {
 }
 
 // every calls f again and again until stop closes.
-func (r *run) every(stop <-chan struct{}, interval time.Duration, f func()) {
+func every(stop <-chan struct{}, interval time.Duration, f func()) {
 	go func() {
 		t := time.NewTicker(interval)
 		defer t.Stop()
@@ -263,6 +267,7 @@ func (r *run) start(name string) {
 	life := node.Starts()
 	go func() {
 		node.Wait()
+		r.watcher.panicked(name, node.Err())
 		r.forget(name)
 		time.Sleep(startAgain)
 		if node.Starts() == life {
@@ -314,9 +319,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 			return r.resource.acquiredSince(healed), "nobody gets it"
 		})
 	}
-	for _, n := range slices.Concat(r.clients, contenders, others) {
-		r.stopClient(n)
-	}
+	r.stopClients(slices.Concat(r.clients, contenders, others))
 	r.stopClient(probe)
 	read := make(chan error, 1)
 	reader.Start(r.readAll(read))
@@ -333,6 +336,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	case <-time.After(readAtMost):
 		r.result.Unread = fmt.Sprintf("not all keys could be read in %v", readAtMost)
 	}
+	r.watcher.panicked(reader.Name(), reader.Err())
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
 		if r.result.Recovery.Services.OK {
@@ -344,9 +348,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)
 	}
-	for _, n := range followers {
-		r.stopClient(n)
-	}
+	r.stopClients(followers)
 	r.watcher.look()
 }
 
@@ -357,16 +359,24 @@ func (r *run) inform(heralds []*sim.Node) {
 	}
 	r.crowd.calm = true
 	r.result.Recovery.Events = r.until(r.plan.Scenario.Recovery.Events.Duration, r.crowd.told)
-	for _, n := range heralds {
-		r.stopClient(n)
+	r.stopClients(heralds)
+}
+
+// stopClients stops clients that do not end by themselves.
+func (r *run) stopClients(all []*sim.Node) {
+	for _, n := range all {
+		if r.watcher.works(n.Name()) {
+			r.stopClient(n)
+		}
 	}
 }
 
-// stopClient stops a client once its operation has come to an end.
+// stopClient has a client break its operation off and end, if it has not ended.
 func (r *run) stopClient(n *sim.Node) {
-	if err := n.Stop(2 * r.timeout()); err != nil {
+	if err := n.Stop(2 * r.timeout()); errors.Is(err, sim.ErrStopTimeout) {
 		n.Kill()
 	}
+	r.watcher.panicked(n.Name(), n.Err())
 }
 
 // until waits for a condition.

@@ -79,6 +79,9 @@ func TestEveryScenarioEndsAsItExpects(t *testing.T) {
 						t.Errorf("%s is %s, expected %s: %s", v.Check, v.Got, v.Expected, v.Text)
 					}
 				}
+				if r.Figures.Unreplayed != "" && scenarios.NewPlan(s, seed).Scenario.Agent.SnapshotThreshold == 0 {
+					t.Errorf("nothing was compacted, and: %s", r.Figures.Unreplayed)
+				}
 				if r.Ops.OK < 20 {
 					t.Errorf("only %d operations were done: nothing was judged", r.Ops.OK)
 				}
@@ -86,6 +89,25 @@ func TestEveryScenarioEndsAsItExpects(t *testing.T) {
 					t.Logf("look into it: go run ./cmd/simctl run -seed %d scenarios/%s", seed, file)
 				}
 			})
+		}
+	}
+}
+
+// TestTheLastEntriesAreSeenBeforeAllAreApplied is about a run whose last entry is
+// committed just before all servers are equal.
+func TestTheLastEntriesAreSeenBeforeAllAreApplied(t *testing.T) {
+	if r := run(t, load(t, "newborn-leader.yaml"), 3, launch.Perturb{}); r.Figures.Unreplayed != "" {
+		t.Errorf("nothing was compacted, and: %s", r.Figures.Unreplayed)
+	}
+}
+
+func TestTellersAndWatchersOfAPrefixTalkToAgents(t *testing.T) {
+	s := load(t, "transactions.yaml")
+	s.Topology.Servers, s.Topology.Agents, s.Workload.Via = 3, 5, "agents"
+	s.Workload.PrefixWatchers, s.Workload.Keys, s.Duration.Duration = 12, 20, 40*time.Second
+	for _, v := range run(t, s, 1, launch.Perturb{}).Verdicts {
+		if !v.OK {
+			t.Errorf("%s is %s: %s", v.Check, v.Got, v.Text)
 		}
 	}
 }
@@ -222,6 +244,29 @@ func TestTakingAFaultOutLeavesTheOthersAsTheyWere(t *testing.T) {
 	})
 }
 
+func TestAPlanTellsWhatIsExpectedAndOfWhom(t *testing.T) {
+	s, err := scenarios.Parse("x.yaml", []byte(`
+topology: {servers: 3, agents: 2}
+workload: {reads: default, stick: true, timeout: 1234ms, health_watchers: 7, contenders: 1, tellers: 1}
+checks: {outage: 25s, behind: 3s, bounds: holds, reigns: holds, transactions: violated, locks: violated}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := scenarios.NewPlan(*s, 1).Explain()
+	s.Workload.Reads, s.Workload.MaxStale.Duration, s.Checks.Behind.Duration = "stale", 4*time.Second, 0
+	text += scenarios.NewPlan(*s, 1).Explain()
+	for _, want := range []string{
+		"gives an operation up after 1.234s, and stays with one of them", "Another 7 watch the job of a client agent each", "allow data to be 4s old",
+		"no write for longer than 25s", "default read is older than 3s", "found out in time, also while faults strike: holds",
+		"no fault strikes by its name: holds", "transactions are linearizable: violated", "its sessions are linearizable: violated",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the plan does not say %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an unknown key", "topology:\n  server: 3\n", `x.yaml:2: unknown key "server"; did you mean "servers"?`},
@@ -250,6 +295,13 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"an aim at nothing", "faults:\n  - {kind: kill, target: here}\n", "x.yaml:2: target: \"here\""},
 		{"a lock that nobody wants", "faults:\n  - {kind: expel}\n", "x.yaml:2: nobody holds a lock"},
 		{"a holder whose clock jumps", "workload: {contenders: 2}\nfaults:\n  - {kind: clock-jump, by: 1s, target: holder}\n", "x.yaml:3: target: who holds the lock"},
+		{"reads that nobody does", "workload: {reads: stale}\nchecks: {behind: 2s}\n", "x.yaml:2: checks.behind: it is for default reads, and workload.reads is stale"},
+		{"a lock that nobody can violate", "checks: {locks: violated}\n", "x.yaml:1: checks.locks: nobody can violate it: workload.contenders is 0"},
+		{"a resource that nobody writes to", "checks:\n  exclusive: violated\n", "x.yaml:2: checks.exclusive: nobody can violate it: workload.contenders is 0"},
+		{"transactions of nobody", "checks: {transactions: violated}\n", "x.yaml:1: checks.transactions: nobody can violate it: workload.tellers is 0"},
+		{"bounds for nobody", "checks: {bounds: holds}\n", "x.yaml:1: checks.bounds: there is no agent"},
+		{"an outage of less than nothing", "checks: {outage: -1s}\n", "x.yaml:1: checks.outage: -1s is less than nothing"},
+		{"reads from the future", "workload: {reads: default}\nchecks: {behind: -1s}\n", "x.yaml:2: checks.behind: -1s is less than nothing"},
 		{"a schedule that does not exist", "schedule: {kind: pc, depth: 3}\n", `x.yaml:1: schedule: "pc" is none of shuffle, walk, pct`},
 		{"a schedule that has no depth", "seeds: 1\nschedule:\n  depth: 3\n", "x.yaml:3: schedule: only pct has a depth"},
 		{"bounds the wrong way round", "name: x\nexplore:\n  servers: [7, 3]\n", "x.yaml:3: explore.servers: [7 3] is not the least and the most, between 1 and 21, such as [2, 5]"},

@@ -194,7 +194,7 @@ type Checks struct {
 	Sequential   string `yaml:"sequential"` // reads go forward
 	Staleness    string `yaml:"staleness"`  // reads are no older than their answers say
 	// Lag is by how much a stale read may be older than its answer says, and than its
-	// max_stale.
+	// max_stale; 0: half a second times the raft multiplier, and 0.1 s.
 	Lag          Duration `yaml:"lag"`
 	Durable      string   `yaml:"durable"`      // acknowledged writes are there in the end
 	Leaks        string   `yaml:"leaks"`        // holds: processes give back what they held

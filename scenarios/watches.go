@@ -142,10 +142,14 @@ func (r *run) seen() (bool, string) {
 type nurse struct {
 	*client
 	agent    string
+	began    time.Duration
 	index    uint64
 	critical bool // the check of the job is, by the last answer
 	known    bool // there was one
 }
+
+// nursePatience is how long a watcher of checks waits for an answer.
+func nursePatience(r *run) time.Duration { return 4*watchWait + r.timeout() }
 
 // startNurses starts the watchers of checks, if the scenario has any, and returns
 // their nodes.
@@ -155,12 +159,12 @@ func (f *fleet) startNurses() []*sim.Node {
 	for i := range r.plan.Scenario.Workload.HealthWatchers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("n%d", i+1), Addrs: address(12, i+1)})
 		n.Start(func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-			c, err := r.newClient(1700+i, n.Name(), h.Network(), 4*watchWait+r.timeout())
+			c, err := r.newClient(1700+i, n.Name(), h.Network(), nursePatience(r))
 			if err != nil {
 				return err
 			}
 			agents := r.plan.agents()
-			k := &nurse{client: c, agent: agents[len(agents)-1-i%len(agents)]}
+			k := &nurse{client: c, agent: agents[len(agents)-1-i%len(agents)], began: r.world.Now()}
 			f.nurses = append(f.nurses, k)
 			for ctx.Err() == nil {
 				k.turn(ctx)
@@ -188,21 +192,27 @@ func (k *nurse) turn(ctx context.Context) {
 	k.run.world.Recordf(trace.Op, k.name, "", "the job of %s is critical at %d: %t", k.agent, meta.LastIndex, k.critical)
 }
 
-// wrong returns what a watcher of checks does not know: of a job that has been as it
-// is for longer than a time, on an agent that runs.
+// wrong returns what a watcher of checks does not know: anything, or of a job that has
+// been as it is for longer than a time, on an agent that runs.
 func (k *nurse) wrong(now, since time.Duration) string {
+	if !k.known {
+		return fmt.Sprintf("%s has asked for the job of %s since %v, and has no answer", k.name, k.agent, k.began)
+	}
 	s := k.run.fleet.sites[k.agent]
 	changed := s.changed[jobService]
-	if s.stopped > 0 || changed == 0 || now-changed <= since || !k.known || k.critical != s.jobUp {
+	if s.stopped > 0 || changed == 0 || now-changed <= since || k.critical != s.jobUp {
 		return ""
 	}
 	return fmt.Sprintf("%s sees that the job of %s is critical: %t, and it is up since %v: %t", k.name, k.agent, k.critical, changed, s.jobUp)
 }
 
 // nursedInTime complains about watchers of checks that have not heard of a change in
-// time.
+// time. The first that they ask may be silent.
 func (f *fleet) nursedInTime(now time.Duration) {
 	for _, k := range f.nurses {
+		if !k.known && now-k.began <= nursePatience(f.run)+detection {
+			continue
+		}
 		if why := k.wrong(now, detection+watchSlack); why != "" {
 			f.run.world.Violate("watch of checks", "%s", why)
 		}

@@ -209,8 +209,14 @@ func (n *Node) Go(f func()) bool {
 // Running reports whether a process runs on the node.
 func (n *Node) Running() bool { return n.running() != nil }
 
-// Err is the error with which the last process ended: nil if it was killed, lost its
-// power, or returned none, and while none has ended yet.
+// PanicError is the error of a process that panicked.
+type PanicError struct{ Text string } // as the runtime says it
+
+// Error implements error.
+func (p *PanicError) Error() string { return "panic: " + p.Text }
+
+// Err is the error with which the last process ended: a *PanicError if it panicked, nil if
+// it was killed, lost its power, or returned none, and while none has ended yet.
 func (n *Node) Err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -366,7 +372,8 @@ func (n *Node) checkPanic() {
 		return
 	}
 	if text, panicked := p.tag.Panicked(); panicked {
-		n.end(p, fmt.Errorf("panic: %s", text), "panic: "+text, n.stack.Kill, n.disk.Kill)
+		err := &PanicError{text}
+		n.end(p, err, err.Error(), n.stack.Kill, n.disk.Kill)
 	}
 }
 

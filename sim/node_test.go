@@ -275,7 +275,8 @@ func panics(s *scene) {
 		return forever(ctx, nil, nil)
 	})
 	n.Wait()
-	if err := n.Err(); err == nil || !strings.Contains(err.Error(), "no way out") || !m.Running() {
+	var panicked *sim.PanicError
+	if err := n.Err(); !errors.As(err, &panicked) || !strings.Contains(panicked.Text, "no way out") || !m.Running() {
 		s.errorf("%v", err)
 	}
 	if now := s.Now(); now < time.Minute || now > time.Minute+time.Second {

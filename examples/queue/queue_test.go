@@ -80,7 +80,8 @@ func do(ctx context.Context, c *harness.Client, o *linearizability.Op) error {
 
 // check asks of what clients saw that nobody got a job while its lease lasted, or after
 // it was done. A lease began after the call that got it, and a job was handed out again
-// before the other call returned; so no clock can make this wrong.
+// before the other call returned; so no delay can make this wrong. A clock of the queue
+// that jumps or goes faster than true time could, and no fault here touches clocks.
 func check(history []linearizability.Op) string {
 	taken, over := map[string]linearizability.Op{}, map[string]linearizability.Op{}
 	for _, o := range history { // in the order in which they returned

@@ -169,8 +169,8 @@ func (w *Watch) leads(l *life, o Observation) bool {
 	l.led = o.Term
 	w.leaders[o.Term] = o.Server
 	committed := w.by(o.Term)
-	if o.Last < committed && o.Last >= o.First {
-		w.court.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", o.Server, o.Term, o.Last, committed)
+	if o.End < committed { // what its log does not hold its snapshot does
+		w.court.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", o.Server, o.Term, o.End, committed)
 	}
 	for i := max(o.First, 1); i <= min(committed, o.Last); i++ {
 		if e, ok := o.Entry(i); ok && !w.same(i, e) {

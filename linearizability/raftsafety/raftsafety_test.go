@@ -79,6 +79,10 @@ func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
 		{"a bootstrap that is forgotten", []look{{server(2, 1)}, {with(server(2, 0), func(o *raftsafety.Observation) { o.Life = 2 })}}, ""},
 		{"another entry at one index", []look{{server(1, 3, 2, 2)}, {server(2, 3, 2, 3)}}, "state machine safety"},
 		{"a leader that lacks what is committed", []look{{server(1, 3, 2, 2)}, {voted(server(1, 3, 2, 2), 3, 2), leading(server(2, 3, 2))}}, "leader completeness"},
+		{"a leader that has what is committed in its snapshot", []look{
+			{server(1, 3, 2, 2, 2)},
+			{voted(server(1, 3, 2, 2, 2), 3, 2), with(leading(server(2, 3)), func(o *raftsafety.Observation) { o.End, o.Committed, o.Applied = 3, 3, 3 })},
+		}, ""},
 		{"a leader that has something else", []look{
 			{server(1, 3, 2, 2)},
 			{voted(server(1, 3, 2, 2), 3, 2), with(leading(server(2, 3, 2, 3)), func(o *raftsafety.Observation) { o.Committed, o.Applied = 1, 1 })},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -328,6 +329,18 @@ func TestAReportCanBeReadAgain(t *testing.T) {
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the text does not say: %s\n%s", want, text)
+		}
+	}
+}
+
+func TestEveryPartOfTheRecoveryIsFound(t *testing.T) {
+	parts := reflect.TypeFor[scenarios.Recovered]()
+	for i := range parts.NumField() {
+		var r scenarios.Result
+		reflect.ValueOf(&r.Recovery).Elem().Field(i).Set(reflect.ValueOf(scenarios.Reached{Asked: true, Text: "not there"}))
+		found := report.Findings(r, scenarios.Verdict{Check: "recovery", Got: "violated"})
+		if len(found) != 1 || !strings.Contains(found[0].Text, "in time: not there") {
+			t.Errorf("without %s this is found: %+v", parts.Field(i).Name, found)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func means(check string) string {
 	return map[string]string{
 		runCheck:       "The run comes to its end, and has a result.",
 		"linearizable": "Each operation on a key seems to take effect at one moment between its call and its return.",
-		"sequential":   "Reads go forward: stale ones on one process of a server, consistent ones everywhere.",
+		"sequential":   "Reads go forward: stale and default ones on one process of a server, consistent ones everywhere.",
 		"staleness":    "Reads are no older than their answers say, and the lag that the scenario allows.",
 		"behind":       "Default reads are no further behind than the scenario allows.",
 		"durable":      "No acknowledged write is missing in the end.",
@@ -36,11 +36,11 @@ func promise(invariant string) string {
 		"election safety":          "at most one server leads in a term",
 		"leader completeness":      "who leads has all that was committed before",
 		"state machine safety":     "servers have the same entry at the same committed index",
-		"monotonic term":           "a process of a server never goes back to an earlier term",
+		"monotonic term":           "the term on a server's disk never goes back, whatever becomes of its process",
 		"monotonic commit index":   "what is committed stays committed",
 		"monotonic applied index":  "what is applied stays applied",
-		"monotonic index":          "the X-Consul-Index of one process and key never goes back",
-		"monotonic vote":           "a server that has voted in a term remembers it",
+		"monotonic index":          "the X-Consul-Index of a key or prefix never goes back on one process, nor in consistent reads",
+		"monotonic vote":           "a server that has voted in a term remembers it, whatever becomes of its process",
 		"one vote a term":          "a server votes once in a term",
 		"votes of a majority":      "a leader has the votes of a majority",
 		"size of the raft group":   "a group does not shrink until two of its majorities could be strangers",
@@ -56,6 +56,8 @@ func promise(invariant string) string {
 		"each event once":          "an agent lists a user event once",
 		"renamed nodes":            "a node that has another name leaves nothing under the old one",
 		"names are kept":           "no node gets the name of an agent that is alive",
+		"no panic":                 "whatever happens, an agent ends in order",
+		"clients go on":            "a client works until it is stopped",
 		"coordinates":              "all numbers of a network coordinate are numbers",
 		"age of DNS answers":       "the DNS names nothing older than dns_config.max_stale allows",
 	}[invariant]
@@ -99,31 +101,23 @@ func Findings(r scenarios.Result, v scenarios.Verdict) []page.Finding {
 // unrecovered says what a healed cluster did not do in time.
 func unrecovered(r scenarios.Result) []page.Finding {
 	var all []page.Finding
-	add := func(what string, c scenarios.Reached) {
-		if !c.Asked || c.OK {
-			return
+	for _, p := range r.Recovery.Parts() {
+		if !p.Asked || p.OK {
+			continue
 		}
-		text := fmt.Sprintf("all was healed at %.3f s, and there was no %s in time", r.Healed.Seconds(), what)
+		text := fmt.Sprintf("all was healed at %.3f s, and there was no %s in time", r.Healed.Seconds(), p.Name)
 		switch {
-		case c.Text != "":
-			text += ": " + c.Text
-		case c.After > 0:
-			text += fmt.Sprintf(": it came after %v", c.After.Round(time.Millisecond))
+		case p.Text != "":
+			text += ": " + p.Text
+		case p.After > 0:
+			text += fmt.Sprintf(": it came after %v", p.After.Round(time.Millisecond))
 		}
 		if n := len(r.Reigns); n > 0 {
 			last := r.Reigns[n-1]
 			text += fmt.Sprintf("; the last to lead was %s, in term %d, seen until %.3f s", last.Server, last.Term, last.Until.Seconds())
 		}
-		all = append(all, page.Finding{Kind: "no " + what, Text: text, At: int64(r.Healed)})
+		all = append(all, page.Finding{Kind: "no " + p.Name, Text: text, At: int64(r.Healed)})
 	}
-	c := r.Recovery
-	add("leader", c.Leader)
-	add("write", c.Write)
-	add("lock", c.Lock)
-	add("equal state of all servers", c.Converge)
-	add("last value seen by all watchers", c.Watches)
-	add("catalog and DNS that agree with all agents", c.Services)
-	add("event on every agent", c.Events)
 	if r.Unread != "" {
 		all = append(all, page.Finding{Kind: "unread", Text: "after all was healed, " + r.Unread, At: int64(r.Virtual)})
 	}

@@ -36,7 +36,7 @@ func TestASignatureIsAlikeForWhatIsAlike(t *testing.T) {
 		{"what was not reached", scenarios.Result{
 			Verdicts: []scenarios.Verdict{failed("recovery")},
 			Recovery: scenarios.Recovered{Leader: scenarios.Reached{Asked: true, OK: true}, Write: missed, Converge: missed},
-		}, []string{"no equal state machines", "no write"}},
+		}, []string{"no equal state of all servers", "no write"}},
 	} {
 		if got := search.Signature(c.r); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.about, got, c.want)
