@@ -84,7 +84,7 @@ func (s *State) loadFindings() error {
 // define takes up the definitions of the configuration.
 func (s *State) define(d Definitions) error {
 	for _, n := range d.Services {
-		if err := s.addService(n, true, true); err != nil {
+		if err := s.addService(n, false, true); err != nil {
 			return fmt.Errorf("service %q: %w", cmp.Or(n.ID, n.Name), err)
 		}
 	}
@@ -97,18 +97,28 @@ func (s *State) define(d Definitions) error {
 }
 
 // Reload puts other definitions in the place of those that the configuration had.
-// What is defined as before goes on undisturbed; what is not any more goes.
+// What is defined as before goes on undisturbed; what is not any more goes. What
+// somebody registered by the API stays, also checks of services that the
+// configuration defines.
 func (s *State) Reload(d Definitions) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if err := Validate(s.prober, d); err != nil {
 		return err
 	}
-	stays := map[string]bool{}
+	stays := map[string]bool{}   // services
+	staying := map[string]bool{} // checks, by themselves or in a service's definition
 	for _, n := range d.Services {
-		stays[cmp.Or(n.ID, n.Name)] = true
+		n.ID = cmp.Or(n.ID, n.Name)
+		stays[n.ID] = true
+		inside, err := checksOf(s.prober, n, true)
+		if err != nil {
+			return err
+		}
+		for _, c := range inside {
+			staying[c.CheckID] = true
+		}
 	}
-	staying := map[string]bool{}
 	for _, c := range d.Checks {
 		staying[cmp.Or(c.CheckID, c.Name)] = true
 	}
@@ -121,12 +131,13 @@ func (s *State) Reload(d Definitions) error {
 			errs = append(errs, s.removeService(n.ID))
 		}
 	}
+	errs = append(errs, s.define(d)) // before checks go, so that no service is without
 	for _, c := range checks {
-		if c.filed && !c.gone && !staying[c.CheckID] && !stays[c.ServiceID] {
+		if c.filed && !c.gone && !staying[c.CheckID] {
 			errs = append(errs, s.removeCheck(c.CheckID))
 		}
 	}
-	return errors.Join(append(errs, s.define(d))...)
+	return errors.Join(errs...)
 }
 
 // Validate returns why definitions cannot be, as a whole.

@@ -305,7 +305,7 @@ func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
 			Services: []api.ServiceDefinition{web(http("up"), http("new")), {Name: "db", Port: 1}}, Checks: []api.CheckDefinition{disk},
 		}))
 		a.wroteInAnyOrder("register db", "deregister mail", "deregister cpu", "register new critical", "deregister old")
-		a.probed("stop cpu, start new, stop old")
+		a.probed("start new, stop cpu, stop old")
 		if got := a.summary(); got != "api[] db[] web1[new=critical up=passing] node[disk=critical]" {
 			t.Error(got)
 		}
@@ -315,4 +315,42 @@ func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
 		}
 		a.wrote("")
 	})
+}
+
+func TestAReloadLeavesTheChecksOfAServiceThatAreNotInItsDefinition(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		of := func(c api.CheckDefinition) api.CheckDefinition {
+			c.ServiceID = "web1"
+			return c
+		}
+		filed := local.Definitions{Services: []api.ServiceDefinition{web(http("inside"))}, Checks: []api.CheckDefinition{of(named("beside")), of(named("old"))}}
+		a.restart(filed)
+		a.must(a.AddCheck(of(named("asked"))))
+		for _, id := range []string{"inside", "beside", "asked"} {
+			a.UpdateCheck(id, api.HealthPassing, "fine")
+		}
+		a.settle()
+		a.catalog.took()
+		a.probes.took()
+		a.must(a.Reload(filed))
+		a.wrote("")
+		a.probed("")
+		filed.Checks = filed.Checks[:1]
+		a.must(a.Reload(filed))
+		a.wrote("deregister old")
+		if got := a.summary(); got != "web1[asked=passing beside=passing inside=passing] node[]" {
+			t.Error(got)
+		}
+		// A check may move out of the definition and into it.
+		a.must(a.Reload(local.Definitions{Services: []api.ServiceDefinition{web(named("beside"))}, Checks: []api.CheckDefinition{of(named("inside"))}}))
+		if got := a.summary(); got != "web1[asked=passing beside=passing inside=passing] node[]" {
+			t.Error(got)
+		}
+	})
+}
+
+func named(id string) api.CheckDefinition {
+	c := http(id)
+	c.Name = id
+	return c
 }
