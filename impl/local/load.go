@@ -16,20 +16,27 @@ type Definitions struct {
 	Checks   []api.CheckDefinition
 }
 
-// load takes up the definitions of the configuration, and then what the data
-// directory has beside them. What the configuration defines is not looked for on
-// disk: the configuration is the newer word.
+// load takes up the definitions of the configuration and what the data directory
+// has beside them; services first, for a check may be of any of them. What the
+// configuration defines is not looked for on disk: the configuration is the newer
+// word.
 func (s *State) load(d Definitions) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if err := s.define(d); err != nil {
+	if err := s.defineServices(d.Services); err != nil {
 		return err
 	}
+	if err := s.loadServices(); err != nil {
+		return err
+	}
+	if err := s.defineChecks(d.Checks); err != nil {
+		return err
+	}
+	return errors.Join(s.loadChecks(), s.loadFindings())
+}
+
+func (s *State) loadServices() error {
 	services, err := kept[api.ServiceDefinition](s.files, servicesDir)
-	if err != nil {
-		return err
-	}
-	checks, err := kept[api.CheckDefinition](s.files, checksDir)
 	if err != nil {
 		return err
 	}
@@ -43,6 +50,14 @@ func (s *State) load(d Definitions) error {
 			continue
 		}
 		s.enter(&service{NodeService: instance(r), token: r.Token})
+	}
+	return err
+}
+
+func (s *State) loadChecks() error {
+	checks, err := kept[api.CheckDefinition](s.files, checksDir)
+	if err != nil {
+		return err
 	}
 	for _, c := range checks {
 		if s.checks[c.CheckID] != nil || c.ServiceID != "" && !s.has(c.ServiceID) {
@@ -60,7 +75,7 @@ func (s *State) load(d Definitions) error {
 			s.log.Error("a check on disk is left out", "check", c.CheckID, "error", invalid)
 		}
 	}
-	return errors.Join(err, s.loadFindings())
+	return err
 }
 
 // loadFindings sets TTL checks to what they found before a restart, as long as
@@ -81,14 +96,17 @@ func (s *State) loadFindings() error {
 	return err
 }
 
-// define takes up the definitions of the configuration.
-func (s *State) define(d Definitions) error {
-	for _, n := range d.Services {
+func (s *State) defineServices(list []api.ServiceDefinition) error {
+	for _, n := range list {
 		if err := s.addService(n, false, true); err != nil {
 			return fmt.Errorf("service %q: %w", cmp.Or(n.ID, n.Name), err)
 		}
 	}
-	for _, c := range d.Checks {
+	return nil
+}
+
+func (s *State) defineChecks(list []api.CheckDefinition) error {
+	for _, c := range list {
 		if err := s.addCheck(c, true); err != nil {
 			return fmt.Errorf("check %q: %w", cmp.Or(c.CheckID, c.Name), err)
 		}
@@ -131,7 +149,7 @@ func (s *State) Reload(d Definitions) error {
 			errs = append(errs, s.removeService(n.ID))
 		}
 	}
-	errs = append(errs, s.define(d)) // before checks go, so that no service is without
+	errs = append(errs, s.defineServices(d.Services), s.defineChecks(d.Checks)) // before checks go, so that no service is without
 	for _, c := range checks {
 		if c.filed && !c.gone && !staying[c.CheckID] {
 			errs = append(errs, s.removeCheck(c.CheckID))

@@ -317,6 +317,20 @@ func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
 	})
 }
 
+func TestACheckOfTheConfigurationMayBeOfAServiceOnDisk(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(), false))
+		up := named("up")
+		up.ServiceID = "web1"
+		filed := local.Definitions{Checks: []api.CheckDefinition{up}}
+		a.must(a.Reload(filed))
+		a.restart(filed)
+		if got := a.summary(); got != "web1[up=critical] node[]" {
+			t.Error(got)
+		}
+	})
+}
+
 func TestAReloadLeavesTheChecksOfAServiceThatAreNotInItsDefinition(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		of := func(c api.CheckDefinition) api.CheckDefinition {
