@@ -69,13 +69,22 @@ func (s *State) loadChecks() error {
 			invalid = validateCheck(s.prober, c, false)
 		}
 		if invalid == nil {
-			invalid = s.putCheck(c, false)
+			invalid = s.putBack(c)
 		}
 		if invalid != nil {
 			s.log.Error("a check on disk is left out", "check", c.CheckID, "error", invalid)
 		}
 	}
 	return err
+}
+
+// putBack takes in a check that was on disk. Whatever its definition says to begin
+// with, it is critical until it has found something: nobody knows how things are now.
+func (s *State) putBack(d api.CheckDefinition) error {
+	c := s.fresh(d, false)
+	c.Status = api.HealthCritical
+	s.enter(nil, c)
+	return s.begin(c)
 }
 
 // loadFindings sets TTL checks to what they found before a restart, as long as

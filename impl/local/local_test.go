@@ -253,6 +253,20 @@ func TestWhatATTLCheckFoundOutlivesARestartWithinTheTTL(t *testing.T) {
 	})
 }
 
+func TestACheckOnDiskIsCriticalUntilItFindsSomething(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		up := named("up")
+		up.Status = api.HealthPassing
+		a.must(a.AddCheck(up))
+		a.restart(local.Definitions{Checks: []api.CheckDefinition{{Name: "filed", HTTP: "x", Status: api.HealthPassing}}})
+		if got := a.summary(); got != "node[filed=passing up=critical]" {
+			t.Error(got)
+		}
+		a.must(a.AddCheck(up)) // as before: it goes on
+		a.probed("start filed, start up")
+	})
+}
+
 // summary is what the agent has, in short.
 func (a *agent) summary() string {
 	parts := map[string][]string{"node": nil}
