@@ -66,6 +66,22 @@ func TestAServiceGoesBackWithItsChecksIntoACatalogThatLostTheNode(t *testing.T) 
 	})
 }
 
+func TestACheckTakesItsServiceBackWithItsOtherChecksIntoACatalogThatLostTheNode(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(http("up"), ttl("alive")), false))
+		a.settle()
+		if _, err := a.catalog.Deregister(t.Context(), api.DeregisterRequest{Node: node}); err != nil {
+			t.Fatal(err)
+		}
+		a.must(a.Touch("alive", api.HealthPassing, ""))
+		a.settle()
+		found, err := a.catalog.NodeChecks(t.Context(), api.CatalogRequest{Node: node})
+		if err != nil || len(found.Items) != 2 || !a.InSync() {
+			t.Errorf("%+v, %v", found.Items, err)
+		}
+	})
+}
+
 func TestAFailureIsRepairedSoonAfterItEnds(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.catalog.fail(fault.New(fault.NoLeader, "No cluster leader"))

@@ -91,8 +91,8 @@ func serviceWithoutChecks() Mutant {
 			Name: "service-without-checks",
 			Why:  "it counts as passing, whatever it is",
 			File: "tribune/impl/local/push.go",
-			Old:  "c.ServiceID == n.ID && !c.gone && c.definition.Token == n.token",
-			New:  "c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == n.token",
+			Old:  "c.ServiceID == n.ID && !c.gone && c.definition.Token == token",
+			New:  "c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == token",
 		}},
 	}
 }
