@@ -26,19 +26,21 @@ func (s *State) load(d Definitions) error {
 	if err := s.defineServices(d.Services); err != nil {
 		return err
 	}
-	if err := s.loadServices(); err != nil {
+	whole, err := s.loadServices()
+	if err != nil {
 		return err
 	}
 	if err := s.defineChecks(d.Checks); err != nil {
 		return err
 	}
-	return errors.Join(s.loadChecks(), s.loadFindings())
+	return errors.Join(s.loadChecks(whole), s.loadFindings())
 }
 
-func (s *State) loadServices() error {
-	services, err := kept[api.ServiceDefinition](s.files, servicesDir)
+// loadServices reports whether all services on disk are there now.
+func (s *State) loadServices() (whole bool, err error) {
+	services, whole, err := kept[api.ServiceDefinition](s.files, servicesDir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, r := range services {
 		if s.has(r.ID) {
@@ -47,21 +49,29 @@ func (s *State) loadServices() error {
 		}
 		if invalid := definition.ValidateService(r); invalid != nil {
 			s.log.Error("a service on disk is left out", "service", r.ID, "error", invalid)
+			whole = false
 			continue
 		}
 		s.enter(&service{NodeService: instance(r), token: r.Token})
 	}
-	return err
+	return whole, err
 }
 
-func (s *State) loadChecks() error {
-	checks, err := kept[api.CheckDefinition](s.files, checksDir)
+// loadChecks takes in the checks on disk. Those of a service that is gone are
+// forgotten, if the services are whole: one that could not be read may come back.
+func (s *State) loadChecks(whole bool) error {
+	checks, _, err := kept[api.CheckDefinition](s.files, checksDir)
 	if err != nil {
 		return err
 	}
 	for _, c := range checks {
-		if s.checks[c.CheckID] != nil || c.ServiceID != "" && !s.has(c.ServiceID) {
+		lost := c.ServiceID != "" && !s.has(c.ServiceID)
+		if s.checks[c.CheckID] != nil || lost && whole {
 			err = errors.Join(err, s.files.forgetCheck(c.CheckID))
+			continue
+		}
+		if lost {
+			s.log.Error("a check on disk is left out: its service is not there", "check", c.CheckID, "service", c.ServiceID)
 			continue
 		}
 		var invalid error
@@ -90,7 +100,7 @@ func (s *State) putBack(d api.CheckDefinition) error {
 // loadFindings sets TTL checks to what they found before a restart, as long as
 // that counts.
 func (s *State) loadFindings() error {
-	findings, err := kept[finding](s.files, findingsDir)
+	findings, _, err := kept[finding](s.files, findingsDir)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
+	"tribune/impl/host"
 	"tribune/impl/local"
 )
 
@@ -231,6 +232,69 @@ func TestRegistrationsOutliveAPowerFailure(t *testing.T) {
 		a.start(local.Definitions{})
 		a.settle()
 		if got := a.summary(); got != "web1[alive=critical up=critical] node[disk=critical]" {
+			t.Error(got)
+		}
+	})
+}
+
+// A disk refuses one operation or another; what is tried again until it is done is
+// done, whatever the power does.
+func TestWhatWasRemovedInTheEndDoesNotComeBackAfterAPowerFailure(t *testing.T) {
+	broken := errors.New("input/output error")
+	for name, remove := range map[string]func(a *agent) error{
+		"node[]":                      func(a *agent) error { return a.RemoveService("web1") },
+		"web1[] node[]":               func(a *agent) error { return a.RemoveCheck("alive") },
+		"web1[alive=critical] node[]": func(a *agent) error { return a.ServiceMaintenance("web1", false, "", "") },
+	} {
+		for n := range 40 {
+			inBubble(t, func(a *agent) {
+				a.must(a.AddService(web(ttl("alive")), false))
+				a.must(a.Touch("alive", api.HealthCritical, ""))
+				if strings.HasPrefix(name, "web1[alive") {
+					a.must(a.ServiceMaintenance("web1", true, "", ""))
+				}
+				left := n / 5
+				a.disk.Fail(func(string, string) error {
+					if left--; left == -1 {
+						return broken
+					}
+					return nil
+				})
+				if remove(a) != nil {
+					a.must(remove(a))
+				}
+				a.disk.Fail(nil)
+				a.stop()
+				a.disk.PowerFailure(rand.New(rand.NewPCG(uint64(n), 1)))
+				a.start(local.Definitions{})
+				if got := a.summary(); got != name {
+					t.Errorf("operation %d fails: %s; want %s", n/5, got, name)
+				}
+			})
+		}
+	}
+}
+
+func TestTheChecksOfAServiceWhoseFileCannotBeReadAreNotForgotten(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(http("up")), false))
+		a.stop()
+		files, err := a.disk.ReadDir("/data/services")
+		a.must(err)
+		name := "/data/services/" + files[0].Name()
+		good, err := host.ReadFile(a.disk, name)
+		a.must(err)
+		for _, unreadable := range []string{`{"ID": "we`, `{"ID": "web1", "Port": -1}`} {
+			a.must(host.ReplaceFile(a.disk, name, []byte(unreadable)))
+			a.start(local.Definitions{})
+			if got := a.summary(); got != "node[]" {
+				t.Error(got)
+			}
+			a.stop()
+		}
+		a.must(host.ReplaceFile(a.disk, name, good))
+		a.start(local.Definitions{})
+		if got := a.summary(); got != "web1[up=critical] node[]" {
 			t.Error(got)
 		}
 	})
