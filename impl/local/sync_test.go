@@ -128,10 +128,7 @@ func TestADeniedRegistrationDoesNotHoldUpOthersAndIsTriedAgainAtTheNextLook(t *t
 }
 
 func TestTheCatalogMayLagBehindInWhatACheckPrints(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &agent{T: t, catalog: newShared(t), disk: hosttest.NewDisk(), delay: 5 * time.Minute}
-		a.start(local.Definitions{})
-		defer a.stop()
+	lagging(t, func(a *agent) {
 		a.must(a.AddService(web(http("up")), false))
 		a.UpdateCheck("up", api.HealthPassing, "1")
 		a.settle()
@@ -145,6 +142,53 @@ func TestTheCatalogMayLagBehindInWhatACheckPrints(t *testing.T) {
 		a.wrote("register up passing")
 		a.UpdateCheck("up", api.HealthCritical, "down")
 		a.wrote("register up critical")
+	})
+}
+
+// lagging is inBubble for an agent whose catalog may lag behind in outputs.
+func lagging(t *testing.T, f func(a *agent)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a := &agent{T: t, catalog: newShared(t), disk: hosttest.NewDisk(), delay: 5 * time.Minute}
+		a.start(local.Definitions{})
+		defer a.stop()
+		f(a)
+	})
+}
+
+func TestTheCatalogHearsInTheEndWhatACheckPrints(t *testing.T) {
+	lagging(t, func(a *agent) {
+		printed := func() string {
+			found, err := a.catalog.NodeChecks(t.Context(), api.CatalogRequest{Node: node})
+			if err != nil || len(found.Items) != 1 {
+				t.Fatalf("%+v, %v", found.Items, err)
+			}
+			return found.Items[0].Output
+		}
+		a.must(a.AddService(web(http("up")), false))
+		a.UpdateCheck("up", api.HealthPassing, "old")
+		a.settle()
+		a.UpdateCheck("up", api.HealthPassing, "new")
+		a.settle()
+		a.catalog.fail(fault.New(fault.NoLeader, "No cluster leader"))
+		time.Sleep(10 * time.Minute) // in which it was due
+		if a.InSync() {
+			t.Error("the agent believes that all is well")
+		}
+		a.catalog.fail(nil)
+		time.Sleep(2 * time.Minute)
+		if got := printed(); got != "new" || !a.InSync() {
+			t.Errorf("the catalog has %q", got)
+		}
+		// Somebody else's word does not stay either.
+		c := api.HealthCheck{CheckID: "up", Name: "Service 'web' check", ServiceID: "web1", Type: "http", Interval: "1s", Status: api.HealthPassing, Output: "forged"}
+		if _, err := a.catalog.Register(t.Context(), api.RegisterRequest{Node: node, SkipNodeUpdate: true, Check: &c}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := printed(); got != "new" {
+			t.Errorf("the catalog has %q", got)
+		}
 	})
 }
 

@@ -110,8 +110,8 @@ func endlessSync() Mutant {
 			Name: "endless-sync",
 			Why:  "the raft log grows while nothing happens",
 			File: "tribune/impl/local/diff.go",
-			Old:  "			c.same = sameCheck(c.HealthCheck, r, s.config.OutputDelay > 0)\n",
-			New:  "			c.same = c.HealthCheck.ServiceTags != nil && sameCheck(c.HealthCheck, r, s.config.OutputDelay > 0)\n",
+			Old:  "			c.same = sameCheck(c.HealthCheck, r, !c.due.IsZero())\n",
+			New:  "			c.same = c.HealthCheck.ServiceTags != nil && sameCheck(c.HealthCheck, r, !c.due.IsZero())\n",
 		}},
 	}
 }
