@@ -51,6 +51,26 @@ func TestWhatSomebodyChangesInTheCatalogIsPutRight(t *testing.T) {
 	})
 }
 
+// An agent that starts has everything to write, and must not choose what to begin
+// with by chance.
+func TestAnAgentThatStartsLooksBeforeItWrites(t *testing.T) {
+	db := api.ServiceDefinition{Name: "db", Tags: []string{"a"}, EnableTagOverride: true}
+	for range 20 {
+		inBubble(t, func(a *agent) {
+			a.must(a.AddService(db, false))
+			a.settle()
+			r := api.RegisterRequest{Node: node, SkipNodeUpdate: true, Service: &api.NodeService{ID: "db", Service: "db", Tags: []string{"b"}, EnableTagOverride: true}}
+			if _, err := a.catalog.Register(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			a.restart(local.Definitions{Checks: []api.CheckDefinition{named("up")}})
+			if n := a.Services(); !slices.Equal(n[0].Tags, []string{"b"}) {
+				t.Errorf("%+v", n)
+			}
+		})
+	}
+}
+
 func TestAServiceGoesBackWithItsChecksIntoACatalogThatLostTheNode(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.must(a.AddService(web(ttl("alive")), false))
