@@ -171,6 +171,45 @@ func TestAnAliasDoesNotMirrorItself(t *testing.T) {
 	})
 }
 
+func TestAnAliasDoesNotMirrorAliasesThatAreChecksOfTheNode(t *testing.T) {
+	for node, d := range map[string]api.CheckDefinition{
+		"here":  {AliasService: "db"},
+		"there": {AliasService: "db", AliasNode: "there"},
+	} {
+		inWorld(t, func(w *world) {
+			r := newRegistry("db")
+			w.config.Local, w.config.Catalog = r, r
+			other := on(node, "other", "", api.HealthCritical)
+			other.Type = "alias"
+			r.set(other)
+			k := w.start(d)
+			w.want(<-w.heard, api.HealthPassing, "No checks found.")
+			w.promptly(k)
+		})
+	}
+}
+
+// Two aliases that mirror each other do not tell each other's story for ever; nor is
+// one told at full length.
+func TestWhatAnAliasSaysHasABound(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := newRegistry("db")
+		w.config.Local = r
+		w.config.OutputMaxSize = 5
+		r.set(on("here", "b", "db", api.HealthWarning))
+		k := w.start(api.CheckDefinition{AliasService: "db"})
+		w.want(<-w.heard, api.HealthWarning, `Aliased check "check b" failing: it sa ... (captured 5 of 15 bytes)`)
+		other := on("here", "a", "db", api.HealthCritical)
+		other.Type = "alias"
+		r.set(other)
+		w.want(<-w.heard, api.HealthCritical, `Aliased check "check a" failing`)
+		other.Output = "something else"
+		r.set(other)
+		w.silent()
+		w.promptly(k)
+	})
+}
+
 func TestAnAliasOfANodeMirrorsItsOwnChecksOnly(t *testing.T) {
 	inWorld(t, func(w *world) {
 		r := newRegistry("db")
