@@ -89,6 +89,7 @@ func (a *alias) followNode(ctx context.Context) {
 		case retry > minRetry: // a single failure may be an election
 			a.tell(finding{api.HealthCritical, fmt.Sprintf("Failure checking aliased node or service: %s", err)})
 		}
+		r.MinQueryIndex = 0 // the next answer is news also if nothing has changed
 		select {
 		case <-time.After(retry):
 		case <-ctx.Done():

@@ -45,6 +45,19 @@ func (r *registry) change(f func()) {
 	defer r.mu.Unlock()
 	f()
 	r.index++
+	r.wake()
+}
+
+// fail has reads answer an error, or no more; nothing else changes.
+func (r *registry) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	r.wake()
+}
+
+// wake wakes who waits. The caller holds mu.
+func (r *registry) wake() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -274,6 +287,24 @@ func TestAnAliasWhoseCatalogCannotBeReadIsCriticalUntilItCan(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		<-w.heard
 		w.promptly(k) // while it waits for its next try
+	})
+}
+
+func TestAnAliasIsAsItWasSoonAfterTheServersAreBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := newRegistry("db")
+		w.config.Catalog = r
+		k := w.start(api.CheckDefinition{AliasNode: "there", AliasService: "db"})
+		w.want(<-w.heard, api.HealthPassing, "No checks found.")
+		r.fail(errors.New("No cluster leader"))
+		w.want(<-w.heard, api.HealthCritical, "Failure checking aliased node or service: No cluster leader")
+		r.fail(nil)
+		began := time.Now()
+		w.want(<-w.heard, api.HealthPassing, "No checks found.")
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		w.promptly(k)
 	})
 }
 
