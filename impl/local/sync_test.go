@@ -51,6 +51,15 @@ func TestWhatSomebodyChangesInTheCatalogIsPutRight(t *testing.T) {
 	})
 }
 
+func TestAServiceThatIsNotToBeUsedInAWarningIsWrittenOnce(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(api.ServiceDefinition{Name: "web", Weights: &api.Weights{Passing: 5}}, false))
+		a.wrote("register web")
+		time.Sleep(10 * time.Minute)
+		a.wrote("")
+	})
+}
+
 // An agent that starts has everything to write, and must not choose what to begin
 // with by chance.
 func TestAnAgentThatStartsLooksBeforeItWrites(t *testing.T) {
