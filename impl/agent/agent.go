@@ -254,7 +254,10 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // Leave takes the agent out of the cluster for good; then Wait returns.
 func (a *Agent) Leave(ctx context.Context) error {
-	return a.leave.do(func() error { return a.brain.Leave(ctx) })
+	return a.leave.do(func() error {
+		a.local.StopSync() // the leader takes the node out of the catalog, where anti-entropy would write it back
+		return a.brain.Leave(ctx)
+	})
 }
 
 const drainTime = 2 * time.Second

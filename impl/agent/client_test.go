@@ -10,6 +10,7 @@ import (
 	capi "github.com/hashicorp/consul/api"
 
 	"tribune/impl/agent"
+	"tribune/impl/api"
 	"tribune/impl/config"
 )
 
@@ -129,6 +130,40 @@ func TestAClientAgentDoesAllThatAServerDoes(t *testing.T) {
 			}
 			return err
 		})
+		w.close(servers[0])
+	})
+}
+
+func TestAnAgentThatLeavesDoesNotWriteItselfBackIntoTheCatalog(t *testing.T) {
+	inWorld(t, func(w world) {
+		_, servers := w.servers(1)
+		m := w.machine(9)
+		a := m.start(joined(1, false))
+		m.ready(a)
+		if err := a.Local().AddService(api.ServiceDefinition{Name: "web", Checks: []api.CheckDefinition{{CheckID: "alive", TTL: time.Hour}}}, false); err != nil {
+			w.Fatal(err)
+		}
+		c := w.machine(1).client(servers[0])
+		nodes := func(want int) error {
+			nodes, _, err := c.Catalog().Nodes(nil)
+			if err == nil && len(nodes) != want {
+				err = fmt.Errorf("the catalog has %d nodes", len(nodes))
+			}
+			return err
+		}
+		w.eventually(10*time.Second, func() error { return nodes(2) })
+		left := make(chan error)
+		go func() { left <- a.Leave(w.Context()) }()
+		w.eventually(10*time.Second, func() error { return nodes(1) })
+		a.Local().UpdateCheck("alive", api.HealthPassing, "")
+		time.Sleep(time.Second)
+		if err := nodes(1); err != nil {
+			w.Error(err)
+		}
+		if err := <-left; err != nil {
+			w.Error(err)
+		}
+		w.close(a)
 		w.close(servers[0])
 	})
 }

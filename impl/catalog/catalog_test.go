@@ -420,6 +420,24 @@ func TestANodeKeepsItsNameWhileItLives(t *testing.T) {
 	}
 }
 
+func TestWeightsAreThoseGivenAndAreOneWhereNoneAre(t *testing.T) {
+	for given, want := range map[api.Weights]api.Weights{
+		{}:                       {Passing: 1, Warning: 1},
+		{Passing: 5}:             {Passing: 5},
+		{Passing: 5, Warning: 2}: {Passing: 5, Warning: 2},
+		{Passing: -1}:            {Passing: 1},
+	} {
+		s := newStore(t)
+		if err := register(s, 1, api.RegisterRequest{Node: "a", Address: "10.0.0.1", Service: &api.NodeService{ID: "w", Service: "w", Weights: given}}); err != nil {
+			t.Fatal(err)
+		}
+		_, _, found, err := catalog.Node(s.Read(), nil, "a")
+		if err != nil || len(found) != 1 || found[0].Weights != want {
+			t.Errorf("%+v: %+v, %v; want %+v", given, found, err, want)
+		}
+	}
+}
+
 func TestReadsLeaveOutWhatWasNotAskedFor(t *testing.T) {
 	s := newStore(t)
 	for i, r := range []api.RegisterRequest{

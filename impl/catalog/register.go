@@ -241,7 +241,10 @@ func ensureService(tx *store.Txn, index uint64, node string, s api.NodeService) 
 	if err != nil {
 		return err
 	}
-	s.Weights.Passing, s.Weights.Warning = max(s.Weights.Passing, 1), max(s.Weights.Warning, 1)
+	if s.Weights == (api.Weights{}) {
+		s.Weights = api.Weights{Passing: 1, Warning: 1}
+	}
+	s.Weights = api.Weights{Passing: max(s.Weights.Passing, 1), Warning: max(s.Weights.Warning, 0)}
 	row := instance{on.Node, s}
 	row.RaftIndex = api.RaftIndex{CreateIndex: index, ModifyIndex: index}
 	old, err := first[instance](tx, services, "id", node, s.ID)

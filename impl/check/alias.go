@@ -35,8 +35,12 @@ const (
 	maxRetry = time.Minute
 )
 
+// typeAlias is the type of a check that is an alias, as the API shows it.
+const typeAlias = "alias"
+
 // alias mirrors the checks of a service and its node, or of a node alone: it is
-// critical if one of them is, else warning if one of them is, else passing.
+// critical if one of them is, else warning if one of them is, else passing. Aliases
+// that are checks of a node are not mirrored.
 type alias struct {
 	config Config
 	d      api.CheckDefinition
@@ -85,6 +89,7 @@ func (a *alias) followNode(ctx context.Context) {
 		case retry > minRetry: // a single failure may be an election
 			a.tell(finding{api.HealthCritical, fmt.Sprintf("Failure checking aliased node or service: %s", err)})
 		}
+		r.MinQueryIndex = 0 // the next answer is news also if nothing has changed
 		select {
 		case <-time.After(retry):
 		case <-ctx.Done():
@@ -128,11 +133,12 @@ func (a *alias) mirror(checks []api.HealthCheck, found bool) finding {
 		switch {
 		case h.ServiceID != "" && h.ServiceID != a.d.AliasService:
 		case h.Node == a.config.Node && h.CheckID == a.d.CheckID: // a mirror before itself would never change
+		case h.ServiceID == "" && h.Type == typeAlias: // it may mirror this one, and both would stay as they are
 		case h.Status == api.HealthCritical:
-			return finding{h.Status, failing(h)}
+			return finding{h.Status, a.failing(h)}
 		case sum.status == api.HealthWarning:
 		case h.Status == api.HealthWarning:
-			sum = finding{h.Status, failing(h)}
+			sum = finding{h.Status, a.failing(h)}
 		default:
 			sum.output = "All checks passing."
 		}
@@ -140,8 +146,13 @@ func (a *alias) mirror(checks []api.HealthCheck, found bool) finding {
 	return sum
 }
 
-func failing(h api.HealthCheck) string {
-	return fmt.Sprintf("Aliased check %q failing: %s", h.Name, h.Output)
+// failing tells of a check that is mirrored. What an alias says is left out: of
+// aliases in a circle each would have to tell again what the other tells of it.
+func (a *alias) failing(h api.HealthCheck) string {
+	if h.Type == typeAlias {
+		return fmt.Sprintf("Aliased check %q failing", h.Name)
+	}
+	return fmt.Sprintf("Aliased check %q failing: %s", h.Name, cut(h.Output, a.config.outputMaxSize(a.d)))
 }
 
 func (a *alias) missing() string {

@@ -45,6 +45,19 @@ func (r *registry) change(f func()) {
 	defer r.mu.Unlock()
 	f()
 	r.index++
+	r.wake()
+}
+
+// fail has reads answer an error, or no more; nothing else changes.
+func (r *registry) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	r.wake()
+}
+
+// wake wakes who waits. The caller holds mu.
+func (r *registry) wake() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -171,6 +184,45 @@ func TestAnAliasDoesNotMirrorItself(t *testing.T) {
 	})
 }
 
+func TestAnAliasDoesNotMirrorAliasesThatAreChecksOfTheNode(t *testing.T) {
+	for node, d := range map[string]api.CheckDefinition{
+		"here":  {AliasService: "db"},
+		"there": {AliasService: "db", AliasNode: "there"},
+	} {
+		inWorld(t, func(w *world) {
+			r := newRegistry("db")
+			w.config.Local, w.config.Catalog = r, r
+			other := on(node, "other", "", api.HealthCritical)
+			other.Type = "alias"
+			r.set(other)
+			k := w.start(d)
+			w.want(<-w.heard, api.HealthPassing, "No checks found.")
+			w.promptly(k)
+		})
+	}
+}
+
+// Two aliases that mirror each other do not tell each other's story for ever; nor is
+// one told at full length.
+func TestWhatAnAliasSaysHasABound(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := newRegistry("db")
+		w.config.Local = r
+		w.config.OutputMaxSize = 5
+		r.set(on("here", "b", "db", api.HealthWarning))
+		k := w.start(api.CheckDefinition{AliasService: "db"})
+		w.want(<-w.heard, api.HealthWarning, `Aliased check "check b" failing: it sa ... (captured 5 of 15 bytes)`)
+		other := on("here", "a", "db", api.HealthCritical)
+		other.Type = "alias"
+		r.set(other)
+		w.want(<-w.heard, api.HealthCritical, `Aliased check "check a" failing`)
+		other.Output = "something else"
+		r.set(other)
+		w.silent()
+		w.promptly(k)
+	})
+}
+
 func TestAnAliasOfANodeMirrorsItsOwnChecksOnly(t *testing.T) {
 	inWorld(t, func(w *world) {
 		r := newRegistry("db")
@@ -235,6 +287,24 @@ func TestAnAliasWhoseCatalogCannotBeReadIsCriticalUntilItCan(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		<-w.heard
 		w.promptly(k) // while it waits for its next try
+	})
+}
+
+func TestAnAliasIsAsItWasSoonAfterTheServersAreBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := newRegistry("db")
+		w.config.Catalog = r
+		k := w.start(api.CheckDefinition{AliasNode: "there", AliasService: "db"})
+		w.want(<-w.heard, api.HealthPassing, "No checks found.")
+		r.fail(errors.New("No cluster leader"))
+		w.want(<-w.heard, api.HealthCritical, "Failure checking aliased node or service: No cluster leader")
+		r.fail(nil)
+		began := time.Now()
+		w.want(<-w.heard, api.HealthPassing, "No checks found.")
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		w.promptly(k)
 	})
 }
 

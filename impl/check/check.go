@@ -17,6 +17,7 @@ package check
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -222,6 +223,14 @@ func (c Config) outputMaxSize(d api.CheckDefinition) int {
 		limit = min(limit, d.OutputMaxSize)
 	}
 	return limit
+}
+
+// cut keeps so many bytes of an output, and says so.
+func cut(output string, limit int) string {
+	if len(output) <= limit {
+		return output
+	}
+	return fmt.Sprintf("%s ... (captured %d of %d bytes)", output[:limit], limit, len(output))
 }
 
 // tlsFor is how a check speaks TLS with the host it calls host.

@@ -65,9 +65,7 @@ func (t *ttl) touch(status, output string) error {
 	default:
 		return fault.New(fault.Invalid, "Invalid check status: '%s'", status)
 	}
-	if total := len(output); total > t.limit {
-		output = fmt.Sprintf("%s ... (captured %d of %d bytes)", output[:t.limit], t.limit, total)
-	}
+	output = cut(output, t.limit)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stopped {

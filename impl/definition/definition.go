@@ -47,6 +47,11 @@ func Service(tree map[string]any, from Source) (api.ServiceDefinition, error) {
 		case "connect", "proxy", "namespace", "partition", "locality", "socketpath":
 			// Of the service mesh and of editions that are not this one: a service
 			// is a service without them.
+		case "weights":
+			if from == File {
+				d.Weights = &api.Weights{Passing: 1, Warning: 1} // what a file leaves out; a body has 0 for it
+			}
+			rest[name] = value
 		default:
 			rest[name] = value
 		}

@@ -93,3 +93,26 @@ func TestABodyMayHaveKeysThatNobodyKnows(t *testing.T) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
+
+func TestAWeightThatAFileLeavesOutIsOne(t *testing.T) {
+	for text, want := range map[string][2]api.Weights{ // in a file, in a body
+		`{"weights": {"passing": 5}}`:               {{Passing: 5, Warning: 1}, {Passing: 5}},
+		`{"weights": {"warning": 0}}`:               {{Passing: 1}, {}},
+		`{"weights": {"passing": 5, "warning": 0}}`: {{Passing: 5}, {Passing: 5}},
+	} {
+		var tree map[string]any
+		if err := json.Unmarshal([]byte(text), &tree); err != nil {
+			t.Fatal(err)
+		}
+		for i, from := range []definition.Source{definition.File, definition.Body} {
+			if d, err := definition.Service(tree, from); err != nil || d.Weights == nil || *d.Weights != want[i] {
+				t.Errorf("%s from %d: %+v, %v; want %+v", text, from, d.Weights, err, want[i])
+			}
+		}
+	}
+	var tree map[string]any
+	err := hcl.Decode(&tree, "weights { passing = 5 }")
+	if d, derr := definition.Service(tree, definition.File); err != nil || derr != nil || *d.Weights != (api.Weights{Passing: 5, Warning: 1}) {
+		t.Errorf("%+v, %v, %v", d.Weights, err, derr)
+	}
+}

@@ -54,7 +54,7 @@ func (r *request) servers(found []api.CheckServiceNode, ttl time.Duration) []ent
 	told := map[string]bool{} // names of which there are additional records
 	var entries []entry
 	for _, n := range found {
-		p := r.place(n)
+		p := r.place(n, r.q.Qtype)
 		t := target{p.name, n.Service.Port}
 		if p.name == "" || listed[t] {
 			continue
@@ -81,13 +81,16 @@ func (r *request) servers(found []api.CheckServiceNode, ttl time.Duration) []ent
 }
 
 // addresses are address records of instances, or a CNAME record if all of them
-// have a host name for an address: beside a CNAME record nothing may be.
+// have a host name for an address: beside a CNAME record nothing may be, also not
+// addresses of the family that is not asked for.
 func (r *request) addresses(found []api.CheckServiceNode, ttl time.Duration) []entry {
 	listed := map[netip.Addr]bool{}
 	var elsewhere string
+	var addressed bool // some have an address of either family
 	var entries []entry
 	for _, n := range found {
-		p := r.place(n)
+		p := r.place(n, r.q.Qtype)
+		addressed = addressed || r.place(n, dns.TypeA).ip.IsValid() || r.place(n, dns.TypeAAAA).ip.IsValid()
 		if p.name != "" && !p.ip.IsValid() && elsewhere == "" {
 			elsewhere = p.name
 		}
@@ -99,7 +102,7 @@ func (r *request) addresses(found []api.CheckServiceNode, ttl time.Duration) []e
 			break
 		}
 	}
-	if len(entries) == 0 && elsewhere != "" {
+	if !addressed && elsewhere != "" {
 		entries = []entry{r.alias(elsewhere, ttl)}
 	}
 	return entries
@@ -113,10 +116,11 @@ func (r *request) alias(name string, ttl time.Duration) entry {
 }
 
 // place is where an instance is: at its own address, or else at that of its node.
-// It has no name if there is no address at all.
-func (r *request) place(n api.CheckServiceNode) place {
-	own := r.pick(n.Service.Address, n.Service.TaggedAddresses["lan_ipv4"].Address, n.Service.TaggedAddresses["lan_ipv6"].Address)
-	of := r.pick(n.Node.Address, n.Node.TaggedAddresses["lan_ipv4"], n.Node.TaggedAddresses["lan_ipv6"])
+// It has no name if there is no address at all. Which of several addresses depends
+// on the type that is asked for.
+func (r *request) place(n api.CheckServiceNode, qtype uint16) place {
+	own := pick(qtype, n.Service.Address, n.Service.TaggedAddresses["lan_ipv4"].Address, n.Service.TaggedAddresses["lan_ipv6"].Address)
+	of := pick(qtype, n.Node.Address, n.Node.TaggedAddresses["lan_ipv4"], n.Node.TaggedAddresses["lan_ipv6"])
 	nodeIP, isIP := parseIP(of)
 	if ip, ok := parseIP(own); ok {
 		return place{r.spelled(ip), ip}
@@ -142,11 +146,11 @@ func elsewhere(host string) place {
 }
 
 // pick chooses an address of the sort that is asked for.
-func (r *request) pick(plain, v4, v6 string) string {
+func pick(qtype uint16, plain, v4, v6 string) string {
 	switch {
-	case r.q.Qtype == dns.TypeA && v4 != "":
+	case qtype == dns.TypeA && v4 != "":
 		return v4
-	case r.q.Qtype == dns.TypeAAAA && v6 != "":
+	case qtype == dns.TypeAAAA && v6 != "":
 		return v6
 	}
 	return plain
@@ -178,8 +182,12 @@ func (r *request) canonical(name, kind string) (string, bool) {
 func (r *request) aboutNode(n api.Node) reply {
 	var a reply
 	meta := metadata(r.q.Name, n.Meta, r.NodeTTL)
-	ip, isIP := parseIP(r.pick(n.Address, n.TaggedAddresses["lan_ipv4"], n.TaggedAddresses["lan_ipv6"]))
-	if host := elsewhere(n.Address); !isIP && host.name != "" {
+	at := func(qtype uint16) netip.Addr {
+		ip, _ := parseIP(pick(qtype, n.Address, n.TaggedAddresses["lan_ipv4"], n.TaggedAddresses["lan_ipv6"]))
+		return ip
+	}
+	ip := at(r.q.Qtype)
+	if host := elsewhere(n.Address); host.name != "" && !at(dns.TypeA).IsValid() && !at(dns.TypeAAAA).IsValid() {
 		return reply{entries: []entry{r.alias(host.name, r.NodeTTL)}}
 	}
 	if rr := addressRecord(r.q.Name, r.q.Qtype, ip, r.NodeTTL); rr != nil {

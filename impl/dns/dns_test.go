@@ -22,13 +22,14 @@ var (
 	n3 = api.Node{Node: "n3", Address: "fd00::3"}
 	n4 = api.Node{Node: "host.example.com", Address: "elsewhere.example.com"}
 	n5 = api.Node{Node: "what a name", Address: "10.0.0.5"}
+	n6 = api.Node{Node: "n6", Address: "elsewhere.example.com", TaggedAddresses: map[string]string{"lan_ipv4": "10.0.0.6"}}
 )
 
 var weights = api.Weights{Passing: 3, Warning: 2}
 
 // town is a catalog with one of everything.
 func town() *fake {
-	return &fake{nodes: []api.Node{n1, n2, n3, n4, n5}, instances: []api.CheckServiceNode{
+	return &fake{nodes: []api.Node{n1, n2, n3, n4, n5, n6}, instances: []api.CheckServiceNode{
 		instance(n1, api.NodeService{ID: "web1", Service: "Web", Port: 80, Tags: []string{"Blue", "v1.2"}, Weights: weights}, api.HealthPassing),
 		instance(n2, api.NodeService{ID: "web2", Service: "Web", Port: 81, Tags: []string{"blue", "fast"}, Weights: weights, Address: "10.1.0.2"}, api.HealthWarning),
 		instance(n3, api.NodeService{ID: "web3", Service: "Web", Port: 80, Weights: weights}, api.HealthPassing),
@@ -36,6 +37,9 @@ func town() *fake {
 		instance(n1, api.NodeService{ID: "sick", Service: "sick", Port: 80, Weights: weights}, api.HealthCritical),
 		instance(n1, api.NodeService{ID: "db", Service: "db", Port: 5432, Weights: weights}, api.HealthPassing),
 		instance(n1, api.NodeService{ID: "far", Service: "far", Port: 443, Weights: weights, Address: "far.example.com"}, api.HealthPassing),
+		instance(n1, api.NodeService{ID: "mixed1", Service: "mixed", Weights: weights, Address: "far.example.com"}, api.HealthPassing),
+		instance(n1, api.NodeService{ID: "mixed2", Service: "mixed", Weights: weights, Address: "10.1.0.7"}, api.HealthPassing),
+		instance(n1, api.NodeService{ID: "tagged", Service: "tagged", Weights: weights, Address: "far.example.com", TaggedAddresses: map[string]api.ServiceAddress{"lan_ipv4": {Address: "10.1.0.8"}}}, api.HealthPassing),
 		instance(n1, api.NodeService{ID: "alias", Service: "alias", Port: 443, Weights: weights, Address: "db.service.consul"}, api.HealthPassing),
 		instance(n1, api.NodeService{ID: "round", Service: "round", Port: 443, Weights: weights, Address: "about.service.consul"}, api.HealthPassing),
 		instance(n1, api.NodeService{ID: "about", Service: "about", Port: 443, Weights: weights, Address: "round.service.consul"}, api.HealthPassing),
@@ -122,6 +126,18 @@ func TestAHostNameAsAnAddressIsAnAlias(t *testing.T) {
 		{"alias.service.consul", miekg.TypeA, answer{ok, "alias.service.consul. 0 CNAME db.service.consul.\ndb.service.consul. 0 A 10.0.0.1", "", ""}},
 		{"self.service.consul", miekg.TypeA, answer{ok, "self.service.consul. 0 A 10.0.0.1", "", ""}},
 		{"round.service.consul", miekg.TypeA, answer{ok, "about.service.consul. 0 CNAME round.service.consul.\nround.service.consul. 0 CNAME about.service.consul.", "", ""}},
+	})
+}
+
+func TestANameThatHasAddressesIsNoAlias(t *testing.T) {
+	answered(t, []form{
+		{"mixed.service.consul", miekg.TypeA, answer{ok, "mixed.service.consul. 0 A 10.1.0.7", "", ""}},
+		{"mixed.service.consul", miekg.TypeAAAA, answer{ok, "", soa, ""}},
+		{"mixed.service.consul", miekg.TypeTXT, answer{ok, "", soa, ""}},
+		{"tagged.service.consul", miekg.TypeA, answer{ok, "tagged.service.consul. 0 A 10.1.0.8", "", ""}},
+		{"tagged.service.consul", miekg.TypeAAAA, answer{ok, "", soa, ""}},
+		{"n6.node.consul", miekg.TypeA, answer{ok, "n6.node.consul. 7 A 10.0.0.6", "", ""}},
+		{"n6.node.consul", miekg.TypeAAAA, answer{ok, "", soa, ""}},
 	})
 }
 

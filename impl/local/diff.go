@@ -66,7 +66,7 @@ func (s *syncer) compareChecks(remote []api.HealthCheck) {
 		case c == nil:
 			s.checks[r.CheckID] = &check{HealthCheck: r, mark: mark{gone: true}}
 		case !c.gone:
-			c.same = sameCheck(c.HealthCheck, r, s.config.OutputDelay > 0)
+			c.same = sameCheck(c.HealthCheck, r, !c.due.IsZero())
 		}
 	}
 	for id, c := range s.checks {
@@ -92,7 +92,7 @@ func sameService(a, b api.NodeService) bool {
 }
 
 // sameCheck reports whether the catalog's check is as this agent has it. What it
-// printed does not matter where the catalog may lag behind in that.
+// printed does not matter while the catalog may lag behind in that.
 func sameCheck(a, b api.HealthCheck, lag bool) bool {
 	return a.CheckID == b.CheckID && a.Name == b.Name && a.Status == b.Status && a.Notes == b.Notes && (lag || a.Output == b.Output) &&
 		a.ServiceID == b.ServiceID && a.Type == b.Type && a.Interval == b.Interval && a.Timeout == b.Timeout

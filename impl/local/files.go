@@ -93,10 +93,7 @@ func (f files) forgetCheck(id string) error {
 func (f files) remove(dir, id string) error {
 	name := f.file(dir, id)
 	err := f.fs.Remove(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // it may have been removed, and not durably
 		err = f.fs.SyncDir(path.Dir(name))
 	}
 	if err != nil {
@@ -106,17 +103,17 @@ func (f files) remove(dir, id string) error {
 }
 
 // kept reads the files of a directory, in the order of their names. One that
-// cannot be read is told of and left where it is.
-func kept[Record any](f files, dir string) ([]Record, error) {
+// cannot be read is told of and left where it is; then whole is not set.
+func kept[Record any](f files, dir string) (found []Record, whole bool, err error) {
 	dir = path.Join(f.dir, dir)
 	if err := host.MakeDir(f.fs, dir, 0o700); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	entries, err := f.fs.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var found []Record
+	whole = true
 	for _, e := range entries {
 		if e.IsDir() || strings.HasSuffix(e.Name(), ".tmp") {
 			continue
@@ -128,9 +125,10 @@ func kept[Record any](f files, dir string) ([]Record, error) {
 		}
 		if err != nil {
 			f.log.Error("a registration on disk is left out: it cannot be read", "file", path.Join(dir, e.Name()), "error", err)
+			whole = false
 			continue
 		}
 		found = append(found, r)
 	}
-	return found, nil
+	return found, whole, nil
 }

@@ -16,22 +16,31 @@ type Definitions struct {
 	Checks   []api.CheckDefinition
 }
 
-// load takes up the definitions of the configuration, and then what the data
-// directory has beside them. What the configuration defines is not looked for on
-// disk: the configuration is the newer word.
+// load takes up the definitions of the configuration and what the data directory
+// has beside them; services first, for a check may be of any of them. What the
+// configuration defines is not looked for on disk: the configuration is the newer
+// word.
 func (s *State) load(d Definitions) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if err := s.define(d); err != nil {
+	if err := s.defineServices(d.Services); err != nil {
 		return err
 	}
-	services, err := kept[api.ServiceDefinition](s.files, servicesDir)
+	whole, err := s.loadServices()
 	if err != nil {
 		return err
 	}
-	checks, err := kept[api.CheckDefinition](s.files, checksDir)
-	if err != nil {
+	if err := s.defineChecks(d.Checks); err != nil {
 		return err
+	}
+	return errors.Join(s.loadChecks(whole), s.loadFindings())
+}
+
+// loadServices reports whether all services on disk are there now.
+func (s *State) loadServices() (whole bool, err error) {
+	services, whole, err := kept[api.ServiceDefinition](s.files, servicesDir)
+	if err != nil {
+		return false, err
 	}
 	for _, r := range services {
 		if s.has(r.ID) {
@@ -40,30 +49,58 @@ func (s *State) load(d Definitions) error {
 		}
 		if invalid := definition.ValidateService(r); invalid != nil {
 			s.log.Error("a service on disk is left out", "service", r.ID, "error", invalid)
+			whole = false
 			continue
 		}
 		s.enter(&service{NodeService: instance(r), token: r.Token})
 	}
+	return whole, err
+}
+
+// loadChecks takes in the checks on disk. Those of a service that is gone are
+// forgotten, if the services are whole: one that could not be read may come back.
+func (s *State) loadChecks(whole bool) error {
+	checks, _, err := kept[api.CheckDefinition](s.files, checksDir)
+	if err != nil {
+		return err
+	}
 	for _, c := range checks {
-		if s.checks[c.CheckID] != nil || c.ServiceID != "" && !s.has(c.ServiceID) {
+		lost := c.ServiceID != "" && !s.has(c.ServiceID)
+		if s.checks[c.CheckID] != nil || lost && whole {
 			err = errors.Join(err, s.files.forgetCheck(c.CheckID))
 			continue
 		}
-		invalid := validateCheck(s.prober, c, false)
+		if lost {
+			s.log.Error("a check on disk is left out: its service is not there", "check", c.CheckID, "service", c.ServiceID)
+			continue
+		}
+		var invalid error
+		if Type(c) != maintenance { // which no prober knows: it is set by hand
+			invalid = validateCheck(s.prober, c, false)
+		}
 		if invalid == nil {
-			invalid = s.putCheck(c, false)
+			invalid = s.putBack(c)
 		}
 		if invalid != nil {
 			s.log.Error("a check on disk is left out", "check", c.CheckID, "error", invalid)
 		}
 	}
-	return errors.Join(err, s.loadFindings())
+	return err
+}
+
+// putBack takes in a check that was on disk. Whatever its definition says to begin
+// with, it is critical until it has found something: nobody knows how things are now.
+func (s *State) putBack(d api.CheckDefinition) error {
+	c := s.fresh(d, false)
+	c.Status = api.HealthCritical
+	s.enter(nil, c)
+	return s.begin(c)
 }
 
 // loadFindings sets TTL checks to what they found before a restart, as long as
 // that counts.
 func (s *State) loadFindings() error {
-	findings, err := kept[finding](s.files, findingsDir)
+	findings, _, err := kept[finding](s.files, findingsDir)
 	if err != nil {
 		return err
 	}
@@ -78,14 +115,17 @@ func (s *State) loadFindings() error {
 	return err
 }
 
-// define takes up the definitions of the configuration.
-func (s *State) define(d Definitions) error {
-	for _, n := range d.Services {
-		if err := s.addService(n, true, true); err != nil {
+func (s *State) defineServices(list []api.ServiceDefinition) error {
+	for _, n := range list {
+		if err := s.addService(n, false, true); err != nil {
 			return fmt.Errorf("service %q: %w", cmp.Or(n.ID, n.Name), err)
 		}
 	}
-	for _, c := range d.Checks {
+	return nil
+}
+
+func (s *State) defineChecks(list []api.CheckDefinition) error {
+	for _, c := range list {
 		if err := s.addCheck(c, true); err != nil {
 			return fmt.Errorf("check %q: %w", cmp.Or(c.CheckID, c.Name), err)
 		}
@@ -94,18 +134,28 @@ func (s *State) define(d Definitions) error {
 }
 
 // Reload puts other definitions in the place of those that the configuration had.
-// What is defined as before goes on undisturbed; what is not any more goes.
+// What is defined as before goes on undisturbed; what is not any more goes. What
+// somebody registered by the API stays, also checks of services that the
+// configuration defines.
 func (s *State) Reload(d Definitions) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if err := Validate(s.prober, d); err != nil {
 		return err
 	}
-	stays := map[string]bool{}
+	stays := map[string]bool{}   // services
+	staying := map[string]bool{} // checks, by themselves or in a service's definition
 	for _, n := range d.Services {
-		stays[cmp.Or(n.ID, n.Name)] = true
+		n.ID = cmp.Or(n.ID, n.Name)
+		stays[n.ID] = true
+		inside, err := checksOf(s.prober, n, true)
+		if err != nil {
+			return err
+		}
+		for _, c := range inside {
+			staying[c.CheckID] = true
+		}
 	}
-	staying := map[string]bool{}
 	for _, c := range d.Checks {
 		staying[cmp.Or(c.CheckID, c.Name)] = true
 	}
@@ -118,12 +168,13 @@ func (s *State) Reload(d Definitions) error {
 			errs = append(errs, s.removeService(n.ID))
 		}
 	}
+	errs = append(errs, s.defineServices(d.Services), s.defineChecks(d.Checks)) // before checks go, so that no service is without
 	for _, c := range checks {
-		if c.filed && !c.gone && !staying[c.CheckID] && !stays[c.ServiceID] {
+		if c.filed && !c.gone && !staying[c.CheckID] {
 			errs = append(errs, s.removeCheck(c.CheckID))
 		}
 	}
-	return errors.Join(append(errs, s.define(d))...)
+	return errors.Join(errs...)
 }
 
 // Validate returns why definitions cannot be, as a whole.

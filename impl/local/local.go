@@ -108,13 +108,19 @@ func (s *State) Start(p Prober, d Definitions) error {
 	return nil
 }
 
-// Close stops all probes and anti-entropy; registrations stay in the catalog and
-// on disk. It waits until everything has stopped.
-func (s *State) Close() {
+// StopSync ends anti-entropy, and waits until it has ended: the catalog does not hear
+// of this agent any more. Close must follow.
+func (s *State) StopSync() {
 	if s.stop != nil {
 		s.stop()
 		s.wait.Wait()
 	}
+}
+
+// Close stops all probes and anti-entropy; registrations stay in the catalog and
+// on disk. It waits until everything has stopped.
+func (s *State) Close() {
+	s.StopSync()
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	for _, c := range s.all() {

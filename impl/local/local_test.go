@@ -13,6 +13,7 @@ import (
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
+	"tribune/impl/host"
 	"tribune/impl/local"
 )
 
@@ -236,6 +237,69 @@ func TestRegistrationsOutliveAPowerFailure(t *testing.T) {
 	})
 }
 
+// A disk refuses one operation or another; what is tried again until it is done is
+// done, whatever the power does.
+func TestWhatWasRemovedInTheEndDoesNotComeBackAfterAPowerFailure(t *testing.T) {
+	broken := errors.New("input/output error")
+	for name, remove := range map[string]func(a *agent) error{
+		"node[]":                      func(a *agent) error { return a.RemoveService("web1") },
+		"web1[] node[]":               func(a *agent) error { return a.RemoveCheck("alive") },
+		"web1[alive=critical] node[]": func(a *agent) error { return a.ServiceMaintenance("web1", false, "", "") },
+	} {
+		for n := range 40 {
+			inBubble(t, func(a *agent) {
+				a.must(a.AddService(web(ttl("alive")), false))
+				a.must(a.Touch("alive", api.HealthCritical, ""))
+				if strings.HasPrefix(name, "web1[alive") {
+					a.must(a.ServiceMaintenance("web1", true, "", ""))
+				}
+				left := n / 5
+				a.disk.Fail(func(string, string) error {
+					if left--; left == -1 {
+						return broken
+					}
+					return nil
+				})
+				if remove(a) != nil {
+					a.must(remove(a))
+				}
+				a.disk.Fail(nil)
+				a.stop()
+				a.disk.PowerFailure(rand.New(rand.NewPCG(uint64(n), 1)))
+				a.start(local.Definitions{})
+				if got := a.summary(); got != name {
+					t.Errorf("operation %d fails: %s; want %s", n/5, got, name)
+				}
+			})
+		}
+	}
+}
+
+func TestTheChecksOfAServiceWhoseFileCannotBeReadAreNotForgotten(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(http("up")), false))
+		a.stop()
+		files, err := a.disk.ReadDir("/data/services")
+		a.must(err)
+		name := "/data/services/" + files[0].Name()
+		good, err := host.ReadFile(a.disk, name)
+		a.must(err)
+		for _, unreadable := range []string{`{"ID": "we`, `{"ID": "web1", "Port": -1}`} {
+			a.must(host.ReplaceFile(a.disk, name, []byte(unreadable)))
+			a.start(local.Definitions{})
+			if got := a.summary(); got != "node[]" {
+				t.Error(got)
+			}
+			a.stop()
+		}
+		a.must(host.ReplaceFile(a.disk, name, good))
+		a.start(local.Definitions{})
+		if got := a.summary(); got != "web1[up=critical] node[]" {
+			t.Error(got)
+		}
+	})
+}
+
 func TestWhatATTLCheckFoundOutlivesARestartWithinTheTTL(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.must(a.AddService(web(ttl("alive")), false))
@@ -250,6 +314,20 @@ func TestWhatATTLCheckFoundOutlivesARestartWithinTheTTL(t *testing.T) {
 		if got := a.summary(); got != "web1[alive=critical] node[]" {
 			t.Error(got)
 		}
+	})
+}
+
+func TestACheckOnDiskIsCriticalUntilItFindsSomething(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		up := named("up")
+		up.Status = api.HealthPassing
+		a.must(a.AddCheck(up))
+		a.restart(local.Definitions{Checks: []api.CheckDefinition{{Name: "filed", HTTP: "x", Status: api.HealthPassing}}})
+		if got := a.summary(); got != "node[filed=passing up=critical]" {
+			t.Error(got)
+		}
+		a.must(a.AddCheck(up)) // as before: it goes on
+		a.probed("start filed, start up")
 	})
 }
 
@@ -305,7 +383,7 @@ func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
 			Services: []api.ServiceDefinition{web(http("up"), http("new")), {Name: "db", Port: 1}}, Checks: []api.CheckDefinition{disk},
 		}))
 		a.wroteInAnyOrder("register db", "deregister mail", "deregister cpu", "register new critical", "deregister old")
-		a.probed("stop cpu, start new, stop old")
+		a.probed("start new, stop cpu, stop old")
 		if got := a.summary(); got != "api[] db[] web1[new=critical up=passing] node[disk=critical]" {
 			t.Error(got)
 		}
@@ -315,4 +393,56 @@ func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
 		}
 		a.wrote("")
 	})
+}
+
+func TestACheckOfTheConfigurationMayBeOfAServiceOnDisk(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(), false))
+		up := named("up")
+		up.ServiceID = "web1"
+		filed := local.Definitions{Checks: []api.CheckDefinition{up}}
+		a.must(a.Reload(filed))
+		a.restart(filed)
+		if got := a.summary(); got != "web1[up=critical] node[]" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestAReloadLeavesTheChecksOfAServiceThatAreNotInItsDefinition(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		of := func(c api.CheckDefinition) api.CheckDefinition {
+			c.ServiceID = "web1"
+			return c
+		}
+		filed := local.Definitions{Services: []api.ServiceDefinition{web(http("inside"))}, Checks: []api.CheckDefinition{of(named("beside")), of(named("old"))}}
+		a.restart(filed)
+		a.must(a.AddCheck(of(named("asked"))))
+		for _, id := range []string{"inside", "beside", "asked"} {
+			a.UpdateCheck(id, api.HealthPassing, "fine")
+		}
+		a.settle()
+		a.catalog.took()
+		a.probes.took()
+		a.must(a.Reload(filed))
+		a.wrote("")
+		a.probed("")
+		filed.Checks = filed.Checks[:1]
+		a.must(a.Reload(filed))
+		a.wrote("deregister old")
+		if got := a.summary(); got != "web1[asked=passing beside=passing inside=passing] node[]" {
+			t.Error(got)
+		}
+		// A check may move out of the definition and into it.
+		a.must(a.Reload(local.Definitions{Services: []api.ServiceDefinition{web(named("beside"))}, Checks: []api.CheckDefinition{of(named("inside"))}}))
+		if got := a.summary(); got != "web1[asked=passing beside=passing inside=passing] node[]" {
+			t.Error(got)
+		}
+	})
+}
+
+func named(id string) api.CheckDefinition {
+	c := http(id)
+	c.Name = id
+	return c
 }

@@ -55,6 +55,8 @@ func (s *State) maintain(on bool, d api.CheckDefinition) error {
 	case !on && there:
 		s.log.Info("maintenance mode ends", "check", d.CheckID)
 		return s.removeCheck(d.CheckID)
+	case !on:
+		return s.files.forgetCheck(d.CheckID) // it may be on disk alone, and is not to come back from there
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
+	"time"
 
 	"tribune/impl/api"
 	"tribune/impl/fault"
@@ -67,23 +69,35 @@ func (s *syncer) pushService(ctx context.Context, n *service) error {
 	r := s.registration(n.token)
 	copied := n.NodeService
 	r.Service = &copied
-	// Its checks go with it, so that nobody sees it without them: also those that the
-	// catalog had, for it may have lost the node meanwhile. But not those that another
-	// token is to write.
+	sent := s.together(&r, n, n.token)
+	s.mu.Unlock()
+	return s.register(ctx, r, func() {
+		n.same = !n.gone
+		arrived(sent)
+	})
+}
+
+// together adds the checks of a service to its registration, so that nobody sees it
+// without them: also those that the catalog had, for it may have lost the node
+// meanwhile. But not those that another token is to write. The caller holds mu.
+func (s *syncer) together(r *api.RegisterRequest, n *service, token string) map[*check]api.HealthCheck {
 	sent := map[*check]api.HealthCheck{}
 	for _, c := range sorted(s.checks) {
-		if c.ServiceID == n.ID && !c.gone && c.definition.Token == n.token {
+		if c.ServiceID == n.ID && !c.gone && c.definition.Token == token {
 			sent[c] = c.HealthCheck
 			r.Checks = append(r.Checks, c.HealthCheck)
 		}
 	}
-	s.mu.Unlock()
-	return s.register(ctx, r, func() {
-		n.same = !n.gone
-		for c, was := range sent {
-			c.same = !c.gone && sameCheck(c.HealthCheck, was, false)
+	return sent
+}
+
+// arrived notes which checks the catalog has as they are now. The caller holds mu.
+func arrived(sent map[*check]api.HealthCheck) {
+	for c, was := range sent {
+		if c.same = !c.gone && sameCheck(c.HealthCheck, was, false); c.same {
+			c.due = time.Time{}
 		}
-	})
+	}
 }
 
 func (s *syncer) pushCheck(ctx context.Context, c *check) error {
@@ -106,14 +120,17 @@ func (s *syncer) pushCheck(ctx context.Context, c *check) error {
 		})
 	}
 	r := s.registration(c.definition.Token)
+	was := c.HealthCheck
+	r.Check = &was
+	sent := map[*check]api.HealthCheck{c: was}
 	if n != nil && !n.gone {
 		copied := n.NodeService // which the catalog may have lost meanwhile
 		r.Service = &copied
+		sent = s.together(&r, n, c.definition.Token)
+		r.Checks = slices.DeleteFunc(r.Checks, func(h api.HealthCheck) bool { return h.CheckID == c.CheckID })
 	}
-	was := c.HealthCheck
-	r.Check = &was
 	s.mu.Unlock()
-	return s.register(ctx, r, func() { c.same = !c.gone && sameCheck(c.HealthCheck, was, false) })
+	return s.register(ctx, r, func() { arrived(sent) })
 }
 
 func (s *syncer) pushNode(ctx context.Context) error {

@@ -223,16 +223,23 @@ func (s *State) removeService(id string) error {
 	if !s.has(id) {
 		return fault.New(fault.NotFound, "Unknown service ID %q. Ensure that the service ID is passed, not the service name.", id)
 	}
-	if err := s.files.forgetService(id); err != nil {
-		return err
-	}
 	var own []*check
 	for _, c := range s.all() {
 		if c.ServiceID == id && !c.gone {
 			own = append(own, c)
-			if c.probe != nil {
-				c.probe.Stop()
-			}
+		}
+	}
+	// The files first: what cannot be forgotten stays, so that it can be removed again.
+	err := s.files.forgetService(id)
+	for _, c := range own {
+		err = errors.Join(err, s.files.forgetCheck(c.CheckID))
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range own {
+		if c.probe != nil {
+			c.probe.Stop()
 		}
 	}
 	// All at once: without its checks the service would count as passing.
@@ -244,11 +251,7 @@ func (s *State) removeService(id string) error {
 	s.notify()
 	s.mu.Unlock()
 	s.push()
-	var errs []error
-	for _, c := range own {
-		errs = append(errs, s.files.forgetCheck(c.CheckID))
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // RemoveCheck deregisters a check. One that is not there is an error of kind
@@ -268,14 +271,17 @@ func (s *State) removeCheck(id string) error {
 	if c == nil || c.gone {
 		return fault.New(fault.NotFound, "Unknown check ID %q. Ensure that the check ID is passed, not the check name.", id)
 	}
+	if err := s.files.forgetCheck(id); err != nil {
+		return err // and it stays, so that it can be removed again
+	}
 	if c.probe != nil {
 		c.probe.Stop()
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	c.leave()
 	s.notify()
-	s.mu.Unlock()
-	return s.files.forgetCheck(id)
+	return nil
 }
 
 // maintenance is the kind of the checks that take something out of use.

@@ -50,7 +50,7 @@ func (s *syncer) run(ctx context.Context) {
 	outputs := time.NewTimer(time.Hour)
 	defer outputs.Stop()
 	retry := firstRetry
-	through := true // the catalog has been looked through since the last failure
+	through := false // the catalog has been looked through since the start or the last failure
 	for {
 		select {
 		case <-ctx.Done():

@@ -51,6 +51,35 @@ func TestWhatSomebodyChangesInTheCatalogIsPutRight(t *testing.T) {
 	})
 }
 
+func TestAServiceThatIsNotToBeUsedInAWarningIsWrittenOnce(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(api.ServiceDefinition{Name: "web", Weights: &api.Weights{Passing: 5}}, false))
+		a.wrote("register web")
+		time.Sleep(10 * time.Minute)
+		a.wrote("")
+	})
+}
+
+// An agent that starts has everything to write, and must not choose what to begin
+// with by chance.
+func TestAnAgentThatStartsLooksBeforeItWrites(t *testing.T) {
+	db := api.ServiceDefinition{Name: "db", Tags: []string{"a"}, EnableTagOverride: true}
+	for range 20 {
+		inBubble(t, func(a *agent) {
+			a.must(a.AddService(db, false))
+			a.settle()
+			r := api.RegisterRequest{Node: node, SkipNodeUpdate: true, Service: &api.NodeService{ID: "db", Service: "db", Tags: []string{"b"}, EnableTagOverride: true}}
+			if _, err := a.catalog.Register(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			a.restart(local.Definitions{Checks: []api.CheckDefinition{named("up")}})
+			if n := a.Services(); !slices.Equal(n[0].Tags, []string{"b"}) {
+				t.Errorf("%+v", n)
+			}
+		})
+	}
+}
+
 func TestAServiceGoesBackWithItsChecksIntoACatalogThatLostTheNode(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.must(a.AddService(web(ttl("alive")), false))
@@ -63,6 +92,22 @@ func TestAServiceGoesBackWithItsChecksIntoACatalogThatLostTheNode(t *testing.T) 
 		moved.Port = 81
 		a.must(a.AddService(moved, false))
 		a.wrote("register web1 with alive critical")
+	})
+}
+
+func TestACheckTakesItsServiceBackWithItsOtherChecksIntoACatalogThatLostTheNode(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.must(a.AddService(web(http("up"), ttl("alive")), false))
+		a.settle()
+		if _, err := a.catalog.Deregister(t.Context(), api.DeregisterRequest{Node: node}); err != nil {
+			t.Fatal(err)
+		}
+		a.must(a.Touch("alive", api.HealthPassing, ""))
+		a.settle()
+		found, err := a.catalog.NodeChecks(t.Context(), api.CatalogRequest{Node: node})
+		if err != nil || len(found.Items) != 2 || !a.InSync() {
+			t.Errorf("%+v, %v", found.Items, err)
+		}
 	})
 }
 
@@ -112,10 +157,7 @@ func TestADeniedRegistrationDoesNotHoldUpOthersAndIsTriedAgainAtTheNextLook(t *t
 }
 
 func TestTheCatalogMayLagBehindInWhatACheckPrints(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &agent{T: t, catalog: newShared(t), disk: hosttest.NewDisk(), delay: 5 * time.Minute}
-		a.start(local.Definitions{})
-		defer a.stop()
+	lagging(t, func(a *agent) {
 		a.must(a.AddService(web(http("up")), false))
 		a.UpdateCheck("up", api.HealthPassing, "1")
 		a.settle()
@@ -129,6 +171,53 @@ func TestTheCatalogMayLagBehindInWhatACheckPrints(t *testing.T) {
 		a.wrote("register up passing")
 		a.UpdateCheck("up", api.HealthCritical, "down")
 		a.wrote("register up critical")
+	})
+}
+
+// lagging is inBubble for an agent whose catalog may lag behind in outputs.
+func lagging(t *testing.T, f func(a *agent)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a := &agent{T: t, catalog: newShared(t), disk: hosttest.NewDisk(), delay: 5 * time.Minute}
+		a.start(local.Definitions{})
+		defer a.stop()
+		f(a)
+	})
+}
+
+func TestTheCatalogHearsInTheEndWhatACheckPrints(t *testing.T) {
+	lagging(t, func(a *agent) {
+		printed := func() string {
+			found, err := a.catalog.NodeChecks(t.Context(), api.CatalogRequest{Node: node})
+			if err != nil || len(found.Items) != 1 {
+				t.Fatalf("%+v, %v", found.Items, err)
+			}
+			return found.Items[0].Output
+		}
+		a.must(a.AddService(web(http("up")), false))
+		a.UpdateCheck("up", api.HealthPassing, "old")
+		a.settle()
+		a.UpdateCheck("up", api.HealthPassing, "new")
+		a.settle()
+		a.catalog.fail(fault.New(fault.NoLeader, "No cluster leader"))
+		time.Sleep(10 * time.Minute) // in which it was due
+		if a.InSync() {
+			t.Error("the agent believes that all is well")
+		}
+		a.catalog.fail(nil)
+		time.Sleep(2 * time.Minute)
+		if got := printed(); got != "new" || !a.InSync() {
+			t.Errorf("the catalog has %q", got)
+		}
+		// Somebody else's word does not stay either.
+		c := api.HealthCheck{CheckID: "up", Name: "Service 'web' check", ServiceID: "web1", Type: "http", Interval: "1s", Status: api.HealthPassing, Output: "forged"}
+		if _, err := a.catalog.Register(t.Context(), api.RegisterRequest{Node: node, SkipNodeUpdate: true, Check: &c}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := printed(); got != "new" {
+			t.Errorf("the catalog has %q", got)
+		}
 	})
 }
 

@@ -121,9 +121,13 @@ type probe struct {
 	d   api.CheckDefinition
 }
 
+// Validate refuses what is no probe, as the real one does.
 func (p *probes) Validate(d api.CheckDefinition, _ bool) error {
-	if d.HTTP == "invalid" {
+	switch {
+	case d.HTTP == "invalid":
 		return errors.New("that is no URL")
+	case d.HTTP == "" && d.TTL <= 0:
+		return errors.New("TTL must be > 0 for TTL checks")
 	}
 	return nil
 }

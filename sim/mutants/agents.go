@@ -91,8 +91,8 @@ func serviceWithoutChecks() Mutant {
 			Name: "service-without-checks",
 			Why:  "it counts as passing, whatever it is",
 			File: "tribune/impl/local/push.go",
-			Old:  "c.ServiceID == n.ID && !c.gone && c.definition.Token == n.token",
-			New:  "c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == n.token",
+			Old:  "c.ServiceID == n.ID && !c.gone && c.definition.Token == token",
+			New:  "c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == token",
 		}},
 	}
 }
@@ -110,8 +110,8 @@ func endlessSync() Mutant {
 			Name: "endless-sync",
 			Why:  "the raft log grows while nothing happens",
 			File: "tribune/impl/local/diff.go",
-			Old:  "			c.same = sameCheck(c.HealthCheck, r, s.config.OutputDelay > 0)\n",
-			New:  "			c.same = c.HealthCheck.ServiceTags != nil && sameCheck(c.HealthCheck, r, s.config.OutputDelay > 0)\n",
+			Old:  "			c.same = sameCheck(c.HealthCheck, r, !c.due.IsZero())\n",
+			New:  "			c.same = c.HealthCheck.ServiceTags != nil && sameCheck(c.HealthCheck, r, !c.due.IsZero())\n",
 		}},
 	}
 }
