@@ -375,6 +375,29 @@ func TestADumpMakesTheSameCatalog(t *testing.T) {
 	})
 }
 
+// Nothing but the deletion of a node deletes one, also in commands that were written
+// before IDs were asked for.
+func TestAStepThatNamesNoServiceAndNoCheckDeletesNothing(t *testing.T) {
+	for _, op := range []api.TxnOp{
+		{Service: &api.TxnServiceOp{Verb: api.TxnDelete, Node: "n"}},
+		{Check: &api.TxnCheckOp{Verb: api.TxnDelete, Check: api.HealthCheck{Node: "n"}}},
+	} {
+		s := newStore(t)
+		if err := register(s, 5, api.RegisterRequest{Node: "n", Address: "10.0.0.1", Service: &api.NodeService{Service: "web"}}); err != nil {
+			t.Fatal(err)
+		}
+		tx := s.Write()
+		if _, _, err := catalog.Step(tx, 6, op); err != nil {
+			t.Error(err)
+		}
+		tx.Commit()
+		_, node, services, err := catalog.Node(s.Read(), nil, "n")
+		if err != nil || node == nil || len(services) != 1 {
+			t.Errorf("%+v: %v, %v, %v", op, node, services, err)
+		}
+	}
+}
+
 func TestANodeKeepsItsNameWhileItLives(t *testing.T) {
 	alive := func(status string) *api.HealthCheck {
 		return &api.HealthCheck{CheckID: api.SerfCheckID, Status: status}
