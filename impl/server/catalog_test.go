@@ -177,6 +177,7 @@ func TestRegistrationsAreForwardedAndRefusedAsByConsul(t *testing.T) {
 			{"no address", api.RegisterRequest{Node: "x"}, "Must provide address if SkipNodeUpdate is not set"},
 			{"a service without a name", api.RegisterRequest{Node: "x", Address: "a", Service: &api.NodeService{ID: "i"}}, "Must provide service name with ID"},
 			{"a check of a service that is not there", api.RegisterRequest{Node: "x", Address: "a", Check: &api.HealthCheck{Name: "c", ServiceID: "none"}}, "Missing service registration"},
+			{"a check of another node", api.RegisterRequest{Node: "x", Address: "a", Check: &api.HealthCheck{Name: "c", Node: "ext"}}, `check node "ext" does not match node "x"`},
 			{"an unknown status", api.RegisterRequest{Node: "x", Address: "a", Check: &api.HealthCheck{Name: "c", Status: "fine"}}, `"fine" is not a status`},
 		} {
 			_, err := w.servers[at].Register(w.Context(), c.r)
