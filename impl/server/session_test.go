@@ -155,6 +155,33 @@ func TestALockDelayHoldsOthersBackAlsoAfterAFailover(t *testing.T) {
 	})
 }
 
+// A server that starts from a snapshot begins the lock-delays in it anew.
+func TestALockThatWasLostLongAgoIsForgotten(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.start(1)
+		w.leader()
+		w.registered(1, "s1")
+		delayed := func(s *api.Session) { s.LockDelay, s.NodeChecks = time.Minute, nil }
+		first, second := w.session(1, delayed), w.session(1, delayed)
+		if !w.lock(1, "k", first) {
+			w.Fatal("it cannot lock")
+		}
+		if _, err := w.at(1).SessionApply(w.Context(), api.SessionApplyRequest{Op: api.SessionDestroy, Session: api.Session{ID: first}}); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(17 * time.Minute)
+		if err := w.servers[1].Raft().Snapshot(); err != nil {
+			w.Fatal(err)
+		}
+		w.close(1)
+		w.start(1)
+		w.leader()
+		if !w.lock(1, "k", second) {
+			w.Error("the lock-delay of long ago began anew")
+		}
+	})
+}
+
 // TestASessionThatIsNotRenewedEndsWithinTwiceItsTTL counts from its last renewal.
 func TestASessionThatIsNotRenewedEndsWithinTwiceItsTTL(t *testing.T) {
 	const ttl = 20 * time.Second
