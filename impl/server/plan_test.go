@@ -243,6 +243,24 @@ func TestATombstoneIsDueOnceItIsOldAndNotBefore(t *testing.T) {
 	}
 }
 
+func TestASessionWhoseEndFailedCanBeRenewed(t *testing.T) {
+	var l leases
+	s, now := api.Session{ID: "x", TTL: "10s"}, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	l.begin()
+	l.renew(s, now)
+	now = now.Add(20 * time.Second)
+	if !l.end("x", now) || l.renew(s, now) {
+		t.Error("it is renewed while it ends")
+	}
+	l.spare("x", now)
+	if due := l.expired([]api.Session{s}, now); len(due) != 1 {
+		t.Error("nobody tries again to end it")
+	}
+	if !l.renew(s, now) || l.end("x", now) {
+		t.Error("it cannot be renewed")
+	}
+}
+
 func TestOneMemberStandsForANodeIDAndAName(t *testing.T) {
 	for _, c := range []struct{ name, members, nodes, want string }{
 		{"each its own", "a=1 b=2", "a=1 b=2", "a b"},

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/host"
+	"tribune/impl/server"
 )
 
 // session creates one on a server's node.
@@ -208,5 +210,41 @@ func TestASessionThatIsNotRenewedEndsWithinTwiceItsTTL(t *testing.T) {
 			w.Errorf("renewed after its end: %+v, %v", a, err)
 		}
 		w.equal(1, 2, 3)
+	})
+}
+
+// TestASessionThatWasRenewedLivesOn has two sessions whose time is over at once, and a
+// disk that takes long to end the first of them.
+func TestASessionThatWasRenewedLivesOn(t *testing.T) {
+	const ttl = 10 * time.Second
+	inWorld(t, 1, func(w *world) {
+		d := &stallDisk{FS: host.Real().FS()}
+		s := w.start(1, func(c *server.Config) { c.Host = machine{c.Host, d} })
+		w.leader()
+		w.registered(1, "s1")
+		short := func(s *api.Session) { s.TTL, s.NodeChecks = ttl.String(), nil }
+		first, second := w.session(1, short), w.session(1, short)
+		first, second = min(first, second), max(first, second)
+		time.Sleep(2*ttl - 2*time.Second)
+		goOn := d.stall()
+		time.Sleep(4 * time.Second)
+		time.AfterFunc(2*time.Second, goOn)
+		renew := func(id string) int {
+			a, err := s.SessionRenew(w.Context(), api.SessionRequest{ID: id})
+			if err != nil {
+				w.Errorf("%s: %v", id, err)
+			}
+			return len(a.Items)
+		}
+		if renew(second) != 1 {
+			w.Error("the second could not be renewed before its turn")
+		}
+		if renew(first) != 0 {
+			w.Error("the first was renewed while it was ended")
+		}
+		time.Sleep(ttl)
+		if renew(second) != 1 {
+			w.Error("the second was renewed and has ended")
+		}
 	})
 }
