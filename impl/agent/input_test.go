@@ -92,7 +92,7 @@ func catalogInputs() []input {
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {}}`, 500, "Must provide a check ID or a name"},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {"Name": "c", "Status": "fine"}}`, 500, "is not a status"},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {"Name": "c", "ServiceID": "none"}}`, 500, "Missing service registration"},
-		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {"Name": "c", "Node": "nowhere"}}`, 500, "Missing node registration"},
+		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {"Name": "c", "Node": "nowhere"}}`, 500, `check node "nowhere" does not match node "a"`},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Check": {"Name": "c", "Definition": {"Interval": "soon"}}}`, 400, `invalid duration "soon"`},
 		{"PUT /v1/catalog/register", `{"Node": "a", "Address": "b", "Service": {"Service": "x", "Port": "80"}}`, 400, "Request decode failed: "},
 		{"PUT /v1/catalog/register?dc=moon", `{"Node": "a", "Address": "b"}`, 500, "No path to datacenter"},

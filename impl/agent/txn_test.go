@@ -109,6 +109,67 @@ func TestTransactionsChangeTheCatalog(t *testing.T) {
 	})
 }
 
+// A check without an ID is known by its name, and what has neither is not there.
+func TestATransactionWithoutAnIDLeavesTheNodeWhereItIs(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		a := m.start()
+		defer w.close(a)
+		m.ready(a)
+		do := m.transactor(a)
+		check := func(verb capi.CheckOp, c capi.HealthCheck) *capi.TxnOp {
+			c.Node = "ext"
+			return &capi.TxnOp{Check: &capi.CheckTxnOp{Verb: verb, Check: c}}
+		}
+		service := func(verb capi.ServiceOp, s capi.AgentService) *capi.TxnOp {
+			return &capi.TxnOp{Service: &capi.ServiceTxnOp{Verb: verb, Node: "ext", Service: s}}
+		}
+		ok, answer := do(
+			&capi.TxnOp{Node: &capi.NodeTxnOp{Verb: capi.NodeSet, Node: capi.Node{Node: "ext", Address: "192.0.2.1"}}},
+			service(capi.ServiceSet, capi.AgentService{Service: "web"}),
+			check(capi.CheckSet, capi.HealthCheck{Name: "http", Status: "passing"}),
+			check(capi.CheckSet, capi.HealthCheck{Name: "disk", Status: "passing"}),
+		)
+		if !ok || answer.Results[2].Check.CheckID != "http" {
+			w.Fatalf("%t, %+v", ok, answer)
+		}
+		has := func() string {
+			checks, _, err := m.client(a).Health().Node("ext", nil)
+			if err != nil {
+				w.Fatal(err)
+			}
+			node, _, err := m.client(a).Catalog().Node("ext", nil)
+			if err != nil || node == nil {
+				return fmt.Sprintf("no node, %v", err)
+			}
+			got := fmt.Sprintf("%d services", len(node.Services))
+			for _, c := range checks {
+				got += " " + c.CheckID
+			}
+			return got
+		}
+		for _, c := range []struct {
+			what string
+			op   *capi.TxnOp
+			want string
+		}{
+			{"a check by its name", check(capi.CheckDelete, capi.HealthCheck{Name: "http"}), "1 services disk"},
+			{"a check that is not there", check(capi.CheckDelete, capi.HealthCheck{Name: "http"}), "1 services disk"},
+			{"no check", check(capi.CheckDelete, capi.HealthCheck{}), "1 services disk"},
+			{"no service", service(capi.ServiceDelete, capi.AgentService{}), "1 services disk"},
+			{"a service by its name", service(capi.ServiceDelete, capi.AgentService{Service: "web"}), "0 services disk"},
+		} {
+			if ok, answer := do(c.op); !ok || has() != c.want {
+				w.Errorf("after %s was deleted: %t, %+v, %s; want %s", c.what, ok, answer, has(), c.want)
+			}
+		}
+		ok, answer = do(check(capi.CheckSet, capi.HealthCheck{Status: "passing"}))
+		if ok || len(answer.Errors) != 1 || answer.Errors[0].What != "Must provide a check ID or a name" {
+			w.Errorf("a check without ID and name: %t, %+v", ok, answer)
+		}
+	})
+}
+
 func TestTransactionsThatCannotBeReadAreRefused(t *testing.T) {
 	inWorld(t, func(w world) {
 		m := w.machine(1)

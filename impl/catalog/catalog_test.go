@@ -375,48 +375,26 @@ func TestADumpMakesTheSameCatalog(t *testing.T) {
 	})
 }
 
-func TestANodeKeepsItsNameWhileItLives(t *testing.T) {
-	alive := func(status string) *api.HealthCheck {
-		return &api.HealthCheck{CheckID: api.SerfCheckID, Status: status}
-	}
-	node := func(name, id string, check *api.HealthCheck) api.RegisterRequest {
-		return api.RegisterRequest{Node: name, ID: id, Address: "10.0.0.1", Check: check}
-	}
-	for _, c := range []struct {
-		name          string
-		first, second api.RegisterRequest
-		want          string
-	}{
-		{"the same again", node("a", "1", alive("passing")), node("A", "1", nil), ""},
-		{"another ID while it lives", node("a", "1", alive("passing")), node("A", "2", nil), "Node name A is reserved by node 1 with name a (10.0.0.1)"},
-		{"another ID when it is down", node("a", "1", alive("critical")), node("a", "2", nil), ""},
-		{"another ID, of a node without gossip", node("a", "1", nil), node("a", "2", nil), ""},
-		{"an ID for a node that had none", node("a", "", alive("passing")), node("a", "2", nil), ""},
-		{"no ID for a node that has one", node("a", "1", alive("passing")), node("a", "", nil), ""},
-		{"another name", node("a", "1", nil), node("b", "1", nil), ""},
-		{"another name while it lives", node("a", "1", alive("passing")), node("b", "1", nil), "Node ID 1 is in use by node a (10.0.0.1), which lives; b needs an ID of its own"},
-		{"another name when it is down", node("a", "1", alive("critical")), node("b", "1", nil), ""},
+// Nothing but the deletion of a node deletes one, also in commands that were written
+// before IDs were asked for.
+func TestAStepThatNamesNoServiceAndNoCheckDeletesNothing(t *testing.T) {
+	for _, op := range []api.TxnOp{
+		{Service: &api.TxnServiceOp{Verb: api.TxnDelete, Node: "n"}},
+		{Check: &api.TxnCheckOp{Verb: api.TxnDelete, Check: api.HealthCheck{Node: "n"}}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newStore(t)
-			if err := register(s, 5, c.first); err != nil {
-				t.Fatal(err)
-			}
-			err := register(s, 6, c.second)
-			if c.want != "" {
-				if err == nil || err.Error() != c.want {
-					t.Errorf("%v, want %s", err, c.want)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, found, err := catalog.Nodes(s.Read(), nil, nil)
-			if err != nil || len(found) != 1 || found[0].Node != c.second.Node || found[0].CreateIndex != 5 {
-				t.Errorf("%+v, %v", found, err)
-			}
-		})
+		s := newStore(t)
+		if err := register(s, 5, api.RegisterRequest{Node: "n", Address: "10.0.0.1", Service: &api.NodeService{Service: "web"}}); err != nil {
+			t.Fatal(err)
+		}
+		tx := s.Write()
+		if _, _, err := catalog.Step(tx, 6, op); err != nil {
+			t.Error(err)
+		}
+		tx.Commit()
+		_, node, services, err := catalog.Node(s.Read(), nil, "n")
+		if err != nil || node == nil || len(services) != 1 {
+			t.Errorf("%+v: %v, %v, %v", op, node, services, err)
+		}
 	}
 }
 

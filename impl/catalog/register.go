@@ -50,7 +50,6 @@ func Register(tx *store.Txn, index uint64, r api.RegisterRequest) (touched []str
 		}
 	}
 	for _, c := range checksOf(r) {
-		touched = append(touched, c.Node)
 		if err := ensureCheck(tx, index, c); err != nil {
 			return nil, err
 		}
@@ -86,29 +85,21 @@ func refuse(tx *store.Txn, r api.RegisterRequest) error {
 			return refusal(fmt.Sprintf("Node ID %s is in use by node %s (%s), which lives; %s needs an ID of its own", r.ID, before.Node, before.Address, r.Node))
 		}
 	}
-	if before != nil || r.ID != "" && holder != nil && holder.ID != "" && holder.ID != r.ID {
+	if before != nil || r.ID != "" && holder != nil && holder.ID != "" && !strings.EqualFold(holder.ID, r.ID) {
 		if err := reserved(tx, r.Node, holder); err != nil {
 			return err
 		}
 	}
 	for _, c := range checksOf(r) {
-		own := strings.EqualFold(c.Node, r.Node)
-		there := before == nil || !strings.EqualFold(c.Node, before.Node) // it goes
-		on, err := first[api.Node](tx, nodes, "id", c.Node)
-		if err != nil {
-			return err
+		if !strings.EqualFold(c.Node, r.Node) {
+			return refusal(fmt.Sprintf("check node %q does not match node %q", c.Node, r.Node))
 		}
-		if !own && (on == nil || !there) {
-			return errNoNode
-		}
-		if c.ServiceID == "" || own && r.Service != nil && strings.EqualFold(r.Service.ID, c.ServiceID) {
+		if c.ServiceID == "" || r.Service != nil && strings.EqualFold(r.Service.ID, c.ServiceID) {
 			continue
 		}
-		s, err := first[instance](tx, services, "id", c.Node, c.ServiceID)
-		if err != nil {
+		if s, err := first[instance](tx, services, "id", r.Node, c.ServiceID); err != nil {
 			return err
-		}
-		if s == nil || !there {
+		} else if s == nil {
 			return errNoService
 		}
 	}
@@ -116,12 +107,12 @@ func refuse(tx *store.Txn, r api.RegisterRequest) error {
 }
 
 // contenders returns the node that has the name of a registration, and the node
-// that has its ID under another name.
+// that has its ID, in whatever case, under another name.
 func contenders(tx *store.Txn, r api.RegisterRequest) (holder, before *api.Node, err error) {
 	if holder, err = first[api.Node](tx, nodes, "id", r.Node); err != nil {
 		return nil, nil, err
 	}
-	if r.ID == "" || holder != nil && (r.SkipNodeUpdate || holder.ID == r.ID) {
+	if r.ID == "" || holder != nil && (r.SkipNodeUpdate || strings.EqualFold(holder.ID, r.ID)) {
 		return holder, nil, nil
 	}
 	before, err = first[api.Node](tx, nodes, "uuid", r.ID)
@@ -203,7 +194,10 @@ func ensureNode(tx *store.Txn, index uint64, r api.RegisterRequest) error {
 		}
 	}
 	if old != nil {
-		n.ID, n.CreateIndex = cmp.Or(n.ID, old.ID), old.CreateIndex
+		n.CreateIndex = old.CreateIndex
+		if n.ID == "" || strings.EqualFold(n.ID, old.ID) {
+			n.ID = old.ID
+		}
 		if r.KeepMeta {
 			n.TaggedAddresses, n.Meta = old.TaggedAddresses, old.Meta
 		}

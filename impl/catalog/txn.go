@@ -106,7 +106,12 @@ func serviceTarget(tx *store.Txn, index uint64, node string, s api.NodeService) 
 		}
 		return Register(tx, index, api.RegisterRequest{Node: node, SkipNodeUpdate: true, Service: &s})
 	}
-	t.remove = func() error { return Deregister(tx, index, api.DeregisterRequest{Node: node, ServiceID: s.ID}) }
+	t.remove = func() error {
+		if old == nil {
+			return nil
+		}
+		return removeService(tx, index, old)
+	}
 	t.result = func() (api.TxnResult, error) {
 		now, err := find()
 		if err != nil {
@@ -132,7 +137,12 @@ func checkTarget(tx *store.Txn, index uint64, c api.HealthCheck) (target, error)
 		}
 		return Register(tx, index, api.RegisterRequest{Node: c.Node, SkipNodeUpdate: true, Check: &c})
 	}
-	t.remove = func() error { return Deregister(tx, index, api.DeregisterRequest{Node: c.Node, CheckID: c.CheckID}) }
+	t.remove = func() error {
+		if old == nil {
+			return nil
+		}
+		return removeCheck(tx, index, old)
+	}
 	t.result = func() (api.TxnResult, error) {
 		now, err := find()
 		return api.TxnResult{Check: now}, err

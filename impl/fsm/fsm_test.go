@@ -238,11 +238,11 @@ func TestAReapRemovesTombstones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last, _ := kv.LastTombstone(f.Store().Read()); last != 2 {
+	if last, _ := kv.LastReapable(f.Store().Read()); last != 2 {
 		t.Errorf("the last tombstone is that of %d", last)
 	}
 	f.Apply(&raft.Log{Index: 3, Type: raft.LogCommand, Data: b})
-	if last, _ := kv.LastTombstone(f.Store().Read()); last != 0 {
+	if last, _ := kv.LastReapable(f.Store().Read()); last != 0 {
 		t.Errorf("after the reap there is a tombstone of %d", last)
 	}
 }

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -30,7 +31,8 @@ type freed struct {
 }
 
 // acquire has a session lock a key: false if another holds it, or lost it after
-// asOf. Each time that it is locked anew its LockIndex grows by one.
+// asOf. Each time that it is locked anew its LockIndex grows by one. A holder that
+// locks again what it has, with the same value and flags, changes nothing.
 func acquire(tx *store.Txn, index uint64, e api.DirEntry, asOf uint64) (bool, error) {
 	if e.Session == "" {
 		return false, errNoSession
@@ -62,6 +64,9 @@ func acquire(tx *store.Txn, index uint64, e api.DirEntry, asOf uint64) (bool, er
 		if err := tx.Delete(freedKeys, lost); err != nil {
 			return false, fmt.Errorf("kv: lock-delay of %q: %w", e.Key, err)
 		}
+	}
+	if old != nil && old.Session == e.Session && old.Flags == e.Flags && bytes.Equal(old.Value, e.Value) {
+		return true, nil
 	}
 	return true, replace(tx, index, e)
 }

@@ -24,13 +24,14 @@ func TestALockIsASessionsUntilItIsGivenUp(t *testing.T) {
 		{api.KVUnlock, "a", false, "none"},
 		{api.KVLock, "a", true, "lock a 1 12"},
 		{api.KVLock, "b", false, "lock a 1 12"},
-		{api.KVLock, "a", true, "lock a 1 14"}, // again: LockIndex stays
+		{api.KVLock, "a", true, "lock a 1 12"}, // again: nothing changes
 		{api.KVSet, "", true, "set a 1 15"},
-		{api.KVUnlock, "b", false, "set a 1 15"},
-		{api.KVUnlock, "a", true, "unlock  1 17"},
-		{api.KVLock, "b", true, "lock b 2 18"},
+		{api.KVLock, "a", true, "lock a 1 16"}, // again, with another value: LockIndex stays
+		{api.KVUnlock, "b", false, "lock a 1 16"},
+		{api.KVUnlock, "a", true, "unlock  1 18"},
+		{api.KVLock, "b", true, "lock b 2 19"},
 		{api.KVDelete, "", true, "none"},
-		{api.KVLock, "b", true, "lock b 1 20"},
+		{api.KVLock, "b", true, "lock b 1 21"},
 	} {
 		index++
 		if took := apply(t, s, index, step.op, api.DirEntry{Key: "k", Value: []byte(step.op), Session: step.session}); took != step.took {
@@ -46,6 +47,22 @@ func TestALockIsASessionsUntilItIsGivenUp(t *testing.T) {
 		}
 		if got != step.after {
 			t.Errorf("after %s by %q at %d: %s, want %s", step.op, step.session, index, got, step.after)
+		}
+	}
+}
+
+func TestAHolderThatLocksAgainWakesNobodyUnlessItWritesSomethingElse(t *testing.T) {
+	s := newStore(t)
+	for i, step := range []struct {
+		value string
+		flags uint64
+		want  uint64 // index to wait on
+	}{{"v", 1, 1}, {"v", 1, 1}, {"v", 2, 3}, {"w", 2, 4}, {"w", 2, 4}} {
+		if !apply(t, s, uint64(i+1), api.KVLock, api.DirEntry{Key: "k", Value: []byte(step.value), Flags: step.flags, Session: "a"}) {
+			t.Errorf("step %d: refused", i)
+		}
+		if index, _, err := kv.List(s.Read(), nil, ""); err != nil || index != step.want {
+			t.Errorf("step %d: the index is %d, %v, want %d", i, index, err, step.want)
 		}
 	}
 }

@@ -37,9 +37,22 @@ func reap(tx *store.Txn, table string, due func(row any) bool) error {
 	return nil
 }
 
-// LastTombstone is the index of the latest deletion that is remembered, zero
-// if none is.
-func LastTombstone(tx *store.Txn) (uint64, error) { return deletedUnder(tx, "") }
+// LastReapable is the index of the latest deletion or lost lock that is remembered,
+// zero if none is.
+func LastReapable(tx *store.Txn) (uint64, error) {
+	last, err := deletedUnder(tx, "")
+	if err != nil {
+		return 0, err
+	}
+	rows, err := tx.Get(freedKeys, "id_prefix", "")
+	if err != nil {
+		return 0, fmt.Errorf("kv: lock-delays: %w", err)
+	}
+	for row := rows.Next(); row != nil; row = rows.Next() {
+		last = max(last, row.(*freed).Index)
+	}
+	return last, nil
+}
 
 // Dump is everything the tables hold, sorted by key.
 type Dump struct {

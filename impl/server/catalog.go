@@ -15,6 +15,9 @@ import (
 	"tribune/impl/store"
 )
 
+// errNoCheckID refuses a check that nobody could find again.
+const errNoCheckID = "Must provide a check ID or a name"
+
 // Register adds to the catalog. What makes no sense is fault.Internal, for which
 // Consul's status is 500.
 func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.WriteResponse, error) {
@@ -41,7 +44,7 @@ func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.Write
 			c.CheckID = c.Name
 		}
 		if c.CheckID == "" {
-			return api.WriteResponse{}, fault.New(fault.Internal, "Must provide a check ID or a name")
+			return api.WriteResponse{}, fault.New(fault.Internal, errNoCheckID)
 		}
 		switch c.Status {
 		case "", api.HealthPassing, api.HealthWarning, api.HealthCritical:

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,58 @@ func TestAMemberWithAnotherIDTakesItsNameInTheCatalog(t *testing.T) {
 	})
 }
 
+// TestAMemberThatLeftTakesNobodyAlongWhoHasItsNameInOtherCapitals has an agent come
+// back under a name that is another one to gossip alone.
+func TestAMemberThatLeftTakesNobodyAlongWhoHasItsNameInOtherCapitals(t *testing.T) {
+	for name, with := range map[string]string{"with its ID": id(3), "with another ID": id(9)} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(w *world) {
+				w.cluster(3)
+				const alive = " serfHealth=passing consul:8300"
+				w.catalogBecomes(1, "s1@10.0.0.1"+alive, "s2@10.0.0.2"+alive, "s3@10.0.0.3"+alive)
+				if err := w.servers[3].Leave(w.Context()); err != nil {
+					w.Fatal(err)
+				}
+				w.close(3)
+				w.start(3, func(c *server.Config) { c.NodeName, c.NodeID, c.DataDir = "S3", with, w.T.TempDir() })
+				w.join(3, w.leader(3))
+				w.catalogBecomes(1, "S3@10.0.0.3"+alive, "s1@10.0.0.1"+alive, "s2@10.0.0.2"+alive)
+				at := w.leader()
+				web := api.RegisterRequest{Node: "S3", SkipNodeUpdate: true, Service: &api.NodeService{Service: "web", Port: 80}}
+				if _, err := w.servers[at].Register(w.Context(), web); err != nil {
+					w.Fatal(err)
+				}
+				time.Sleep(5 * time.Minute)
+				w.catalogBecomes(1, "S3@10.0.0.3"+alive+" web:80", "s1@10.0.0.1"+alive, "s2@10.0.0.2"+alive)
+			})
+		})
+	}
+}
+
+// TestTwoAgentsWhoseNamesDifferInCapitalsAloneLeaveEachOtherAlone looks at the log of
+// the leader as well: it tells of them once.
+func TestTwoAgentsWhoseNamesDifferInCapitalsAloneLeaveEachOtherAlone(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		var said strings.Builder
+		s := w.start(1, func(c *server.Config) { c.Logger = slog.New(slog.NewTextHandler(&said, nil)) })
+		w.leader()
+		w.start(2, func(c *server.Config) { c.NodeName, c.BootstrapExpect = "db", 0 })
+		w.join(2, 1)
+		const alive = " serfHealth=passing consul:8300"
+		w.catalogBecomes(1, "db@10.0.0.2"+alive, "s1@10.0.0.1"+alive)
+		if _, err := s.Register(w.Context(), api.RegisterRequest{Node: "db", SkipNodeUpdate: true, Service: &api.NodeService{Service: "web", Port: 80}}); err != nil {
+			w.Fatal(err)
+		}
+		w.start(3, func(c *server.Config) { c.NodeName, c.BootstrapExpect = "DB", 0 })
+		w.join(3, 1)
+		time.Sleep(5 * time.Minute)
+		w.catalogBecomes(1, "db@10.0.0.2"+alive+" web:80", "s1@10.0.0.1"+alive)
+		if n := strings.Count(said.String(), "stays out of the catalog"); n != 1 {
+			w.Errorf("told %d times:\n%s", n, said.String())
+		}
+	})
+}
+
 func TestRegistrationsAreForwardedAndRefusedAsByConsul(t *testing.T) {
 	inWorld(t, 3, func(w *world) {
 		w.cluster(3)
@@ -124,6 +177,7 @@ func TestRegistrationsAreForwardedAndRefusedAsByConsul(t *testing.T) {
 			{"no address", api.RegisterRequest{Node: "x"}, "Must provide address if SkipNodeUpdate is not set"},
 			{"a service without a name", api.RegisterRequest{Node: "x", Address: "a", Service: &api.NodeService{ID: "i"}}, "Must provide service name with ID"},
 			{"a check of a service that is not there", api.RegisterRequest{Node: "x", Address: "a", Check: &api.HealthCheck{Name: "c", ServiceID: "none"}}, "Missing service registration"},
+			{"a check of another node", api.RegisterRequest{Node: "x", Address: "a", Check: &api.HealthCheck{Name: "c", Node: "ext"}}, `check node "ext" does not match node "x"`},
 			{"an unknown status", api.RegisterRequest{Node: "x", Address: "a", Check: &api.HealthCheck{Name: "c", Status: "fine"}}, `"fine" is not a status`},
 		} {
 			_, err := w.servers[at].Register(w.Context(), c.r)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 type census struct {
 	mu       sync.Mutex
 	patience time.Duration        // with a node that does not turn up
-	met      map[string]bool      // named since this server started
-	sought   map[string]time.Time // never named: since when it is looked for
+	met      map[string]bool      // named since this server started; by folded name
+	sought   map[string]time.Time // never named: since when it is looked for; by folded name
+	out      map[string]bool      // members that stayed out of the catalog at the last look, as gossip spells them
 }
 
 // fate is what becomes of a node that gossip does not name.
@@ -40,8 +42,8 @@ func (c *census) meet(members []api.Member) {
 		c.met, c.sought = map[string]bool{}, map[string]time.Time{}
 	}
 	for _, m := range members {
-		c.met[m.Name] = true
-		delete(c.sought, m.Name)
+		c.met[fold(m.Name)] = true
+		delete(c.sought, fold(m.Name))
 	}
 }
 
@@ -49,6 +51,7 @@ func (c *census) meet(members []api.Member) {
 func (c *census) fate(name string, now time.Time) fate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	name = fold(name)
 	if c.met[name] {
 		return forgotten
 	}
@@ -70,6 +73,19 @@ func (c *census) fate(name string, now time.Time) fate {
 func (c *census) strike(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.met, name)
-	delete(c.sought, name)
+	delete(c.met, fold(name))
+	delete(c.sought, fold(name))
+}
+
+// strangers takes note of the members that stay out of the catalog and returns those
+// that did not at the last look.
+func (c *census) strangers(out []api.Member) []api.Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.out
+	c.out = map[string]bool{}
+	for _, m := range out {
+		c.out[m.Name] = true
+	}
+	return slices.DeleteFunc(out, func(m api.Member) bool { return before[m.Name] })
 }

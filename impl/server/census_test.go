@@ -17,6 +17,7 @@ func TestOnlyWhoWasAMemberOrWasSoughtForLongIsForgotten(t *testing.T) {
 		want  fate
 	}{
 		{0, "known", forgotten},
+		{0, "KNOWN", forgotten}, // the catalog knows no capitals
 		{0, "stranger", unsettled},
 		{59 * time.Second, "stranger", unsettled},
 		{time.Minute, "stranger", silent},

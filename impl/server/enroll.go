@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tribune/impl/api"
@@ -16,25 +18,20 @@ import (
 // enroll brings the catalog in line with gossip: the leader keeps there a node
 // for every member, with the check serfHealth that says whether it lives, and for
 // every server the service consul. A member that left goes from the catalog with
-// all it has, and so does one that gossip has forgotten. It returns false when
-// something could not be done now.
+// all it has, and so does one that gossip has forgotten; unless another has its name
+// now, be it in other capitals. It returns false when something could not be done now.
 func (s *Server) enroll(ctx context.Context) bool {
-	seen := map[string]bool{}
-	done := true
 	named := s.pool.Members()
 	s.census.meet(named)
-	var members []api.Member
+	named = slices.DeleteFunc(slices.Clone(named), func(m api.Member) bool { return m.Tags["dc"] != s.config.Datacenter })
+	members := slices.DeleteFunc(slices.Clone(named), func(m api.Member) bool { return m.Status == gossip.StatusLeft })
+	seen, there := folded(named), folded(members)
+	done := true
 	for _, m := range named {
-		if m.Tags["dc"] != s.config.Datacenter {
-			continue
+		// A leader that leaves is taken out by the next one.
+		if m.Status == gossip.StatusLeft && !there[fold(m.Name)] && m.Name != s.config.NodeName {
+			done = s.strike(ctx, m.Name) && done
 		}
-		seen[m.Name] = true
-		if m.Status == gossip.StatusLeft {
-			// A leader that leaves is taken out by the next one.
-			done = (m.Name == s.config.NodeName || s.strike(ctx, m.Name)) && done
-			continue
-		}
-		members = append(members, m)
 	}
 	nodes, checks, err := s.listed()
 	if err != nil {
@@ -42,16 +39,15 @@ func (s *Server) enroll(ctx context.Context) bool {
 		return false
 	}
 	for _, c := range checks {
-		if c.CheckID == api.SerfCheckID && !seen[c.Node] {
+		if c.CheckID == api.SerfCheckID && !seen[fold(c.Node)] {
 			done = s.seek(ctx, c) && done
 		}
 	}
 	rightful, others := claims(members, nodes)
+	s.warn(others)
+	taken := folded(rightful)
 	for _, m := range others {
-		if m.Status == gossip.StatusAlive {
-			s.log.Warn("an agent has the node ID of another and stays out of the catalog; if it is a copy, delete node-id in its data directory and start it again", "agent", m.Name, "address", m.Addr, "id", m.Tags["id"])
-		}
-		if nodes[m.Name].ID != "" {
+		if nodes[fold(m.Name)].ID != "" && !taken[fold(m.Name)] {
 			done = s.strike(ctx, m.Name) && done
 		}
 	}
@@ -59,6 +55,27 @@ func (s *Server) enroll(ctx context.Context) bool {
 		done = s.record(ctx, m) && done
 	}
 	return done
+}
+
+// fold is what the catalog knows a name by. Gossip tells names apart that differ in
+// capitals alone; the catalog does not.
+func fold(name string) string { return strings.ToLower(name) }
+
+// folded are the names of members, as the catalog knows them.
+func folded(members []api.Member) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range members {
+		names[fold(m.Name)] = true
+	}
+	return names
+}
+
+// warn tells, once, of agents that live and stay out of the catalog.
+func (s *Server) warn(others []api.Member) {
+	alive := slices.DeleteFunc(slices.Clone(others), func(m api.Member) bool { return m.Status != gossip.StatusAlive })
+	for _, m := range s.census.strangers(alive) {
+		s.log.Warn("an agent has the node ID of another, or its name in other capitals, and stays out of the catalog; give it a name of its own, or if it is a copy, delete node-id in its data directory; then start it again", "agent", m.Name, "address", m.Addr, "id", m.Tags["id"])
+	}
 }
 
 // seek deals with a node that has the check serfHealth and that gossip does not
@@ -82,7 +99,7 @@ func (s *Server) seek(ctx context.Context, c api.HealthCheck) bool {
 	return false
 }
 
-// listed returns the nodes of the catalog by name, and all checks.
+// listed returns the nodes of the catalog by folded name, and all checks.
 func (s *Server) listed() (map[string]api.Node, []api.HealthCheck, error) {
 	tx := s.fsm.Store().Read()
 	_, list, err := catalog.Nodes(tx, nil, nil)
@@ -91,14 +108,15 @@ func (s *Server) listed() (map[string]api.Node, []api.HealthCheck, error) {
 	}
 	nodes := map[string]api.Node{}
 	for _, n := range list {
-		nodes[n.Node] = n
+		nodes[fold(n.Node)] = n
 	}
 	_, checks, err := catalog.ChecksInState(tx, nil, api.HealthAny, nil)
 	return nodes, checks, err
 }
 
-// claims tells members that stand for their node ID from others with the same one,
-// which a machine that was copied has, or an agent's name from before it was renamed.
+// claims tells members that stand for their node ID and their name from others with
+// the same one. A machine that was copied has the ID of another, and so has an agent's
+// name from before it was renamed; and a name may be another's in other capitals.
 // A member that lives goes before one that does not; among those, the one that the
 // catalog has under the ID; then the first by name. So nobody loses a node that it
 // has to a copy, and a name that nobody answers for any more does not come back.
@@ -108,19 +126,21 @@ func claims(members []api.Member, nodes map[string]api.Node) (rightful, others [
 		if m.Status != gossip.StatusFailed {
 			rank += 2
 		}
-		if nodes[m.Name].ID == m.Tags["id"] {
+		if n := nodes[fold(m.Name)]; n.Node == m.Name && n.ID == m.Tags["id"] {
 			rank++
 		}
 		return rank
 	}
-	best := map[string]api.Member{}
-	for _, m := range members {
-		if b, there := best[m.Tags["id"]]; !there || rank(m) > rank(b) {
-			best[m.Tags["id"]] = m
+	best := slices.Clone(members)
+	slices.SortStableFunc(best, func(a, b api.Member) int { return rank(b) - rank(a) })
+	ids, names, stands := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, m := range best {
+		if id, name := m.Tags["id"], fold(m.Name); !ids[id] && !names[name] {
+			ids[id], names[name], stands[m.Name] = id != "", true, true
 		}
 	}
 	for _, m := range members {
-		if id := m.Tags["id"]; id == "" || best[id].Name == m.Name {
+		if stands[m.Name] {
 			rightful = append(rightful, m)
 		} else {
 			others = append(others, m)
@@ -134,7 +154,7 @@ func (s *Server) record(ctx context.Context, m api.Member) bool {
 	r := s.registration(m)
 	_, node, _, err := catalog.Node(s.fsm.Store().Read(), nil, m.Name)
 	if err == nil && node != nil && node.ID != "" && node.ID != r.ID {
-		// Names are unique in gossip: the node that had this one is no more.
+		// One member has a name (see claims): the node that had this one is no more.
 		if !s.strike(ctx, m.Name) {
 			return false
 		}
@@ -180,7 +200,7 @@ func (s *Server) registration(m api.Member) api.RegisterRequest {
 // recorded reports whether the catalog holds all of a registration.
 func recorded(tx *store.Txn, r api.RegisterRequest) (bool, error) {
 	_, node, services, err := catalog.Node(tx, nil, r.Node)
-	if err != nil || node == nil || node.ID != r.ID || node.Address != r.Address {
+	if err != nil || node == nil || node.Node != r.Node || node.ID != r.ID || node.Address != r.Address {
 		return false, err
 	}
 	found := r.Service == nil

@@ -243,7 +243,25 @@ func TestATombstoneIsDueOnceItIsOldAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestOneMemberStandsForANodeID(t *testing.T) {
+func TestASessionWhoseEndFailedCanBeRenewed(t *testing.T) {
+	var l leases
+	s, now := api.Session{ID: "x", TTL: "10s"}, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	l.begin()
+	l.renew(s, now)
+	now = now.Add(20 * time.Second)
+	if !l.end("x", now) || l.renew(s, now) {
+		t.Error("it is renewed while it ends")
+	}
+	l.spare("x", now)
+	if due := l.expired([]api.Session{s}, now); len(due) != 1 {
+		t.Error("nobody tries again to end it")
+	}
+	if !l.renew(s, now) || l.end("x", now) {
+		t.Error("it cannot be renewed")
+	}
+}
+
+func TestOneMemberStandsForANodeIDAndAName(t *testing.T) {
 	for _, c := range []struct{ name, members, nodes, want string }{
 		{"each its own", "a=1 b=2", "a=1 b=2", "a b"},
 		{"renamed: its old name failed", "a=1:failed b=1", "a=1", "b"},
@@ -253,6 +271,11 @@ func TestOneMemberStandsForANodeID(t *testing.T) {
 		{"both failed: as the catalog has it", "a=1:failed b=1:failed", "b=1", "b"},
 		{"two copies that nobody knows", "b=1 a=1", "", "b"},
 		{"no ID", "a= b=", "", "a b"},
+		{"the same name in other capitals", "DB=1 db=2", "db=2", "db"},
+		{"the same name in other capitals, as nobody has it yet", "DB=1 db=2", "", "DB"},
+		{"the same name and ID in other capitals", "DB=1:failed db=1", "DB=1", "db"},
+		{"another took the name of one that failed", "DB=1:failed db=2", "DB=1", "db"},
+		{"a copy under a name that is taken", "DB=1 a=2:failed db=2", "DB=1 a=2", "DB a"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rightful, _ := claims(claimants(c.members), held(c.nodes))
@@ -282,7 +305,7 @@ func claimants(text string) []api.Member {
 func held(text string) map[string]api.Node {
 	nodes := map[string]api.Node{}
 	for _, m := range claimants(text) {
-		nodes[m.Name] = api.Node{Node: m.Name, ID: m.Tags["id"]}
+		nodes[fold(m.Name)] = api.Node{Node: m.Name, ID: m.Tags["id"]}
 	}
 	return nodes
 }

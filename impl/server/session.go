@@ -74,7 +74,7 @@ func (s *Server) SessionRead(ctx context.Context, r api.SessionRequest) (api.Lis
 }
 
 // SessionRenew begins the TTL of a session anew and returns the session, none if
-// it has ended.
+// it has ended. While its end is on its way, that is awaited.
 func (s *Server) SessionRenew(ctx context.Context, r api.SessionRequest) (api.List[api.Session], error) {
 	if err := s.checkDatacenter(r.Datacenter); err != nil {
 		return api.List[api.Session]{}, err
@@ -85,7 +85,9 @@ func (s *Server) SessionRenew(ctx context.Context, r api.SessionRequest) (api.Li
 		if err != nil || found == nil {
 			return api.List[api.Session]{}, err
 		}
-		s.leases.renew(*found, time.Now())
+		if !s.leases.renew(*found, time.Now()) {
+			return api.List[api.Session]{}, fault.New(fault.Unknown, "session '%s' was not renewed in time, and whether it has ended is not known yet", r.ID)
+		}
 		return api.List[api.Session]{Items: []api.Session{*found}}, nil
 	})
 }
@@ -96,7 +98,7 @@ func (s *Server) SessionRenew(ctx context.Context, r api.SessionRequest) (api.Li
 // a slow network or a new leader (Consul documentation: Sessions).
 type leases struct {
 	mu  sync.Mutex
-	due map[string]time.Time // by session ID
+	due map[string]time.Time // by session ID; zero: its end is on its way
 }
 
 func lease(s api.Session) time.Duration {
@@ -104,12 +106,37 @@ func lease(s api.Session) time.Duration {
 	return 2 * ttl
 }
 
-func (l *leases) renew(s api.Session, now time.Time) {
+// renew begins the time of a session anew. It reports whether that could be: not when
+// its end is on its way.
+func (l *leases) renew(s api.Session, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if due, there := l.due[s.ID]; there && due.IsZero() {
+		return false
+	}
 	if d := lease(s); d > 0 && l.due != nil {
 		l.due[s.ID] = now.Add(d)
 	}
+	return true
+}
+
+// end reports whether the time of a session is over, also after others were ended
+// before it. From then on it cannot be renewed.
+func (l *leases) end(id string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.due[id].After(now) {
+		return false
+	}
+	l.due[id] = time.Time{}
+	return true
+}
+
+// spare takes the end of a session back.
+func (l *leases) spare(id string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.due[id] = now
 }
 
 func (l *leases) count() int {
@@ -157,10 +184,16 @@ func (s *Server) expire(ctx context.Context) {
 		return
 	}
 	for _, id := range s.leases.expired(all, time.Now()) {
+		if !s.leases.end(id, time.Now()) {
+			continue
+		}
 		s.log.Info("a session expires", "session", id)
 		if _, _, err := s.commit(ctx, fsm.SessionType, api.SessionApplyRequest{Op: api.SessionDestroy, Session: api.Session{ID: id}}); err != nil {
 			if ctx.Err() == nil {
 				s.log.Warn("a session could not be ended", "session", id, "error", err)
+			}
+			if fault.Of(err) != fault.Unknown {
+				s.leases.spare(id, time.Now())
 			}
 			return // the next look tries again
 		}

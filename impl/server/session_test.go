@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"tribune/impl/api"
+	"tribune/impl/host"
+	"tribune/impl/server"
 )
 
 // session creates one on a server's node.
@@ -155,6 +157,33 @@ func TestALockDelayHoldsOthersBackAlsoAfterAFailover(t *testing.T) {
 	})
 }
 
+// A server that starts from a snapshot begins the lock-delays in it anew.
+func TestALockThatWasLostLongAgoIsForgotten(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.start(1)
+		w.leader()
+		w.registered(1, "s1")
+		delayed := func(s *api.Session) { s.LockDelay, s.NodeChecks = time.Minute, nil }
+		first, second := w.session(1, delayed), w.session(1, delayed)
+		if !w.lock(1, "k", first) {
+			w.Fatal("it cannot lock")
+		}
+		if _, err := w.at(1).SessionApply(w.Context(), api.SessionApplyRequest{Op: api.SessionDestroy, Session: api.Session{ID: first}}); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(17 * time.Minute)
+		if err := w.servers[1].Raft().Snapshot(); err != nil {
+			w.Fatal(err)
+		}
+		w.close(1)
+		w.start(1)
+		w.leader()
+		if !w.lock(1, "k", second) {
+			w.Error("the lock-delay of long ago began anew")
+		}
+	})
+}
+
 // TestASessionThatIsNotRenewedEndsWithinTwiceItsTTL counts from its last renewal.
 func TestASessionThatIsNotRenewedEndsWithinTwiceItsTTL(t *testing.T) {
 	const ttl = 20 * time.Second
@@ -181,5 +210,41 @@ func TestASessionThatIsNotRenewedEndsWithinTwiceItsTTL(t *testing.T) {
 			w.Errorf("renewed after its end: %+v, %v", a, err)
 		}
 		w.equal(1, 2, 3)
+	})
+}
+
+// TestASessionThatWasRenewedLivesOn has two sessions whose time is over at once, and a
+// disk that takes long to end the first of them.
+func TestASessionThatWasRenewedLivesOn(t *testing.T) {
+	const ttl = 10 * time.Second
+	inWorld(t, 1, func(w *world) {
+		d := &stallDisk{FS: host.Real().FS()}
+		s := w.start(1, func(c *server.Config) { c.Host = machine{c.Host, d} })
+		w.leader()
+		w.registered(1, "s1")
+		short := func(s *api.Session) { s.TTL, s.NodeChecks = ttl.String(), nil }
+		first, second := w.session(1, short), w.session(1, short)
+		first, second = min(first, second), max(first, second)
+		time.Sleep(2*ttl - 2*time.Second)
+		goOn := d.stall()
+		time.Sleep(4 * time.Second)
+		time.AfterFunc(2*time.Second, goOn)
+		renew := func(id string) int {
+			a, err := s.SessionRenew(w.Context(), api.SessionRequest{ID: id})
+			if err != nil {
+				w.Errorf("%s: %v", id, err)
+			}
+			return len(a.Items)
+		}
+		if renew(second) != 1 {
+			w.Error("the second could not be renewed before its turn")
+		}
+		if renew(first) != 0 {
+			w.Error("the first was renewed while it was ended")
+		}
+		time.Sleep(ttl)
+		if renew(second) != 1 {
+			w.Error("the second was renewed and has ended")
+		}
 	})
 }

@@ -8,11 +8,12 @@ import (
 	"tribune/impl/kv"
 )
 
-// tombstoneTTL is how long a deletion is remembered (Consul's default).
+// tombstoneTTL is how long a deletion is remembered (Consul's default), and that a
+// lock was lost: a server that restores that begins its lock-delay anew.
 const tombstoneTTL = 15 * time.Minute
 
-// graveyard remembers when which deletions were the latest, to tell the age of
-// tombstones, which carry an index and no time.
+// graveyard remembers when which deletions and lost locks were the latest, to tell
+// their age: they carry an index and no time.
 type graveyard struct {
 	marks []mark
 }
@@ -22,8 +23,8 @@ type mark struct {
 	index uint64
 }
 
-// due takes note of the latest deletion and returns the index up to which
-// tombstones are older than tombstoneTTL, 0 if none is.
+// due takes note of the latest of them and returns the index up to which they are
+// older than tombstoneTTL, 0 if none is.
 func (g *graveyard) due(now time.Time, latest uint64) uint64 {
 	if n := len(g.marks); latest > 0 && (n == 0 || g.marks[n-1].index < latest) {
 		g.marks = append(g.marks, mark{now, latest})
@@ -36,9 +37,9 @@ func (g *graveyard) due(now time.Time, latest uint64) uint64 {
 	return due
 }
 
-// reap commits the removal of the tombstones that are due.
+// reap commits the removal of the tombstones and lost locks that are due.
 func (s *Server) reap(ctx context.Context, g *graveyard) {
-	latest, err := kv.LastTombstone(s.fsm.Store().Read())
+	latest, err := kv.LastReapable(s.fsm.Store().Read())
 	if err != nil {
 		s.log.Error("tombstones could not be read", "error", err)
 		return

@@ -20,8 +20,11 @@ func (s *Server) TxnApply(ctx context.Context, r api.TxnRequest) (api.TxnRespons
 	e := errand{method: api.MethodTxnApply, request: r, again: untouched}
 	return forward(ctx, s, e, func(<-chan struct{}) (api.TxnResponse, error) {
 		for _, op := range r.Ops {
-			if op.Node != nil && op.Node.Node.Datacenter == "" {
+			switch {
+			case op.Node != nil && op.Node.Node.Datacenter == "":
 				op.Node.Node.Datacenter = s.config.Datacenter
+			case op.Check != nil && op.Check.Check.CheckID == "" && !op.Reads():
+				op.Check.Check.CheckID = op.Check.Check.Name
 			}
 		}
 		var err error
@@ -60,6 +63,8 @@ func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 			what = checkNodeID(op.Node.Node.ID).Error()
 		case op.Service != nil && op.Service.Service.Service == "" && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
 			what = "Must provide service name (Service.Service) when adding a service"
+		case op.Check != nil && op.Check.Check.CheckID == "" && (op.Check.Verb == api.TxnSet || op.Check.Verb == api.TxnCAS):
+			what = errNoCheckID
 		}
 		if what != "" {
 			refused = append(refused, api.TxnError{OpIndex: i, What: what})
