@@ -123,15 +123,6 @@ func plants() map[string]func(r *run) {
 			t := &teller{plantedClient(r), map[string]account{}}
 			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
 		},
-		"renamed nodes": func(r *run) {
-			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
-		},
-		"names are kept": func(r *run) {
-			(&renamer{client: plantedClient(r)}).kept("a1", nil)
-		},
-		"coordinates": func(r *run) {
-			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
-		},
 		"exactly-once application": func(r *run) {
 			w := newWatcher(r)
 			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
@@ -141,13 +132,10 @@ func plants() map[string]func(r *run) {
 	all["session of a node that left"] = sessionOfWhoLeft
 	all["another server behind an agent"] = anotherServer
 	all["fast clock of a server"] = fastClock
-	all["watcher of checks that has just begun"] = func(r *run) {
-		r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
-		r.fleet.nursedInTime(r.world.Now())
-	}
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
+	maps.Copy(all, plantsInTheCatalog())
 	for name, looks := range plantsInRaft() {
 		all[name] = func(r *run) {
 			w := raftsafety.New(r.world)
@@ -302,6 +290,37 @@ func anotherServer(r *run) {
 	l.saw(6, "")
 }
 
+func plantsInTheCatalog() map[string]func(r *run) {
+	return map[string]func(r *run){
+		"renamed nodes": func(r *run) {
+			(&renamer{client: plantedClient(r), called: "ext-2"}).found([]string{"ext-1", "ext-2"})
+		},
+		"names are kept": func(r *run) {
+			(&renamer{client: plantedClient(r)}).kept("a1", nil)
+		},
+		"coordinates": func(r *run) {
+			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
+		},
+		"watch of checks": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.jobUp, s.changed[jobService] = false, r.world.Now()-plantedAt/2
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", known: true}}
+			r.fleet.nursedInTime(r.world.Now())
+		},
+		"watch of checks, without an answer": func(r *run) {
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1"}}
+			r.fleet.nursedInTime(r.world.Now())
+			if ok, _ := r.fleet.nursed(); ok {
+				panic("who has no answer knows how the job is")
+			}
+		},
+		"watcher of checks that has just begun": func(r *run) {
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
+			r.fleet.nursedInTime(r.world.Now())
+		},
+	}
+}
+
 func plantsInTheFleet() map[string]func(r *run) {
 	const long = plantedAt / 2
 	return map[string]func(r *run){
@@ -331,19 +350,6 @@ func plantsInTheFleet() map[string]func(r *run) {
 				err := codec.NewEncoder(&b, &codec.MsgpackHandle{}).Encode(struct{ Node string }{"a1"})
 				return append([]byte{byte(fsm.RegisterType)}, b.Bytes()...), err
 			})
-		},
-		"watch of checks": func(r *run) {
-			s := r.fleet.sites["a1"]
-			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
-			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", known: true}}
-			r.fleet.nursedInTime(r.world.Now())
-		},
-		"watch of checks, without an answer": func(r *run) {
-			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1"}}
-			r.fleet.nursedInTime(r.world.Now())
-			if ok, _ := r.fleet.nursed(); ok {
-				panic("who has no answer knows how the job is")
-			}
 		},
 		"end of a session": func(r *run) {
 			s := r.fleet.sites["a1"]
