@@ -79,7 +79,8 @@ func orphanedService() Mutant {
 }
 
 // serviceWithoutChecks leaves out the checks that the catalog had when a service is
-// registered anew.
+// registered anew. So that there is a catalog that has lost the node, an agent that
+// leaves goes on with anti-entropy.
 func serviceWithoutChecks() Mutant {
 	return Mutant{
 		Name:     "service-without-checks",
@@ -93,6 +94,12 @@ func serviceWithoutChecks() Mutant {
 			File: "tribune/impl/local/push.go",
 			Old:  "c.ServiceID == n.ID && !c.gone && c.definition.Token == token",
 			New:  "c.ServiceID == n.ID && !c.gone && !c.same && c.definition.Token == token",
+		}, {
+			Name: "sync-while-leaving",
+			Why:  "the catalog loses the node while its agent still writes",
+			File: "tribune/impl/agent/agent.go",
+			Old:  "		a.local.StopSync() // the leader takes the node out of the catalog, where anti-entropy would write it back\n",
+			New:  "",
 		}},
 	}
 }
