@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,8 +17,9 @@ import (
 )
 
 const (
-	externalNode = "ext" // the beginning of the names of nodes without an agent
-	renameEvery  = second
+	externalNode   = "ext" // the beginning of the names of nodes without an agent
+	renameEvery    = second
+	renamedAddress = "10.1.0.1"
 )
 
 // renamer keeps a node without an agent in the catalog, with a service, and has it
@@ -69,7 +71,10 @@ func (k *renamer) turn(ctx context.Context) {
 		return
 	}
 	k.renames++
-	name := fmt.Sprintf("%s-%d", k.service(), k.renames%3)
+	name := fmt.Sprintf("%s-%d", k.service(), k.renames/2%3)
+	if k.renames%2 == 1 {
+		name = externalNode + strings.ToUpper(name[len(externalNode):]) // it is the same node
+	}
 	if err := k.register(ctx, name); err != nil {
 		k.doubt()
 		return
@@ -95,13 +100,39 @@ func (k *renamer) doubt() {
 	k.at = k.draws.IntN(len(k.servers))
 }
 
+// register gives the node a name, with its service and its check; one time in three by a
+// transaction.
 func (k *renamer) register(ctx context.Context, name string) error {
+	by, how := k.atOnce, "at once"
+	if k.renames%3 == 0 {
+		by, how = k.inSteps, "in a transaction"
+	}
+	err := by(ctx, name)
+	k.run.world.Recordf(trace.Op, k.name, k.agents[k.at], "the node %s is %s, %s: %v", k.id(), name, how, err)
+	return err
+}
+
+func (k *renamer) atOnce(ctx context.Context, name string) error {
 	_, err := k.servers[k.at].Catalog().Register(&api.CatalogRegistration{
-		ID: k.id(), Node: name, Address: "10.1.0.1",
+		ID: k.id(), Node: name, Address: renamedAddress,
 		Service: &api.AgentService{Service: k.service(), Port: 1},
 		Check:   &api.AgentCheck{CheckID: "up", Status: api.HealthPassing, ServiceID: k.service()},
 	}, (&api.WriteOptions{}).WithContext(ctx))
-	k.run.world.Recordf(trace.Op, k.name, k.agents[k.at], "the node %s is %s: %v", k.id(), name, err)
+	return err
+}
+
+// inSteps also deletes what has no ID, which is nothing.
+func (k *renamer) inSteps(ctx context.Context, name string) error {
+	done, answer, _, err := k.servers[k.at].Txn().Txn(api.TxnOps{
+		{Node: &api.NodeTxnOp{Verb: api.NodeSet, Node: api.Node{ID: k.id(), Node: name, Address: renamedAddress}}},
+		{Service: &api.ServiceTxnOp{Verb: api.ServiceSet, Node: name, Service: api.AgentService{Service: k.service(), Port: 1}}},
+		{Check: &api.CheckTxnOp{Verb: api.CheckSet, Check: api.HealthCheck{Node: name, Name: "up", Status: api.HealthPassing, ServiceID: k.service()}}},
+		{Service: &api.ServiceTxnOp{Verb: api.ServiceDelete, Node: name}},
+		{Check: &api.CheckTxnOp{Verb: api.CheckDelete, Check: api.HealthCheck{Node: name}}},
+	}, (&api.QueryOptions{}).WithContext(ctx))
+	if err == nil && !done {
+		err = errors.New(answer.Errors[0].What)
+	}
 	return err
 }
 
