@@ -300,9 +300,9 @@ func (n *Node) Close() error {
 	close(n.log.closing)
 	n.gate.Unlock()
 	n.calls.Wait()
-	err = errors.Join(err, n.raft.Shutdown().Error(), n.log.Close())
+	err = errors.Join(err, n.raft.Shutdown().Error())
 	n.lane.close()
-	return err
+	return errors.Join(err, n.log.Close())
 }
 
 // Closed reports whether this server's part is over, or is about to be. What it says

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -296,5 +297,32 @@ func TestWhoWaitsForAnEntryIsAnsweredWhenTheNodeCloses(t *testing.T) {
 	}
 	if _, _, err := n.Apply(t.Context(), nil); !errors.Is(err, consensus.ErrNotLeader) {
 		t.Errorf("a node that is closed: %v", err)
+	}
+}
+
+func TestANodeCanBeAskedWhileItCloses(t *testing.T) {
+	dir := t.TempDir()
+	for range 40 {
+		n, _, err := open(t, dir, &tape{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped := make(chan bool)
+		var asking sync.WaitGroup
+		for range 4 {
+			asking.Go(func() {
+				for {
+					select {
+					case <-stopped:
+						return
+					default:
+						_ = n.Status()
+					}
+				}
+			})
+		}
+		stop(t, n)
+		close(stopped)
+		asking.Wait()
 	}
 }

@@ -30,6 +30,10 @@ type guard struct {
 
 	mu  sync.Mutex
 	err error // the first failure
+
+	// reading is held by who reads. raft-wal gives up its state when it is closed, and
+	// who reads just then finds none.
+	reading sync.RWMutex
 }
 
 var (
@@ -108,10 +112,33 @@ func (g *guard) StoreLogs(logs []*raft.Log) error {
 	return g.after(g.WAL.StoreLogs(checked))
 }
 
+// Close implements io.Closer. What is asked of the log afterwards is an error.
+func (g *guard) Close() error {
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	return g.WAL.Close()
+}
+
+// FirstIndex implements raft.LogStore.
+func (g *guard) FirstIndex() (uint64, error) {
+	g.reading.RLock()
+	defer g.reading.RUnlock()
+	return g.WAL.FirstIndex()
+}
+
+// LastIndex implements raft.LogStore.
+func (g *guard) LastIndex() (uint64, error) {
+	g.reading.RLock()
+	defer g.reading.RUnlock()
+	return g.WAL.LastIndex()
+}
+
 // GetLog implements raft.LogStore. An entry that was cut off is not there:
 // raft-wal would still read it while its segment exists.
 func (g *guard) GetLog(index uint64, l *raft.Log) error {
-	first, err := g.FirstIndex()
+	g.reading.RLock()
+	defer g.reading.RUnlock()
+	first, err := g.WAL.FirstIndex()
 	if err != nil {
 		return err
 	}
