@@ -35,6 +35,9 @@ const (
 	// syncTime is how long what a check found may take from its agent into the
 	// state of the leader, when nothing is broken.
 	syncTime = time.Second
+	// outputLag is how long the catalog may lag behind in what a check prints: so short
+	// that it has that, too, when all has come to rest.
+	outputLag = 5 * time.Second
 	// detection is the longest time until the catalog says that a service is down.
 	detection = checkInterval + checkTimeout + syncTime
 )
@@ -174,7 +177,7 @@ func (f *fleet) settings(name string) *config.Config {
 	c := config.Default()
 	c.NodeName, c.DataDir, c.ClientAddr, c.LogLevel = name, "/data", "0.0.0.0", "trace"
 	c.Join.Retry, c.Join.Interval = toJoin(f.run, name), 2*time.Second
-	c.Probing.LocalScripts = true
+	c.Probing.LocalScripts, c.Probing.OutputInterval = true, outputLag
 	c.DNS.MaxStale = cmp.Or(f.run.plan.Scenario.Workload.MaxStale.Duration, c.DNS.MaxStale)
 	c.Services = []api.ServiceDefinition{
 		{Name: webService, Port: 80, Tags: []string{name}, Check: &api.CheckDefinition{
@@ -220,7 +223,7 @@ func (f *fleet) change(registrar string, turn int, clients map[string]*capi.Clie
 	s, own := f.sites[a], clients[a].Agent()
 	port, err := turn+1, error(nil)
 	if draws.IntN(5) < 3 {
-		err = own.ServiceRegister(&capi.AgentServiceRegistration{ID: id, Name: dynamic, Port: port, Check: &capi.AgentServiceCheck{TTL: "24h", Status: capi.HealthPassing}})
+		err = own.ServiceRegister(&capi.AgentServiceRegistration{ID: id, Name: dynamic, Port: port, Weights: &capi.AgentWeights{Passing: port, Warning: turn % 3}, Check: &capi.AgentServiceCheck{TTL: "24h", Status: capi.HealthPassing}})
 	} else {
 		port = 0
 		if err = own.ServiceDeregister(id); err != nil && strings.Contains(err.Error(), "Unknown service ID") {
@@ -442,7 +445,7 @@ func (s *site) differs(a, leader *agent.Agent) string {
 	var own, theirs []string
 	ports := map[string]int{}
 	for _, n := range a.Local().Services() {
-		own = append(own, fmt.Sprintf("%s:%d", n.ID, n.Port))
+		own = append(own, fmt.Sprintf("%s:%d %v", n.ID, n.Port, n.Weights))
 		ports[n.ID] = n.Port
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.registered)) {
@@ -451,10 +454,10 @@ func (s *site) differs(a, leader *agent.Agent) string {
 		}
 	}
 	for _, n := range services.Services {
-		theirs = append(theirs, fmt.Sprintf("%s:%d", n.ID, n.Port))
+		theirs = append(theirs, fmt.Sprintf("%s:%d %v", n.ID, n.Port, n.Weights))
 	}
 	for _, c := range a.Local().Checks() {
-		own = append(own, c.CheckID+"="+c.Status)
+		own = append(own, told(c))
 		if up := c.Status == api.HealthPassing; (c.ServiceName == webService || c.ServiceName == jobService) && up != s.up(c.ServiceName) {
 			return fmt.Sprintf("%s is %s, and is up: %t", c.CheckID, c.Status, !up)
 		}
@@ -463,7 +466,7 @@ func (s *site) differs(a, leader *agent.Agent) string {
 	for _, c := range checks.Items {
 		alive = alive || c.CheckID == api.SerfCheckID && c.Status == api.HealthPassing
 		if c.CheckID != api.SerfCheckID {
-			theirs = append(theirs, c.CheckID+"="+c.Status)
+			theirs = append(theirs, told(c))
 		}
 	}
 	if !alive {
@@ -474,3 +477,6 @@ func (s *site) differs(a, leader *agent.Agent) string {
 	}
 	return ""
 }
+
+// told is what a check says.
+func told(c api.HealthCheck) string { return fmt.Sprintf("%s=%s (%s)", c.CheckID, c.Status, c.Output) }
