@@ -147,6 +147,20 @@ func plants() map[string]func(r *run) {
 	return all
 }
 
+// innocents are what is all right, and nothing must complain of.
+func innocents() map[string]func(r *run) {
+	return map[string]func(r *run){
+		"release on its way":             releaseOnItsWay,
+		"session of a node that left":    sessionOfWhoLeft,
+		"another server behind an agent": anotherServer,
+		"fast clock of a server":         fastClock,
+		"watcher of checks that has just begun": func(r *run) {
+			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
+			r.fleet.nursedInTime(r.world.Now())
+		},
+	}
+}
+
 func plantsInTheGroup() map[string]func(r *run) {
 	return map[string]func(r *run){
 		"undisturbed leader": func(r *run) {
@@ -380,6 +394,26 @@ func plantsInTheFleet() map[string]func(r *run) {
 			s := r.fleet.sites["a1"]
 			s.webUp, s.changed[webService] = false, r.world.Now()-long
 			r.fleet.resolvedInTime("a1", question{"web.service", webService}, resolution{r.world.Now(), r.world.Now(), []string{"10.0.5.1"}})
+		},
+	}
+}
+
+func plantsInHealth() map[string]func(r *run) {
+	const long = plantedAt / 2
+	return map[string]func(r *run){
+		"end of a session": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
+			r.fleet.sessionInTime(s, "s", r.world.Now())
+		},
+		"end of a session, on a dead agent": func(r *run) {
+			s := r.fleet.sites["a1"]
+			s.stopped = r.world.Now() - long
+			r.fleet.sessionInTime(s, "s", r.world.Now())
+		},
+		"lock handed on": func(r *run) {
+			r.fleet.free = r.world.Now() - long
+			r.fleet.handed(false, r.world.Now())
 		},
 	}
 }
