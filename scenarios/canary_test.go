@@ -398,26 +398,6 @@ func plantsInTheFleet() map[string]func(r *run) {
 	}
 }
 
-func plantsInHealth() map[string]func(r *run) {
-	const long = plantedAt / 2
-	return map[string]func(r *run){
-		"end of a session": func(r *run) {
-			s := r.fleet.sites["a1"]
-			s.jobUp, s.changed[jobService] = false, r.world.Now()-long
-			r.fleet.sessionInTime(s, "s", r.world.Now())
-		},
-		"end of a session, on a dead agent": func(r *run) {
-			s := r.fleet.sites["a1"]
-			s.stopped = r.world.Now() - long
-			r.fleet.sessionInTime(s, "s", r.world.Now())
-		},
-		"lock handed on": func(r *run) {
-			r.fleet.free = r.world.Now() - long
-			r.fleet.handed(false, r.world.Now())
-		},
-	}
-}
-
 // plantsInRaft are what is seen of servers of a group of three, one after the other.
 func plantsInRaft() map[string][]raftsafety.Observation {
 	seen := func(n int, change func(o *raftsafety.Observation)) raftsafety.Observation {
