@@ -12,10 +12,12 @@ import (
 
 	"tribune/sim/launch"
 	"tribune/sim/mutants"
+	"tribune/sim/overlay"
 )
 
-// TestEveryMutantFitsTheCodeAndHasACatcher compiles the patched packages. That
-// they are caught takes many runs: `simctl mutants`.
+// TestEveryMutantFitsTheCodeAndHasACatcher compiles the patched packages, those of several
+// mutants at once if they patch different files. That they are caught takes many runs:
+// `simctl mutants`.
 func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
 	const pkg = "tribune/impl/agent" // which has all parts in it
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", pkg).Output()
@@ -24,6 +26,7 @@ func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
 	}
 	compiled := strings.Fields(string(out))
 	seen := map[string]bool{}
+	var builds [][]overlay.Patch
 	for _, m := range append(mutants.All(), mutants.Escaped()...) {
 		t.Run(m.Name, func(t *testing.T) {
 			origin := regexp.MustCompile(`^([a-z-]+/[a-z-]+#\d+)?$`)
@@ -39,12 +42,28 @@ func TestEveryMutantFitsTheCodeAndHasACatcher(t *testing.T) {
 					t.Errorf("%s is not compiled", p.File)
 				}
 			}
-			output := filepath.Join(t.TempDir(), "package")
-			if _, err := launch.Build(launch.Options{Package: pkg, Patches: m.Patches, Output: output}); err != nil {
-				t.Error(err)
-			}
+			builds = together(builds, m.Patches)
 		})
 	}
+	output := filepath.Join(t.TempDir(), "package")
+	for _, patches := range builds {
+		if _, err := launch.Build(launch.Options{Package: pkg, Patches: patches, Output: output}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// together adds the patches of a mutant to the first build that leaves their files alone.
+func together(builds [][]overlay.Patch, patches []overlay.Patch) [][]overlay.Patch {
+	for i, all := range builds {
+		if !slices.ContainsFunc(all, func(a overlay.Patch) bool {
+			return slices.ContainsFunc(patches, func(b overlay.Patch) bool { return a.File == b.File })
+		}) {
+			builds[i] = append(all, patches...)
+			return builds
+		}
+	}
+	return append(builds, slices.Clone(patches))
 }
 
 // TestThePageIsWhatTheCodeSays holds docs/mutants.md true.

@@ -36,7 +36,7 @@ func serveBeforeBarrier() Mutant {
 			Name: "serve-before-barrier",
 			Why:  "a write that was acknowledged by the last leader is not seen",
 			File: "tribune/impl/server/leader.go",
-			Old:  "		err := s.raft.Barrier(barrier)\n",
+			Old:  "		err := s.watched(func() error { return s.raft.Barrier(barrier) })\n",
 			New:  "		err := barrier.Err()\n",
 		}},
 	}
