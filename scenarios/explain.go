@@ -155,7 +155,7 @@ func (s Scenario) others() string {
 		fmt.Fprintf(&b, "Another %d want one lock, with sessions that %s and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, s.standing(), s.Workload.LockDelay)
 	}
 	if n := s.Topology.Agents; n > 0 {
-		fmt.Fprintf(&b, "%d client agents have services that go down and come up again: one that is checked by HTTP, one by a\nscript. %d registrars register others with them, and deregister them.\n", n, s.Workload.Registrars)
+		fmt.Fprintf(&b, "%d client agents have services that go down and come up again: one that is checked by HTTP, one by a\nscript. %d registrars register others with them, deregister them, and put them in maintenance mode.\n", n, s.Workload.Registrars)
 		if s.Checks.Bounds != "" {
 			fmt.Fprintf(&b, "That a service is down the catalog says within %v, that an agent is dead within %v.\n",
 				detection, suspicionBound(s.Topology.Servers+n))

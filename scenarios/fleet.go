@@ -22,7 +22,6 @@ import (
 	"tribune/impl/config"
 	"tribune/impl/host"
 	"tribune/sim"
-	"tribune/sim/nemesis"
 	"tribune/sim/trace"
 )
 
@@ -82,11 +81,32 @@ type word struct {
 	// maybe are ports whose request had no answer: it may have been carried out,
 	// also long after and over a later one.
 	maybe []int
+	out   bool // of use: in maintenance mode
+	// unsure is set when a request to take it out of use, or back, had no answer.
+	unsure bool
 }
 
 // allows reports whether a service may have a port, 0 for that it is not there.
 func (w *word) allows(port int) bool {
 	return w == nil || w.port == port || slices.Contains(w.maybe, port)
+}
+
+// set notes what became of a request that a service have a port, 0 for none.
+func (w *word) set(port int, err error) {
+	switch {
+	case err == nil:
+		w.port, w.out = port, w.out && port > 0
+	case !untouched(err):
+		w.maybe = append(w.maybe, port)
+	}
+}
+
+// use notes what became of a request that a service be out of use or not.
+func (w *word) use(out bool, err error) {
+	if err == nil {
+		w.out = out
+	}
+	w.unsure = w.unsure || err != nil && !untouched(err)
 }
 
 // startFleet starts the agents, their services, and who changes those, if the
@@ -215,81 +235,49 @@ func (f *fleet) registrar(name string) sim.Program {
 	}
 }
 
-// change registers or deregisters one service. Each registrar has services of its
-// own, so that it knows what should be there.
+// change registers or deregisters one service, or takes it out of use or back. Each
+// registrar has services of its own, so that it knows what should be there.
 func (f *fleet) change(registrar string, turn int, clients map[string]*capi.Client, draws *rand.Rand) {
 	a := f.run.plan.agents()[draws.IntN(len(clients))]
 	id := fmt.Sprintf("%s-%s-%d", dynamic, registrar, draws.IntN(3))
 	s, own := f.sites[a], clients[a].Agent()
-	port, err := turn+1, error(nil)
-	if draws.IntN(5) < 3 {
-		err = own.ServiceRegister(&capi.AgentServiceRegistration{ID: id, Name: dynamic, Port: port, Weights: &capi.AgentWeights{Passing: port, Warning: turn % 3}, Check: &capi.AgentServiceCheck{TTL: "24h", Status: capi.HealthPassing}})
-	} else {
-		port = 0
-		if err = own.ServiceDeregister(id); err != nil && strings.Contains(err.Error(), "Unknown service ID") {
-			err = nil
-		}
-	}
 	known := s.registered[id]
 	if known == nil {
 		known = &word{}
 		s.registered[id] = known
 	}
-	switch {
-	case err == nil:
-		known.port = port
-	case !untouched(err):
-		known.maybe = append(known.maybe, port)
+	var what string
+	var err error
+	switch draws.IntN(6) {
+	case 0, 1, 2:
+		what = fmt.Sprintf("port %d", turn+1)
+		err = own.ServiceRegister(&capi.AgentServiceRegistration{
+			ID: id, Name: dynamic, Port: turn + 1, Weights: &capi.AgentWeights{Passing: turn + 1, Warning: turn % 3},
+			Check: &capi.AgentServiceCheck{TTL: "24h", Status: capi.HealthPassing},
+		})
+		known.set(turn+1, err)
+	case 3, 4:
+		what, err = "deregistered", unlessUnknown(own.ServiceDeregister(id))
+		known.set(0, err)
+	default:
+		out := known.port > 0 && !known.out
+		what = fmt.Sprintf("out of use %t", out)
+		if out {
+			err = own.EnableServiceMaintenance(id, "")
+		} else {
+			err = unlessUnknown(own.DisableServiceMaintenance(id))
+		}
+		known.use(out, err)
 	}
-	f.run.world.Recordf(trace.Op, registrar, a, "%s port %d: %v", id, port, err)
+	f.run.world.Recordf(trace.Op, registrar, a, "%s %s: %v", id, what, err)
 }
 
-// checked sees that nobody finds a service without its checks, which would count as
-// passing, and that no node is lost.
-func (f *fleet) checked() {
-	a := f.run.agents[f.run.leader()]
-	if a == nil || len(f.sites) == 0 {
-		return
+// unlessUnknown is nil for an error that says that there is no such service.
+func unlessUnknown(err error) error {
+	if err != nil && strings.Contains(err.Error(), "Unknown service ID") {
+		return nil
 	}
-	for _, name := range []string{webService, jobService, dynamic} {
-		r := stale("")
-		r.Service = name
-		found, err := a.Server().HealthOfService(context.Background(), r)
-		if err != nil {
-			continue
-		}
-		f.unchecked(found.Items)
-	}
-	if found, err := a.Server().Nodes(context.Background(), stale("")); err == nil {
-		f.lost(found.Items, found.Index)
-	}
-}
-
-// lost complains about agents that are not in the catalog any more, though none of
-// them left: even one that is dead stays there for three days.
-func (f *fleet) lost(nodes []api.Node, index uint64) {
-	if slices.ContainsFunc(f.run.plan.Strikes, func(s nemesis.Strike) bool { return s.Kind == leaveKind }) {
-		return
-	}
-	for _, name := range f.run.plan.agents() {
-		at, known := f.enrolled[name]
-		switch there := slices.ContainsFunc(nodes, func(n api.Node) bool { return n.Node == name }); {
-		case there:
-			f.enrolled[name] = max(at, index)
-		case known && index >= at: // the leader is not behind
-			delete(f.enrolled, name)
-			f.run.world.Violate("nodes stay in the catalog", "%s was deregistered, and did not leave", name)
-		}
-	}
-}
-
-// unchecked complains about instances without a check of their own.
-func (f *fleet) unchecked(found []api.CheckServiceNode) {
-	for _, i := range found {
-		if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
-			f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
-		}
-	}
+	return err
 }
 
 // bounds watches, where the scenario asks for that, that what truly happened is in
@@ -448,15 +436,21 @@ func (s *site) differs(a, leader *agent.Agent) string {
 		own = append(own, fmt.Sprintf("%s:%d %v", n.ID, n.Port, n.Weights))
 		ports[n.ID] = n.Port
 	}
+	held := a.Local().Checks()
 	for _, id := range slices.Sorted(maps.Keys(s.registered)) {
-		if w := s.registered[id]; !w.allows(ports[id]) {
+		w := s.registered[id]
+		if !w.allows(ports[id]) {
 			return fmt.Sprintf("%s has port %d, and port %d was acknowledged last (0: it is not there)", id, ports[id], w.port)
+		}
+		out := slices.ContainsFunc(held, func(c api.HealthCheck) bool { return c.CheckID == api.ServiceMaintenance+id })
+		if out != w.out && !w.unsure && len(w.maybe) == 0 {
+			return fmt.Sprintf("%s is out of use: %t, and %t was acknowledged last", id, out, w.out)
 		}
 	}
 	for _, n := range services.Services {
 		theirs = append(theirs, fmt.Sprintf("%s:%d %v", n.ID, n.Port, n.Weights))
 	}
-	for _, c := range a.Local().Checks() {
+	for _, c := range held {
 		own = append(own, told(c))
 		if up := c.Status == api.HealthPassing; (c.ServiceName == webService || c.ServiceName == jobService) && up != s.up(c.ServiceName) {
 			return fmt.Sprintf("%s is %s, and is up: %t", c.CheckID, c.Status, !up)

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 	"tribune/scenarios/levels"
 	"tribune/scenarios/outage"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 // watchEvery is how often the servers are looked at.
@@ -405,4 +407,52 @@ func toJoin(r *run, name string) []string {
 		return nil
 	}
 	return slices.Clone(r.plan.names())
+}
+
+// checked sees that nobody finds a service without its checks, which would count as
+// passing, and that no node is lost.
+func (f *fleet) checked() {
+	a := f.run.agents[f.run.leader()]
+	if a == nil || len(f.sites) == 0 {
+		return
+	}
+	for _, name := range []string{webService, jobService, dynamic} {
+		r := stale("")
+		r.Service = name
+		found, err := a.Server().HealthOfService(context.Background(), r)
+		if err != nil {
+			continue
+		}
+		f.unchecked(found.Items)
+	}
+	if found, err := a.Server().Nodes(context.Background(), stale("")); err == nil {
+		f.lost(found.Items, found.Index)
+	}
+}
+
+// lost complains about agents that are not in the catalog any more, though none of
+// them left: even one that is dead stays there for three days.
+func (f *fleet) lost(nodes []api.Node, index uint64) {
+	if slices.ContainsFunc(f.run.plan.Strikes, func(s nemesis.Strike) bool { return s.Kind == leaveKind }) {
+		return
+	}
+	for _, name := range f.run.plan.agents() {
+		at, known := f.enrolled[name]
+		switch there := slices.ContainsFunc(nodes, func(n api.Node) bool { return n.Node == name }); {
+		case there:
+			f.enrolled[name] = max(at, index)
+		case known && index >= at: // the leader is not behind
+			delete(f.enrolled, name)
+			f.run.world.Violate("nodes stay in the catalog", "%s was deregistered, and did not leave", name)
+		}
+	}
+}
+
+// unchecked complains about instances without a check of their own.
+func (f *fleet) unchecked(found []api.CheckServiceNode) {
+	for _, i := range found {
+		if !slices.ContainsFunc(i.Checks, func(c api.HealthCheck) bool { return c.ServiceID == i.Service.ID }) {
+			f.run.world.Violate("services with their checks", "%s of %s is in the catalog without a check", i.Service.ID, i.Node.Node)
+		}
+	}
 }
