@@ -312,6 +312,11 @@ func plantsInTheCatalog() map[string]func(r *run) {
 		"names are kept": func(r *run) {
 			(&renamer{client: plantedClient(r)}).kept("a1", nil)
 		},
+		"name of one who is taken for dead": func(r *run) {
+			r.watcher.members.doubts["a1"] = r.world.Now() - doubtLasts
+			r.fleet.usurped = map[string]bool{}
+			(&renamer{client: plantedClient(r)}).kept("a1", nil)
+		},
 		"coordinates": func(r *run) {
 			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
 		},

@@ -60,6 +60,7 @@ type fleet struct {
 	free  time.Duration         // since when the lock is free; 0: it is not
 
 	nurses   []*nurse
+	usurped  map[string]bool   // agents whose name somebody else got while they were taken for dead
 	enrolled map[string]uint64 // agents that the catalog has, and at which index they were seen there
 }
 
@@ -112,7 +113,7 @@ func (w *word) use(out bool, err error) {
 // startFleet starts the agents, their services, and who changes those, if the
 // scenario has any, and returns the nodes that must be stopped in the end.
 func (r *run) startFleet() []*sim.Node {
-	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}, enrolled: map[string]uint64{}}
+	f := &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}, usurped: map[string]bool{}, enrolled: map[string]uint64{}}
 	r.fleet = f
 	for i, name := range r.plan.agents() {
 		s := &site{agent: name, address: address(5, i+1)[0].String(), webUp: true, jobUp: true, changed: map[string]time.Duration{}, registered: map[string]*word{}}

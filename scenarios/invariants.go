@@ -305,10 +305,11 @@ type membership struct {
 	known    map[string]bool          // whose death was found out
 	detected []time.Duration          // by death
 	missed   int                      // deaths that were over before anybody found out
+	doubts   map[string]time.Duration // when a live server last took a member for dead, if there are renamers
 }
 
 func newMembership(r *run) *membership {
-	return &membership{run: r, lived: map[string]bool{}, gone: map[string]time.Duration{}, known: map[string]bool{}}
+	return &membership{run: r, lived: map[string]bool{}, gone: map[string]time.Duration{}, known: map[string]bool{}, doubts: map[string]time.Duration{}}
 }
 
 // Detection says how long it took until the first live server took a dead member for
@@ -334,7 +335,8 @@ func (m *membership) look() {
 			m.gone[name] = m.run.world.Now()
 		}
 	}
-	if len(m.gone) == 0 {
+	names := m.run.plan.Scenario.Workload.Renamers > 0 // somebody wants the names of the dead
+	if len(m.gone) == 0 && !names {
 		return
 	}
 	for _, server := range m.run.plan.names() {
@@ -346,9 +348,22 @@ func (m *membership) look() {
 		for _, name := range m.run.plan.members() {
 			if status, known := seen[name]; known {
 				m.sees(name, status)
+				if names && status != gossip.StatusAlive {
+					m.doubts[name] = m.run.world.Now()
+				}
 			}
 		}
 	}
+}
+
+// doubtLasts is how long the catalog may say that a member is dead when gossip no longer
+// does.
+const doubtLasts = 10 * time.Second
+
+// doubted reports whether a member is taken for dead, or was just now.
+func (m *membership) doubted(name string) bool {
+	at, ok := m.doubts[name]
+	return ok && m.run.world.Now()-at <= doubtLasts
 }
 
 // sees takes note of what a live server takes a member for. One that has left in order
@@ -439,6 +454,7 @@ func (f *fleet) lost(nodes []api.Node, index uint64) {
 	for _, name := range f.run.plan.agents() {
 		at, known := f.enrolled[name]
 		switch there := slices.ContainsFunc(nodes, func(n api.Node) bool { return n.Node == name }); {
+		case f.usurped[name]:
 		case there:
 			f.enrolled[name] = max(at, index)
 		case known && index >= at: // the leader is not behind

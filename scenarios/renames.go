@@ -83,9 +83,12 @@ func (k *renamer) turn(ctx context.Context) {
 	k.look(ctx)
 }
 
-// kept complains when the node got the name of an agent that lives.
+// kept complains when the node got the name of an agent that lives. Whom gossip takes for
+// dead may lose its name, and gets it back with the node's next one.
 func (k *renamer) kept(agent string, err error) {
 	switch {
+	case err == nil && k.run.watcher.members.doubted(agent):
+		k.called, k.run.fleet.usurped[agent] = agent, true
 	case err == nil:
 		k.run.world.Violate("names are kept", "%s calls its node %s, and that is an agent that lives", k.name, agent)
 	case !strings.Contains(err.Error(), "is reserved by node"):
