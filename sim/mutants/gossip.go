@@ -131,7 +131,7 @@ func saidOnce() Mutant {
 		Bug:      "a member that left and came back at once is shown as leaving for ever",
 		Origin:   "hashicorp/serf#662",
 		Scenario: "leave-and-return.yaml",
-		MaxSeeds: 20,
+		MaxSeeds: 40,
 		Patches: []overlay.Patch{{
 			Name: "said-once",
 			Why:  "it is there, and others take it for one that goes",
@@ -150,7 +150,7 @@ func oldLeaveIntent() Mutant {
 		Bug:      "an old word of a member that it leaves counts more than a later one that it is here",
 		Origin:   "hashicorp/consul#13379",
 		Scenario: "leave-and-return.yaml",
-		MaxSeeds: 10,
+		MaxSeeds: 40,
 		Patches: []overlay.Patch{{
 			Name: "old-leave-intent",
 			Why:  "it is there, and others take it for one that goes",

@@ -86,7 +86,7 @@ func power(b *strings.Builder, measured Rates) {
 		"\"guided\" as many runs of `simctl explore` of the same file, which varies the storms of a\n" +
 		"corpus that it has built up in as many runs of the agent without the bug. Both know\n" +
 		"nothing of the mutant, and a bug in what storms do not do they cannot find. What is\n" +
-		"empty was not measured.\n\n" +
+		"empty was not measured; these two columns may be older than the others.\n\n" +
 		"| mutant | area | scenario | caught | rate | interval | time to catch | most often by | plain | guided |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range measured.Rates {
