@@ -128,14 +128,11 @@ func plants() map[string]func(r *run) {
 			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
 		},
 	}
-	all["release on its way"] = releaseOnItsWay
-	all["session of a node that left"] = sessionOfWhoLeft
-	all["another server behind an agent"] = anotherServer
-	all["fast clock of a server"] = fastClock
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
 	maps.Copy(all, plantsInTheFleet())
 	maps.Copy(all, plantsInTheCatalog())
+	maps.Copy(all, innocents())
 	for name, looks := range plantsInRaft() {
 		all[name] = func(r *run) {
 			w := raftsafety.New(r.world)
@@ -154,6 +151,11 @@ func innocents() map[string]func(r *run) {
 		"session of a node that left":    sessionOfWhoLeft,
 		"another server behind an agent": anotherServer,
 		"fast clock of a server":         fastClock,
+		"name of one who is taken for dead": func(r *run) {
+			r.watcher.members.doubts["a1"] = r.world.Now() - doubtLasts
+			r.fleet.usurped = map[string]bool{}
+			(&renamer{client: plantedClient(r)}).kept("a1", nil)
+		},
 		"watcher of checks that has just begun": func(r *run) {
 			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
 			r.fleet.nursedInTime(r.world.Now())
@@ -312,11 +314,6 @@ func plantsInTheCatalog() map[string]func(r *run) {
 		"names are kept": func(r *run) {
 			(&renamer{client: plantedClient(r)}).kept("a1", nil)
 		},
-		"name of one who is taken for dead": func(r *run) {
-			r.watcher.members.doubts["a1"] = r.world.Now() - doubtLasts
-			r.fleet.usurped = map[string]bool{}
-			(&renamer{client: plantedClient(r)}).kept("a1", nil)
-		},
 		"coordinates": func(r *run) {
 			newWatcher(r).placed("s1", &api.Coordinate{Vec: make([]float64, 8), Error: math.Inf(1)})
 		},
@@ -332,10 +329,6 @@ func plantsInTheCatalog() map[string]func(r *run) {
 			if ok, _ := r.fleet.nursed(); ok {
 				panic("who has no answer knows how the job is")
 			}
-		},
-		"watcher of checks that has just begun": func(r *run) {
-			r.fleet.nurses = []*nurse{{client: plantedClient(r), agent: "a1", began: r.world.Now() - 20*second}}
-			r.fleet.nursedInTime(r.world.Now())
 		},
 	}
 }
