@@ -24,6 +24,7 @@ func Smaller(s scenarios.Scenario) []shrink.Candidate[scenarios.Scenario] {
 	l.faults(nemesis.FewerKinds(s.Faults))
 	l.shorter()
 	l.nobody()
+	l.seeds = bold // also of few: one may be there only because it makes the moment right
 	l.faults(s.Cast().Fewer(s.Faults, s.Seed, s.Duration.Duration))
 	l.seeds = 1
 	l.fewerNodes()

@@ -207,7 +207,8 @@ func TestEachPartOfAWorkloadCanVanishAlone(t *testing.T) {
 }
 
 // TestBoldStepsAreTriedWithSeveralSeeds: in a storm of many faults half of them go with
-// several seeds, the own one first; of few faults each goes with the own one.
+// several seeds, the own one first, and one goes with the own one; of few faults each goes
+// with several.
 func TestBoldStepsAreTriedWithSeveralSeeds(t *testing.T) {
 	seeds := func(faults, left int) (all []uint64) {
 		s := plain(t)
@@ -225,7 +226,10 @@ func TestBoldStepsAreTriedWithSeveralSeeds(t *testing.T) {
 	if got, want := seeds(16, 8), []uint64{9, 1, 2, 3, 4, 9, 1, 2, 3, 4}; !slices.Equal(got, want) {
 		t.Errorf("half of 16 faults are tried with the seeds %v, want %v", got, want)
 	}
-	if got, want := seeds(3, 2), []uint64{9, 9, 9}; !slices.Equal(got, want) {
+	if got, want := seeds(16, 15), slices.Repeat([]uint64{9}, 16); !slices.Equal(got, want) {
+		t.Errorf("15 of 16 faults are tried with the seeds %v, want %v", got, want)
+	}
+	if got, want := seeds(3, 2), slices.Repeat([]uint64{9, 1, 2, 3, 4}, 3); !slices.Equal(got, want) {
 		t.Errorf("two of three faults are tried with the seeds %v, want %v", got, want)
 	}
 }
