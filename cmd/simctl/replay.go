@@ -102,7 +102,7 @@ func nameless() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a place for the trace: %w", err)
 	}
-	return f, errors.Join(os.Remove(f.Name()))
+	return f, os.Remove(f.Name())
 }
 
 // compareDeaths says whether a run that died, according to its report, died again in the

@@ -61,6 +61,13 @@ type QueryTimes struct {
 	Max     time.Duration // at most; 0: MaxWait
 }
 
+// leastWait is what is left of a time that is over: 0 would ask for the usual time.
+const leastWait = time.Millisecond
+
+// WaitUntil has a blocking query wait until a time, and not at all if that is over: one
+// that is asked once more, of another, does not begin its wait anew.
+func (o *QueryOptions) WaitUntil(t time.Time) { o.MaxQueryTime = max(time.Until(t), leastWait) }
+
 // Wait is how long a query waits that asks for a time; 0 asks for none.
 func (t QueryTimes) Wait(asked time.Duration) time.Duration {
 	if asked <= 0 {

@@ -19,10 +19,6 @@ const holdTimeout = 7 * time.Second
 // which the read asks it to wait: it waits for a leader, and for the leader.
 const readPatience = holdTimeout + 8*time.Second
 
-// leastWait is what is left of the time of a blocking query when it is over: 0 would ask
-// for the usual time.
-const leastWait = time.Millisecond
-
 // Consul's texts.
 const (
 	textNoServers = "No known Consul servers"
@@ -47,7 +43,7 @@ func read[Answer any](ctx context.Context, k *Client, method string, o *api.Quer
 		wait := k.config.Query.Wait(o.MaxQueryTime)
 		until := time.Now().Add(wait)
 		patience += wait + wait/16
-		renew = func() { o.MaxQueryTime = max(time.Until(until), leastWait) }
+		renew = func() { o.WaitUntil(until) }
 	}
 	return try[Answer](ctx, k, method, request, patience, renew, func(kind fault.Kind) bool {
 		return kind == fault.Unavailable || kind == fault.Unknown
@@ -55,8 +51,8 @@ func read[Answer any](ctx context.Context, k *Client, method string, o *api.Quer
 }
 
 // try asks one server after the other. The time to find one that answers begins
-// with the first failure, since a blocking query may have waited long before; renew has it wait for what
-// is left of its time.
+// with the first failure, since a blocking query may have waited long before; renew has
+// it wait for what is left of its time.
 func try[Answer any](ctx context.Context, k *Client, method string, request any, patience time.Duration, renew func(), again func(fault.Kind) bool) (Answer, error) {
 	if !k.rate.Allow() {
 		k.exceeded.Inc()

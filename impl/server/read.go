@@ -33,7 +33,7 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts *api.Q
 		wait := s.config.Times.Query.Wait(opts.MaxQueryTime)
 		until := time.Now().Add(wait)
 		e.patience += wait + wait/16
-		e.renew = func() { opts.MaxQueryTime = max(time.Until(until), leastWait) }
+		e.renew = func() { opts.WaitUntil(until) }
 	}
 	if opts.AllowStale {
 		if answer, err := local(*opts, nil); !errors.Is(err, errTooStale) {
@@ -47,10 +47,6 @@ func read[Answer any](ctx context.Context, s *Server, method string, opts *api.Q
 		return local(*opts, ended)
 	})
 }
-
-// leastWait is what is left of the time of a blocking read when it is over: 0 would ask for
-// the usual time.
-const leastWait = time.Millisecond
 
 // errTooStale says that this server's state is older than a stale read allows.
 var errTooStale = errors.New("the state of this server is too old")
