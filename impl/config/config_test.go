@@ -141,6 +141,8 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"no server", []string{"-data-dir", "/d", "-bootstrap-expect", "3"}, "give -server"},
 		{"a service without a name", []string{"-data-dir", "/d", "-hcl", "service { port = 80 }"}, `service "": Missing service name`},
 		{"a check with an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\ncheck {\n  name = \"a\"\n  htp = \"b\"\n}")}, "x.hcl: line 2: check: "},
+		{"a check with a TTL of no unit", []string{"-config-file", file(t, "x.json", "{\n\"check\": {\"name\": \"a\", \"ttl\": 30}}")}, "x.json: line 2: check: "},
+		{"a check with an interval of no unit", []string{"-data-dir", "/d", "-hcl", `service { name = "a", check { tcp = "b:1", interval = 10 } }`}, "10 is not a duration such as 30s"},
 		{"a bad pair", []string{"-node-meta", "color"}, `"color" is not KEY:VALUE`},
 		{"reserved metadata", []string{"-data-dir", "/d", "-node-meta", "consul-x:y"}, "node_meta: couldn't load metadata pair"},
 		{"no address", []string{"-server", "-data-dir", "/d", "-bind", "here"}, `bind_addr: "here" is not an IP address`},

@@ -20,8 +20,8 @@ import (
 // Source is where a tree comes from.
 type Source int
 
-// The sources. In a file, a key that nobody knows is an error; HCL in addition
-// makes a list of each block.
+// The sources. In a file, a key that nobody knows is an error, and so is a duration
+// without its unit; HCL in addition makes a list of each block.
 const (
 	Body Source = iota // of a request to the HTTP API
 	File
@@ -142,7 +142,7 @@ func decode(tree, original map[string]any, into any, from Source) error {
 		Result:     into,
 		Metadata:   &found,
 		MatchName:  func(key, field string) bool { return plain(key) == plain(field) },
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(unwrap, duration),
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(unwrap, from.duration),
 	})
 	if err != nil {
 		return err
@@ -177,13 +177,19 @@ func unwrap(_, to reflect.Type, value any) (any, error) {
 	return list[0], nil
 }
 
-// duration reads text such as "10s"; a number is one of nanoseconds.
-func duration(_, to reflect.Type, value any) (any, error) {
-	text, ok := value.(string)
-	if !ok || to != reflect.TypeFor[time.Duration]() {
+// duration reads text such as "10s". In a body a number is one of nanoseconds; in a
+// file nobody means these (ttl = 30 would be critical at once), so it takes none.
+func (from Source) duration(_, to reflect.Type, value any) (any, error) {
+	if to != reflect.TypeFor[time.Duration]() {
 		return value, nil
 	}
-	if text == "" {
+	text, ok := value.(string)
+	switch {
+	case !ok && from == Body:
+		return value, nil
+	case !ok:
+		return nil, fmt.Errorf("%v is not a duration such as 30s or 5m", value)
+	case text == "":
 		return time.Duration(0), nil
 	}
 	d, err := time.ParseDuration(text)

@@ -49,14 +49,17 @@ func TestAServiceIsTheSameInHCLAndInBothSpellingsOfJSON(t *testing.T) {
 			{"Name": "script", "Args": ["sh", "-c", "true"], "Interval": 60000000000, "DeregisterCriticalServiceAfter": "1h"}]}`,
 	} {
 		var tree map[string]any
-		err := json.Unmarshal([]byte(text), &tree)
-		if name == "hcl" {
+		err, from := json.Unmarshal([]byte(text), &tree), definition.File
+		switch name {
+		case "hcl":
 			err = hcl.Decode(&tree, text)
+		case "api":
+			from = definition.Body
 		}
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		got, err := definition.Service(tree, definition.File)
+		got, err := definition.Service(tree, from)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -68,14 +71,16 @@ func TestAServiceIsTheSameInHCLAndInBothSpellingsOfJSON(t *testing.T) {
 
 func TestWhatIsWrongIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"Port": "80"}`:                               "'Port' expected type 'int'",
-		`{"Kind": "connect-proxy"}`:                    "service mesh",
-		`{"Check": {"Interval": "soon"}}`:              `"soon" is not a duration`,
-		`{"Check": {"DockerContainerID": "x"}}`:        "Docker",
-		`{"Checks": [1]}`:                              "1 is not an object",
-		`{"Check": {"Interval": "1s", "Inter_vl": 1}}`: `Check: unknown key "Inter_vl"`,
-		`{"Weights": {"Passing": 1, "warn": 1}}`:       `unknown key "Weights.warn"`,
-		`{"b_2": 1, "a_1": 1}`:                         `unknown key "a_1"`,
+		`{"Port": "80"}`:                                      "'Port' expected type 'int'",
+		`{"Kind": "connect-proxy"}`:                           "service mesh",
+		`{"Check": {"Interval": "soon"}}`:                     `"soon" is not a duration`,
+		`{"Check": {"TTL": 30}}`:                              "30 is not a duration",
+		`{"Checks": [{"Interval": "1s"}, {"Interval": 2.5}]}`: "2.5 is not a duration",
+		`{"Check": {"DockerContainerID": "x"}}`:               "Docker",
+		`{"Checks": [1]}`:                                     "1 is not an object",
+		`{"Check": {"Interval": "1s", "Inter_vl": 1}}`:        `Check: unknown key "Inter_vl"`,
+		`{"Weights": {"Passing": 1, "warn": 1}}`:              `unknown key "Weights.warn"`,
+		`{"b_2": 1, "a_1": 1}`:                                `unknown key "a_1"`,
 	} {
 		var tree map[string]any
 		if err := json.Unmarshal([]byte(text), &tree); err != nil {
