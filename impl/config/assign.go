@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -75,12 +76,19 @@ func assignMap(target, v any) error {
 	}
 	for _, o := range objects {
 		for _, key := range sortedKeys(o) {
+			if o[key] == nil {
+				continue // a JSON null says nothing
+			}
+			text, err := scalar(o[key])
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
 			switch t := target.(type) {
 			case *map[string]string:
-				put(t, key, fmt.Sprint(o[key]))
+				put(t, key, text)
 			case *map[string]time.Duration:
 				var d time.Duration
-				if err := assign(&d, fmt.Sprint(o[key])); err != nil {
+				if err := assign(&d, text); err != nil {
 					return fmt.Errorf("%s: %w", key, err)
 				}
 				put(t, key, d)
@@ -105,14 +113,31 @@ func assignValue(target, v any) error {
 		list = []any{v}
 	}
 	for _, v := range list {
+		if v == nil {
+			continue
+		}
 		if _, isText := v.(string); !isText {
 			if _, wantsText := target.(*string); wantsText {
 				return fmt.Errorf("%v is not a string", v)
 			}
 		}
-		if err := assign(target, fmt.Sprint(v)); err != nil {
+		text, err := scalar(v)
+		if err != nil {
+			return err
+		}
+		if err := assign(target, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// scalar is a value of JSON or HCL as text, if it is none that holds others: what Go
+// prints for these is nothing that anybody wrote.
+func scalar(v any) (string, error) {
+	switch v.(type) {
+	case string, bool, int, float64, json.Number:
+		return fmt.Sprint(v), nil
+	}
+	return "", fmt.Errorf("%v is neither a string nor a number nor true or false", v)
 }

@@ -186,6 +186,10 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"values of no size", []string{"-server", "-data-dir", "/d", "-hcl", "limits { kv_max_value_size = 0 }"}, "limits.kv_max_value_size: 0 is not between 1 and"},
 		{"a wrong type", []string{"-config-file", file(t, "x.json", `{"ports": {"http": "many"}}`)}, `ports.http: "many" is not a whole number`},
 		{"a list where none belongs", []string{"-config-file", file(t, "x.json", `{"node_name": ["a"]}`)}, "node_name: [a] is a list"},
+		{"an object in a map of texts", []string{"-config-file", file(t, "x.json", "{\n\"node_meta\": {\"rack\": {\"row\": 1}}}")}, "x.json: line 2: node_meta: rack: map[row:1] is neither a string nor a number"},
+		{"a list in a map of texts", []string{"-config-file", file(t, "x.hcl", "node_meta { rack = [1] }")}, "x.hcl: line 1: node_meta: rack: [1] is neither a string nor a number"},
+		{"a list in a list of texts", []string{"-config-file", file(t, "x.json", "{\"retry_join\": [\n[\"a\"]]}")}, "x.json: line 1: retry_join: [a] is neither a string nor a number"},
+		{"a list for a duration", []string{"-config-file", file(t, "x.json", `{"dns_config": {"service_ttl": {"web": ["1s"]}}}`)}, "x.json: line 1: dns_config.service_ttl: web: [1s] is neither"},
 		{"no JSON", []string{"-config-file", file(t, "x.json", "{\n\n,}")}, "x.json: line 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -225,11 +229,15 @@ func TestAFragmentOverridesFlagsAndFiles(t *testing.T) {
 
 func TestAJSONNullSaysNothingAndAListOfObjectsIsTakenForItsObjects(t *testing.T) {
 	c := config.Default()
-	if err := c.Merge([]byte(`{"node_name": null, "retry_join": null, "ports": [{"http": 5}, {"server": 6}], "log_file": null}`), true); err != nil {
+	if err := c.Merge([]byte(`{"node_name": null, "retry_join": null, "ports": [{"http": 5}, {"server": 6}], "log_file": null,
+		"start_join": [null, "a"], "node_meta": {"rack": null, "row": 7, "spare": true}, "dns_config": {"service_ttl": {"web": null}}}`), true); err != nil {
 		t.Fatal(err)
 	}
-	if c.NodeName != "" || c.Ports.HTTP != 5 || c.Ports.Server != 6 || c.Warnings != nil {
+	if c.NodeName != "" || c.Ports.HTTP != 5 || c.Ports.Server != 6 || c.Warnings != nil || len(c.DNS.ServiceTTL) != 0 {
 		t.Errorf("%+v", c)
+	}
+	if got := strings.Join(c.Join.Start, ","); got != "a" || !reflect.DeepEqual(c.NodeMeta, map[string]string{"row": "7", "spare": "true"}) {
+		t.Errorf("start_join %s, node_meta %v", got, c.NodeMeta)
 	}
 }
 
