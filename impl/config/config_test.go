@@ -190,6 +190,9 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"a list in a map of texts", []string{"-config-file", file(t, "x.hcl", "node_meta { rack = [1] }")}, "x.hcl: line 1: node_meta: rack: [1] is neither a string nor a number"},
 		{"a list in a list of texts", []string{"-config-file", file(t, "x.json", "{\"retry_join\": [\n[\"a\"]]}")}, "x.json: line 1: retry_join: [a] is neither a string nor a number"},
 		{"a list for a duration", []string{"-config-file", file(t, "x.json", `{"dns_config": {"service_ttl": {"web": ["1s"]}}}`)}, "x.json: line 1: dns_config.service_ttl: web: [1s] is neither"},
+		{"an empty list where none belongs", []string{"-config-file", file(t, "x.json", `{"node_name": []}`)}, "x.json: line 1: node_name: [] is a list"},
+		{"an empty list for an object", []string{"-config-file", file(t, "x.json", `{"ports": []}`)}, "x.json: line 1: ports: [] is not an object"},
+		{"watches that are none", []string{"-config-file", file(t, "x.json", `{"watches": [1]}`)}, "x.json: line 1: watches: [1] is not a list of objects"},
 		{"no JSON", []string{"-config-file", file(t, "x.json", "{\n\n,}")}, "x.json: line 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -238,6 +241,18 @@ func TestAJSONNullSaysNothingAndAListOfObjectsIsTakenForItsObjects(t *testing.T)
 	}
 	if got := strings.Join(c.Join.Start, ","); got != "a" || !reflect.DeepEqual(c.NodeMeta, map[string]string{"row": "7", "spare": "true"}) {
 		t.Errorf("start_join %s, node_meta %v", got, c.NodeMeta)
+	}
+}
+
+func TestAnEmptyListSaysNothing(t *testing.T) {
+	for text, isJSON := range map[string]bool{
+		`{"watches": [], "services": [], "checks": [], "retry_join": [], "node_meta": []}`: true,
+		"watches = []\nservices = []\nchecks = []\nretry_join = []\nnode_meta = []":        false,
+	} {
+		c := config.Default()
+		if err := c.Merge([]byte(text), isJSON); err != nil || len(c.Watches)+len(c.Services)+len(c.Checks)+len(c.Join.Retry)+len(c.NodeMeta) != 0 {
+			t.Errorf("%s: %+v, %v", text, c, err)
+		}
 	}
 }
 

@@ -435,13 +435,14 @@ func flatten(to map[string]any, prefix string, from map[string]any, byKey map[st
 		for _, o := range objects {
 			flatten(to, prefix+key+".", o, byKey)
 		}
-		if objects == nil {
+		if len(objects) == 0 {
 			to[prefix+key] = v
 		}
 	}
 }
 
-// objectsIn returns an object, or those in a list of nothing else, or nil.
+// objectsIn returns an object, or those in a list of nothing else, which may be
+// empty; nil: it is neither.
 func objectsIn(v any) []map[string]any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -449,7 +450,7 @@ func objectsIn(v any) []map[string]any {
 	case []map[string]any:
 		return v
 	case []any:
-		var objects []map[string]any
+		objects := []map[string]any{}
 		for _, e := range v {
 			o, ok := e.(map[string]any)
 			if !ok {
