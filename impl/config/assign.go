@@ -42,6 +42,9 @@ func assign(target any, text string) (err error) {
 			return fmt.Errorf("%q is not a duration such as 30s or 5m", text)
 		}
 	case *[]string:
+		if err := refuseCloud(text); err != nil {
+			return err
+		}
 		*t = append(*t, text)
 	case *map[string]string:
 		key, value, ok := strings.Cut(text, ":")

@@ -193,6 +193,9 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"an empty list where none belongs", []string{"-config-file", file(t, "x.json", `{"node_name": []}`)}, "x.json: line 1: node_name: [] is a list"},
 		{"an empty list for an object", []string{"-config-file", file(t, "x.json", `{"ports": []}`)}, "x.json: line 1: ports: [] is not an object"},
 		{"watches that are none", []string{"-config-file", file(t, "x.json", `{"watches": [1]}`)}, "x.json: line 1: watches: [1] is not a list of objects"},
+		{"agents that a cloud knows", []string{"-config-file", file(t, "x.hcl", "server = true\nretry_join = [\"a\", \"provider=aws tag_key=b tag_value=c\"]")}, `x.hcl: line 2: retry_join: "provider=aws tag_key=b tag_value=c": this version of Tribune does not support Consul's cloud auto-join`},
+		{"agents that a cloud knows, once", []string{"-config-file", file(t, "x.json", "{\"start_join\": [\"provider=k8s label_selector=x\"]}")}, `x.json: line 1: start_join: "provider=k8s label_selector=x": this version`},
+		{"agents that a cloud knows, by a flag", []string{"-server", "-data-dir", "/d", "-retry-join", "provider=gce"}, `flag -retry-join: "provider=gce": this version`},
 		{"no JSON", []string{"-config-file", file(t, "x.json", "{\n\n,}")}, "x.json: line 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

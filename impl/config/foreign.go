@@ -117,6 +117,16 @@ func (c *Config) foreign(key string, value any) (known bool, err error) {
 	return known, nil
 }
 
+// refuseCloud is an error if an item of a list asks a cloud for the agents to join, as
+// Consul does where it reads "provider=" (Consul documentation: Cloud auto-join). No
+// host has such a name, and an agent would look it up for ever.
+func refuseCloud(item string) error {
+	if strings.Contains(item, "provider=") {
+		return fmt.Errorf("%q: this version of Tribune does not support Consul's cloud auto-join", item)
+	}
+	return nil
+}
+
 // idle reports whether a value asks for nothing.
 func idle(value any) bool {
 	return value == nil || slices.Contains([]string{"", "false", "0", "-1", "0s", "[]", "map[]"}, fmt.Sprint(value))
