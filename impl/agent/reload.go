@@ -39,6 +39,10 @@ func (a *Agent) Reload() error {
 	if err := Validate(c); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
+	own := *c // as in New: what was loaded keeps its templates
+	if err := own.Expand(a.host.Network()); err != nil {
+		return fmt.Errorf("reloading the configuration: %w", err)
+	}
 	if err := a.scriptsWait(c); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
@@ -48,7 +52,7 @@ func (a *Agent) Reload() error {
 	a.local.SetNodeMeta(nodeMeta(c))
 	a.local.SetDiscardOutput(c.Probing.DiscardOutput)
 	if a.dns != nil {
-		if err := a.dns.Apply(c.DNS); err != nil {
+		if err := a.dns.Apply(own.DNS); err != nil {
 			return fmt.Errorf("reloading the configuration: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	capi "github.com/hashicorp/consul/api"
+	"github.com/miekg/dns"
 
 	"tribune/impl/agent"
 	"tribune/impl/config"
@@ -86,6 +87,35 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 		}
 		w.awaitHealth(time.Second, c, "new", "m1=passing")
 		w.close(a)
+	})
+}
+
+func TestARecursorMayBeATemplateAlsoAtAReload(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		l, err := m.Network().Listen(m.Context(), "tcp", ":54")
+		w.must(err)
+		upstream := &dns.Server{Listener: l, Handler: dns.HandlerFunc(func(rw dns.ResponseWriter, q *dns.Msg) {
+			_ = rw.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeNameError))
+		})}
+		go upstream.ActivateAndServe()
+		const client = "client_addr = \"{{ GetPrivateIP }}\"\n"
+		m.file("/etc/a.hcl", client+`recursors = ["{{ GetPrivateIP }}:55"]`)
+		a := m.startFrom("/etc/a.hcl")
+		if got := m.resolve(a, "example.com.", dns.TypeA); got.Rcode != dns.RcodeServerFailure {
+			w.Errorf("of nobody: %v", got)
+		}
+		m.file("/etc/a.hcl", client+`recursors = ["{{ GetPrivateIP }}:55 {{ GetPrivateIP }}:54"]`)
+		w.must(a.Reload())
+		if got := m.resolve(a, "example.com.", dns.TypeA); got.Rcode != dns.RcodeNameError {
+			w.Errorf("of the recursor: %v", got)
+		}
+		m.file("/etc/a.hcl", client+`recursors = ["{{ GetPublicIP }}"]`)
+		if err := a.Reload(); err == nil || !strings.Contains(err.Error(), `recursors: the template "{{ GetPublicIP }}": `) {
+			w.Error(err)
+		}
+		w.close(a)
+		w.must(upstream.Shutdown())
 	})
 }
 

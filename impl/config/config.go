@@ -222,7 +222,7 @@ func dnsSettings() []setting {
 	return []setting{
 		{"domain", "domain", "domain that DNS answers for", func(c *Config) any { return &c.Domain }},
 		{"alt_domain", "alt-domain", "a second domain that DNS answers for", func(c *Config) any { return &c.AltDomain }},
-		{"recursors", "recursor", "DNS server for names of other domains, IP or IP:PORT; may be given many times", func(c *Config) any { return &c.DNS.Recursors }},
+		{"recursors", "recursor", "DNS server for names of other domains, IP, IP:PORT or a template; may be given many times", func(c *Config) any { return &c.DNS.Recursors }},
 		{"dns_config.recursor_timeout", "", "how long a recursor may take", func(c *Config) any { return &c.DNS.RecursorTimeout }},
 		{"dns_config.recursor_strategy", "", "in which order recursors are asked: sequential or random", func(c *Config) any { return (*string)(&c.DNS.RecursorStrategy) }},
 		{"dns_config.allow_stale", "", "any server may answer, not only the leader", func(c *Config) any { return &c.DNS.AllowStale }},

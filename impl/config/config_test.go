@@ -294,24 +294,38 @@ func TestWaitsLimitsAndTheFileOfTheLogAreTaken(t *testing.T) {
 
 func TestTemplatesBecomeTheAddressesOfTheMachine(t *testing.T) {
 	network := hosttest.NewNetwork().Host("m", netip.MustParseAddr("10.0.0.7"), hosttest.NewDisk()).Network()
-	c, err := load(t, "-data-dir", "/d", "-bind", "{{ GetPrivateIP }}", "-client", "127.0.0.1 {{ GetPrivateIP }}", "-retry-join", "{{ GetPrivateIP }}:8301", "-hcl", `addresses { dns = "::1 127.0.0.1" }`)
+	c, err := load(t, "-data-dir", "/d", "-bind", "{{ GetPrivateIP }}", "-client", "127.0.0.1 {{ GetPrivateIP }}", "-retry-join", "{{ GetPrivateIP }}:8301",
+		"-hcl", `addresses { dns = "::1 127.0.0.1" } retry_join = ["b", "{{ GetPrivateIP }} 10.0.0.9"] recursors = ["10.0.0.1", "{{ GetPrivateIP }} {{ GetPrivateIP }}:54"]`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	given := c.Join.Retry
+	given, recursors := c.Join.Retry, c.DNS.Recursors
 	own := *c
 	if err := own.Expand(network); err != nil {
 		t.Fatal(err)
 	}
-	if own.BindAddr != "10.0.0.7" || own.ClientAddr != "127.0.0.1 10.0.0.7" || own.Join.Retry[0] != "10.0.0.7:8301" || own.Addresses.DNS != "::1 127.0.0.1" {
+	if own.BindAddr != "10.0.0.7" || own.ClientAddr != "127.0.0.1 10.0.0.7" || own.Addresses.DNS != "::1 127.0.0.1" {
 		t.Errorf("%+v", own)
 	}
-	if given[0] != "{{ GetPrivateIP }}:8301" {
-		t.Errorf("the configuration that it was made from says %q", given[0])
+	if got := strings.Join(own.Join.Retry, ","); got != "10.0.0.7:8301,b,10.0.0.7,10.0.0.9" {
+		t.Errorf("retry_join %s", got)
 	}
-	c.BindAddr = "{{ GetPublicIP }}"
-	if err := c.Expand(network); err == nil || !strings.Contains(err.Error(), `bind_addr: the template "{{ GetPublicIP }}": `) {
-		t.Error(err)
+	if got := strings.Join(own.DNS.Recursors, ","); got != "10.0.0.1,10.0.0.7,10.0.0.7:54" {
+		t.Errorf("recursors %s", got)
+	}
+	if given[0] != "{{ GetPrivateIP }}:8301" || recursors[1] != "{{ GetPrivateIP }} {{ GetPrivateIP }}:54" {
+		t.Errorf("the configuration that it was made from says %q, %q", given, recursors)
+	}
+	for want, set := range map[string]func(*config.Config){
+		`bind_addr: the template "{{ GetPublicIP }}": `:                           func(c *config.Config) { c.BindAddr = "{{ GetPublicIP }}" },
+		`recursors: the template "{{ GetPublicIP }}": `:                           func(c *config.Config) { c.DNS.Recursors = []string{"{{ GetPublicIP }}"} },
+		`dns_config: recursors: "10.0.0.7:dns" is neither an IP nor an IP with a`: func(c *config.Config) { c.DNS.Recursors = []string{"{{ GetPrivateIP }}:dns"} },
+	} {
+		other := *c
+		set(&other)
+		if err := other.Expand(network); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (c *Config) validateAddresses() error {
 		if *a.target == "" && a.target != &c.BindAddr && a.target != &c.ClientAddr {
 			continue // another address stands for it, or one is found
 		}
-		if strings.Contains(*a.target, "{{") {
+		if isTemplate(*a.target) {
 			continue // Expand looks at it
 		}
 		words := strings.Fields(*a.target)
@@ -94,32 +94,62 @@ func (c *Config) addresses() []address {
 }
 
 // Expand puts addresses for templates, as they are on a machine now, and looks at what
-// came out.
+// came out. What stands for several is several items of a list.
 func (c *Config) Expand(n host.Network) error {
-	all := c.addresses()
+	for _, a := range c.addresses() {
+		words, err := expand(n, a.key, *a.target)
+		if err != nil {
+			return err
+		}
+		*a.target = strings.Join(words, " ")
+	}
 	for _, list := range []struct {
 		key   string
 		items *[]string
-	}{{"start_join", &c.Join.Start}, {"retry_join", &c.Join.Retry}} {
-		*list.items = slices.Clone(*list.items) // another configuration may have the same
-		for i := range *list.items {
-			all = append(all, address{list.key, &(*list.items)[i], true})
+	}{{"start_join", &c.Join.Start}, {"retry_join", &c.Join.Retry}, {"recursors", &c.DNS.Recursors}} {
+		var all []string // not in place: another configuration may have the same items
+		for _, item := range *list.items {
+			words, err := expand(n, list.key, item)
+			if err != nil {
+				return err
+			}
+			all = append(all, words...)
 		}
+		*list.items = all
 	}
-	for _, a := range all {
-		if !strings.Contains(*a.target, "{{") {
-			continue
-		}
-		text, err := n.Expand(*a.target)
-		if err != nil {
-			return fmt.Errorf("%s: the template %q: %w", a.key, *a.target, err)
-		}
-		if strings.TrimSpace(text) == "" {
-			return fmt.Errorf("%s: this host has no address for the template %q", a.key, *a.target)
-		}
-		*a.target = strings.TrimSpace(text)
+	if err := c.validateAddresses(); err != nil {
+		return err
 	}
-	return c.validateAddresses()
+	return c.validateDNS()
+}
+
+// expand returns a text as it is, or the words that come of it if it is a template.
+func expand(n host.Network, key, text string) ([]string, error) {
+	if !isTemplate(text) {
+		return []string{text}, nil
+	}
+	expanded, err := n.Expand(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the template %q: %w", key, text, err)
+	}
+	words := strings.Fields(expanded)
+	if len(words) == 0 {
+		return nil, fmt.Errorf("%s: this host has no address for the template %q", key, text)
+	}
+	return words, nil
+}
+
+func isTemplate(text string) bool { return strings.Contains(text, "{{") }
+
+// validateDNS looks at the settings of DNS, apart from the templates that Expand has
+// not replaced yet.
+func (c *Config) validateDNS() error {
+	s := c.DNS
+	s.Recursors = slices.DeleteFunc(slices.Clone(s.Recursors), isTemplate)
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("dns_config: %w", err)
+	}
+	return nil
 }
 
 func (c *Config) validateNumbers() error {
@@ -150,8 +180,8 @@ func (c *Config) validateNumbers() error {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.key, n.value, n.min, n.max)
 		}
 	}
-	if err := c.DNS.Validate(); err != nil {
-		return fmt.Errorf("dns_config: %w", err)
+	if err := c.validateDNS(); err != nil {
+		return err
 	}
 	if c.Ports.Server == c.Ports.SerfLAN && c.Ports.Server != 0 {
 		return fmt.Errorf("ports.server and ports.serf_lan are both %d", c.Ports.Server)

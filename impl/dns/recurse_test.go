@@ -144,6 +144,16 @@ func TestRecursorsAreAskedInOrderUntilOneKnows(t *testing.T) {
 	}
 }
 
+func TestARecursorThatIsGivenTwiceIsAskedOnce(t *testing.T) {
+	inWorld(t, town(), recursors("10.0.5.1", "10.0.5.1:53", "10.0.5.1", "10.0.5.2"), func(w *world) {
+		first, second := w.recursor("10.0.5.1", silence), w.recursor("10.0.5.2", says(0))
+		w.ask("example.com", miekg.TypeA)
+		if len(first.heard()) != 1 || len(second.heard()) != 1 {
+			t.Errorf("asked %q and %q", first.heard(), second.heard())
+		}
+	})
+}
+
 func TestRecursorsCanBeAskedInRandomOrder(t *testing.T) {
 	inWorld(t, town(), func(c *dns.Config) {
 		c.Settings.Recursors, c.Settings.RecursorStrategy = []string{"10.0.5.1", "10.0.5.2"}, dns.Random

@@ -107,7 +107,9 @@ func compile(s Settings) (*rules, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.recursors = append(r.recursors, at)
+		if !slices.Contains(r.recursors, at) { // as in Consul: nobody is asked twice
+			r.recursors = append(r.recursors, at)
+		}
 	}
 	switch {
 	case s.NodeTTL < 0:
