@@ -14,7 +14,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,12 +161,8 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.identify(h.FS()); err != nil {
 		return err
 	}
-	for _, address := range at(cmp.Or(c.Addresses.HTTP, c.ClientAddr), c.Ports.HTTP) {
-		listen, err := h.Network().Listen(ctx, "tcp", address)
-		if err != nil {
-			return fmt.Errorf("the HTTP API %s: %w", address, err)
-		}
-		a.web.listen = append(a.web.listen, listen)
+	if err := a.listen(ctx); err != nil {
+		return err
 	}
 	address, err := a.advertise(h)
 	if err != nil {
@@ -309,8 +304,13 @@ func (a *Agent) Members() []api.Member { return a.brain.Members() }
 // Advertise is the address at which other agents reach this one.
 func (a *Agent) Advertise() string { return a.brain.Advertise() }
 
-// HTTPAddr is the address of the HTTP API; of several, the first.
-func (a *Agent) HTTPAddr() string { return a.web.listen[0].Addr().String() }
+// HTTPAddr is the address of the HTTP API; of several, the first; empty: there is none.
+func (a *Agent) HTTPAddr() string {
+	if len(a.web.listen) == 0 {
+		return ""
+	}
+	return a.web.listen[0].Addr().String()
+}
 
 // Config is the configuration in effect.
 func (a *Agent) Config() config.Config { return *a.config }

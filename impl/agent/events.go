@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 type acts struct {
 	events  *event.Events
 	rexec   *rexec.Runner
-	watches *watch.Engine
+	watches *watch.Engine // nil: there is no HTTP API
 }
 
 // react takes up the events that gossip brings.
@@ -47,7 +48,7 @@ func (a *Agent) remoteExec(e api.UserEvent) {
 // API.
 func (a *Agent) watch() error {
 	list, err := parseWatches(a.config)
-	if err != nil {
+	if err != nil || a.HTTPAddr() == "" {
 		return err
 	}
 	at, err := netip.ParseAddrPort(a.HTTPAddr())
@@ -72,6 +73,9 @@ func (a *Agent) watch() error {
 }
 
 func parseWatches(c *config.Config) ([]*watch.Watch, error) {
+	if len(c.Watches) > 0 && c.Ports.HTTP < 0 {
+		return nil, errors.New("watches: the agent follows them through its HTTP API, and ports.http is -1")
+	}
 	var list []*watch.Watch
 	for i, settings := range c.Watches {
 		w, err := watch.Parse(settings)

@@ -18,6 +18,23 @@ import (
 	"tribune/impl/logging"
 )
 
+// listen opens the addresses of the HTTP API, unless the configuration has no port for
+// it.
+func (a *Agent) listen(ctx context.Context) error {
+	c := a.config
+	if c.Ports.HTTP < 0 {
+		return nil
+	}
+	for _, address := range at(cmp.Or(c.Addresses.HTTP, c.ClientAddr), c.Ports.HTTP) {
+		listen, err := a.host.Network().Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("the HTTP API %s: %w", address, err)
+		}
+		a.web.listen = append(a.web.listen, listen)
+	}
+	return nil
+}
+
 // serve starts answering HTTP requests.
 func (a *Agent) serve() {
 	a.web.cache = cache.New(a.brain, a.config.Query, a.metrics)

@@ -46,6 +46,9 @@ func (a *Agent) Reload() error {
 	if err := a.scriptsWait(c); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
+	if a.acts.watches == nil && len(c.Watches) > 0 {
+		return fmt.Errorf("reloading the configuration: watches: the agent follows them through its HTTP API, and this one was started without: ports.http was -1")
+	}
 	if err := a.local.Reload(definitions(c)); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
@@ -60,7 +63,9 @@ func (a *Agent) Reload() error {
 	if err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
-	a.acts.watches.Set(watches)
+	if a.acts.watches != nil {
+		a.acts.watches.Set(watches)
+	}
 	a.web.limit.Set(connections(c))
 	if k, ok := a.brain.(*client.Client); ok {
 		k.Limit(rpcLimits(c))

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -47,6 +48,40 @@ func TestTheHTTPAPIAndDNSListenAtAllTheirAddresses(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestWithoutTheHTTPAPIAnAgentDoesAllElse(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		const without = "ports { http = -1 }\nclient_addr = \"0.0.0.0\"\n"
+		m.file("/etc/a.hcl", without+"service { name = \"web\" }")
+		a := m.startFrom("/etc/a.hcl")
+		if conn, err := m.Network().Dial(m.Context(), "tcp", "10.0.0.1:8500"); a.HTTPAddr() != "" || err == nil {
+			w.Errorf("listens at %q, %v, %v", a.HTTPAddr(), conn, err)
+		}
+		knows := func(service string) func() error {
+			return func() error {
+				if got := m.resolve(a, service+".service.consul.", dns.TypeA); len(got.Answer) != 1 {
+					return fmt.Errorf("%v", got)
+				}
+				return nil
+			}
+		}
+		w.eventually(time.Minute, knows("web"))
+		m.file("/etc/a.hcl", without+"service { name = \"db\" }")
+		w.must(a.Reload())
+		w.eventually(time.Minute, knows("db"))
+		m.file("/etc/a.hcl", watchedKey)
+		if err := a.Reload(); err == nil || !strings.HasSuffix(err.Error(), "this one was started without: ports.http was -1") {
+			w.Error(err)
+		}
+		w.must(knows("db")())
+		w.close(a)
+		_ = m.refused("watches: the agent follows them through its HTTP API, and ports.http is -1", func(c *config.Config) {
+			c.Ports.HTTP, c.Watches = -1, []map[string]any{{"type": "key", "key": "k", "args": []any{"x"}}}
+		})
+		m.idle()
+	})
 }
 
 func TestATemplateIsTheAgentsAddress(t *testing.T) {

@@ -177,7 +177,7 @@ func settings() []setting {
 		{"addresses.http", "", "addresses for the HTTP API; default: client_addr", func(c *Config) any { return &c.Addresses.HTTP }},
 		{"addresses.dns", "", "addresses for DNS; default: client_addr", func(c *Config) any { return &c.Addresses.DNS }},
 		{"pid_file", "pid-file", "file that holds the number of the agent's process while it runs", func(c *Config) any { return &c.PIDFile }},
-		{"ports.http", "http-port", "port of the HTTP API", func(c *Config) any { return &c.Ports.HTTP }},
+		{"ports.http", "http-port", "port of the HTTP API; -1: none", func(c *Config) any { return &c.Ports.HTTP }},
 		{"ports.dns", "dns-port", "port of DNS, UDP and TCP; -1: none", func(c *Config) any { return &c.Ports.DNS }},
 		{"ports.server", "server-port", "port for raft and requests between servers", func(c *Config) any { return &c.Ports.Server }},
 		{"ports.serf_lan", "serf-lan-port", "port for gossip", func(c *Config) any { return &c.Ports.SerfLAN }},

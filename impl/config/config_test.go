@@ -147,6 +147,7 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"reserved metadata", []string{"-data-dir", "/d", "-node-meta", "consul-x:y"}, "node_meta: couldn't load metadata pair"},
 		{"no address", []string{"-server", "-data-dir", "/d", "-bind", "here"}, `bind_addr: "here" is not an IP address`},
 		{"no port", []string{"-server", "-data-dir", "/d", "-http-port", "70000"}, "ports.http: 70000 is not between"},
+		{"less than no port", []string{"-server", "-data-dir", "/d", "-http-port", "-2"}, "ports.http: -2 is not between -1 and"},
 		{"a bad datacenter", []string{"-server", "-data-dir", "/d", "-datacenter", "a b"}, "datacenter"},
 		{"a bad duration", []string{"-retry-interval", "5"}, `"5" is not a duration`},
 		{"both bootstraps", []string{"-server", "-data-dir", "/d", "-bootstrap", "-bootstrap-expect", "3"}, "exclude each other"},

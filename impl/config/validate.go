@@ -157,7 +157,7 @@ func (c *Config) validateNumbers() error {
 		key             string
 		value, min, max int
 	}{
-		{"ports.http", c.Ports.HTTP, 0, 65535},
+		{"ports.http", c.Ports.HTTP, -1, 65535},
 		{"ports.dns", c.Ports.DNS, -1, 65535},
 		{"ports.server", c.Ports.Server, 0, 65535},
 		{"ports.serf_lan", c.Ports.SerfLAN, 0, 65535},
