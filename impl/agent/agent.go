@@ -188,7 +188,9 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.watch(); err != nil {
 		return err
 	}
-	a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.brain, a.log) })
+	if !c.DisableCoordinates {
+		a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.brain, a.log) })
+	}
 	if c.AutoReload {
 		a.wait.Go(a.followFiles)
 	}

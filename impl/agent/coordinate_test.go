@@ -49,6 +49,21 @@ func TestTheOfficialClientReadsAndWritesCoordinates(t *testing.T) {
 	})
 }
 
+func TestAnAgentMayKeepToItselfWhereItIs(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		m.file("/etc/a.hcl", "disable_coordinates = true")
+		a := m.startFrom("/etc/a.hcl")
+		defer w.close(a)
+		m.ready(a)
+		time.Sleep(40 * time.Second)
+		m.want(a, "GET", "/v1/coordinate/nodes", "", "[]")
+		if self := m.self(a); self.Coord != nil {
+			w.Errorf("the agent says that it is at %+v", self.Coord)
+		}
+	})
+}
+
 func TestCoordinatesInOtherSpellings(t *testing.T) {
 	inWorld(t, func(w world) {
 		m := w.machine(1)

@@ -18,9 +18,11 @@ func (f face) Self() api.AgentSelf {
 			Server: c.Server, Version: Version, SessionTTLMin: c.SessionTTLMin,
 		},
 		DebugConfig: debugConfig(c, f.Advertise()),
-		Coord:       f.brain.Coordinate(),
 		Stats:       f.brain.Stats(),
 		Meta:        f.local.Node().Meta,
+	}
+	if !c.DisableCoordinates {
+		self.Coord = f.brain.Coordinate()
 	}
 	for _, m := range f.brain.Members() {
 		if m.Name == c.NodeName {

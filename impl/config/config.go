@@ -64,6 +64,7 @@ type Config struct {
 	DisableKeyValidation bool // of KV
 	ReapCriticalServices bool // that the catalog alone knows
 	DisableRemoteExec    bool
+	DisableCoordinates   bool // the agent does not tell where it is
 	HTTP                 HTTP
 	AutoReload           bool // when a file has changed
 
@@ -205,6 +206,7 @@ func settings() []setting {
 		{"check_output_max_size", "check_output_max_size", "most bytes that are kept of what a check prints", func(c *Config) any { return &c.Probing.OutputMaxSize }},
 		{"discard_check_output", "", "keep nothing of what checks print", func(c *Config) any { return &c.Probing.DiscardOutput }},
 		{"disable_remote_exec", "", "do not run what `tribune exec` asks for", func(c *Config) any { return &c.DisableRemoteExec }},
+		{"disable_coordinates", "", "do not tell the servers where the agent is in the network: nothing is near to it, or far, then", func(c *Config) any { return &c.DisableCoordinates }},
 		{"disable_kv_key_validation", "", "take keys that begin or end with a space or hold .. between slashes", func(c *Config) any { return &c.DisableKeyValidation }},
 		{"reap_critical_services", "", "for servers: deregister services whose check in the catalog is critical for longer than the deregister_critical_service_after of its definition (not in Consul)", func(c *Config) any { return &c.ReapCriticalServices }},
 		{"limits.kv_max_value_size", "", "most bytes of a value in the KV store", func(c *Config) any { return &c.KVMaxValueSize }},

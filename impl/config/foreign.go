@@ -26,7 +26,7 @@ var stances = map[string]stance{
 	"advertise_addr_wan_ipv4": harmless, "advertise_addr_wan_ipv6": harmless, "advertise_reconnect_timeout": refused, "audit": refused,
 	"auto_config": refused, "auto_encrypt": refused, "autopilot": refused, "ca_file": refused, "ca_path": refused,
 	"cache": harmless, "cert_file": refused, "cloud": refused, "config_entries": refused, "connect": harmless,
-	"disable_anonymous_signature": harmless, "disable_coordinates": harmless, "disable_host_node_id": harmless,
+	"disable_anonymous_signature": harmless, "disable_host_node_id": harmless,
 	"disable_http_unprintable_char_filter": refused, "disable_keyring_file": harmless,
 	"disable_update_check": harmless, "discovery_max_stale": harmless, "enable_agent_tls_for_checks": refused,
 	"enable_central_service_config": harmless, "enable_debug": harmless, "enable_syslog": harmless, "encrypt": refused,
