@@ -58,7 +58,8 @@ var stances = map[string]stance{
 
 // constants lists values of such keys that say what Tribune does anyway.
 var constants = map[string]string{
-	"acl.default_policy": "allow", "performance.rpc_hold_timeout": "7s",
+	"acl.default_policy": "allow", "limits.request_limits.mode": "disabled", "limits.rpc_handshake_timeout": "5s",
+	"limits.rpc_max_conns_per_client": "100", "performance.rpc_hold_timeout": "7s",
 	"protocol": "2", "raft_logstore.backend": "wal", "raft_protocol": "3",
 }
 

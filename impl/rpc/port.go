@@ -31,7 +31,7 @@ const (
 )
 
 const (
-	helloTimeout = 10 * time.Second
+	helloTimeout = 5 * time.Second // for the first byte of a connection (Consul: limits.rpc_handshake_timeout)
 	acceptPause  = 100 * time.Millisecond
 )
 

@@ -306,7 +306,7 @@ func TestThePortToldApartByTheFirstByte(t *testing.T) {
 			if _, err := c.Read(b); err != io.EOF {
 				t.Errorf("first byte %q: %v, want the connection closed", first, err)
 			}
-			if took := time.Since(start); (took == 0) != (first != "") || took > 10*time.Second {
+			if took := time.Since(start); (took == 0) != (first != "") || took > 5*time.Second {
 				t.Errorf("first byte %q: closed after %v", first, took)
 			}
 			if err := c.Close(); err != nil {
