@@ -227,6 +227,35 @@ func TestFilesAreReadAsTheFormatThatIsGiven(t *testing.T) {
 	}
 }
 
+func TestLinksInADirectoryAreFollowedAndDirectoriesLeftOut(t *testing.T) {
+	dir := t.TempDir() // as Kubernetes lays out a ConfigMap
+	for name, text := range map[string]string{"..2024/a.json": `{"node_name": "x"}`, "..2024/sub.json/b.json": "", "c.json/d.json": ""} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(name, to string) {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("..data", "..2024")
+	link("a.json", "..data/a.json")
+	link("sub.json", "..data/sub.json")
+	for _, args := range [][]string{{"-config-dir", dir}, {"-config-dir", dir, "-config-format", "json"}} {
+		if c, err := load(t, append(args, "-server", "-data-dir", "/d")...); err != nil || c.NodeName != "x" {
+			t.Errorf("%s: %+v, %v", args, c, err)
+		}
+	}
+	link("lost.json", "..data/none")
+	if _, err := load(t, "-config-dir", dir); err == nil || !strings.Contains(err.Error(), "lost.json") {
+		t.Error(err)
+	}
+}
+
 func TestAFragmentOverridesFlagsAndFiles(t *testing.T) {
 	c, err := load(t, "-hcl", `node_name = "c"`, "-node", "b", "-config-file", file(t, "a.hcl", `node_name = "a"`), "-server", "-data-dir", "/d")
 	if err != nil || c.NodeName != "c" {

@@ -269,8 +269,16 @@ func (l *line) expand(fsys host.FS, name string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		if ext := path.Ext(e.Name()); !e.IsDir() && (l.format != "" || ext == ".json" || ext == ".hcl") {
-			files = append(files, path.Join(name, e.Name()))
+		if ext := path.Ext(e.Name()); l.format == "" && ext != ".json" && ext != ".hcl" {
+			continue
+		}
+		file := path.Join(name, e.Name())
+		info, err := fsys.Stat(file) // what a link leads to may be a directory, as ..data in a ConfigMap of Kubernetes
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, file)
 		}
 	}
 	return files, nil
