@@ -130,18 +130,28 @@ func TestADirectoryIsReadInTheOrderOfNamesAndOnlyItsSettings(t *testing.T) {
 	}
 }
 
+// nonsense is what nobody can mean, and what is said about it.
+type nonsense struct {
+	name string
+	args []string
+	want string
+}
+
+func (n nonsense) check(t *testing.T) {
+	t.Run(n.name, func(t *testing.T) {
+		_, err := load(t, n.args...)
+		if err == nil || !strings.Contains(err.Error(), n.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("the error is\n%v\nwant one line with %s", err, n.want)
+		}
+	})
+}
+
 func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		args []string
-		want string
-	}{
+	for _, n := range []nonsense{
 		{"no datacenter", []string{"-server", "-data-dir", "/d", "-datacenter", ""}, `datacenter: "" may hold only`},
 		{"no data directory", []string{"-server"}, "data_dir cannot be empty"},
 		{"no server", []string{"-data-dir", "/d", "-bootstrap-expect", "3"}, "give -server"},
 		{"a service without a name", []string{"-data-dir", "/d", "-hcl", "service { port = 80 }"}, `service "": Missing service name`},
-		{"a check with an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\ncheck {\n  name = \"a\"\n  htp = \"b\"\n}")}, "x.hcl: line 2: check: "},
-		{"a check with a TTL of no unit", []string{"-config-file", file(t, "x.json", "{\n\"check\": {\"name\": \"a\", \"ttl\": 30}}")}, "x.json: line 2: check: "},
 		{"a check with an interval of no unit", []string{"-data-dir", "/d", "-hcl", `service { name = "a", check { tcp = "b:1", interval = 10 } }`}, "10 is not a duration such as 30s"},
 		{"a bad pair", []string{"-node-meta", "color"}, `"color" is not KEY:VALUE`},
 		{"reserved metadata", []string{"-data-dir", "/d", "-node-meta", "consul-x:y"}, "node_meta: couldn't load metadata pair"},
@@ -155,14 +165,7 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"an argument too much", []string{"-server", "x"}, `unexpected argument "x"`},
 		{"a file that is not there", []string{"-config-file", "/none"}, "/none"},
 		{"a flag that does not exist", []string{"-servr"}, "flag provided but not defined: -servr"},
-		{"an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\n\nservr = true")}, `x.hcl: line 3: unknown key "servr"`},
-		{"an unknown key within", []string{"-config-file", file(t, "x.hcl", "ports {\n  http = 1\n  htp = 2\n}")}, `x.hcl: line 3: unknown key "ports.htp"`},
-		{"an unknown key in JSON", []string{"-config-file", file(t, "x.json", "{\"ports\": {\n\"http\": 1,\n\"htp\": 2}}")}, `x.json: line 3: unknown key "ports.htp"`},
 		{"an unknown key in a fragment", []string{"-hcl", "servr = true"}, `-hcl: line 1: unknown key "servr"`},
-		{"a value for an object", []string{"-config-file", file(t, "x.hcl", "ports = 5")}, "x.hcl: line 1: ports: 5 is not an object"},
-		{"a wrong type in HCL", []string{"-config-file", file(t, "x.hcl", "\nbootstrap_expect = \"three\"")}, `x.hcl: line 2: bootstrap_expect: "three" is not a whole number`},
-		{"no HCL", []string{"-config-file", file(t, "x.hcl", "server = \n}")}, "x.hcl: At 2:1"},
-		{"a file of no known kind", []string{"-config-file", file(t, "x.conf", "server = true")}, "x.conf: the name ends neither in .json nor in .hcl"},
 		{"a format of no known kind", []string{"-config-format", "yaml"}, `"yaml" is neither json nor hcl`},
 		{"a multiplier beyond the limit", []string{"-server", "-data-dir", "/d", "-hcl", "performance { raft_multiplier = 11 }"}, "performance.raft_multiplier: 11 is not between 1 and 10"},
 		{"fewer servers than none", []string{"-server", "-data-dir", "/d", "-bootstrap-expect", "-1"}, "bootstrap_expect: -1 is not between 0 and"},
@@ -185,6 +188,23 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"fewer logs than none", []string{"-server", "-data-dir", "/d", "-hcl", "raft_trailing_logs = -1"}, "raft_trailing_logs: -1 is less than zero"},
 		{"one port for two", []string{"-server", "-data-dir", "/d", "-serf-lan-port", "8300"}, "ports.server and ports.serf_lan are both 8300"},
 		{"values of no size", []string{"-server", "-data-dir", "/d", "-hcl", "limits { kv_max_value_size = 0 }"}, "limits.kv_max_value_size: 0 is not between 1 and"},
+		{"agents that a cloud knows, by a flag", []string{"-server", "-data-dir", "/d", "-retry-join", "provider=gce"}, `flag -retry-join: "provider=gce": this version`},
+	} {
+		n.check(t)
+	}
+}
+
+func TestWhatMakesNoSenseInAFileIsOneLineThatSaysWhere(t *testing.T) {
+	for _, n := range []nonsense{
+		{"a check with an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\ncheck {\n  name = \"a\"\n  htp = \"b\"\n}")}, "x.hcl: line 2: check: "},
+		{"a check with a TTL of no unit", []string{"-config-file", file(t, "x.json", "{\n\"check\": {\"name\": \"a\", \"ttl\": 30}}")}, "x.json: line 2: check: "},
+		{"an unknown key", []string{"-config-file", file(t, "x.hcl", "server = true\n\nservr = true")}, `x.hcl: line 3: unknown key "servr"`},
+		{"an unknown key within", []string{"-config-file", file(t, "x.hcl", "ports {\n  http = 1\n  htp = 2\n}")}, `x.hcl: line 3: unknown key "ports.htp"`},
+		{"an unknown key in JSON", []string{"-config-file", file(t, "x.json", "{\"ports\": {\n\"http\": 1,\n\"htp\": 2}}")}, `x.json: line 3: unknown key "ports.htp"`},
+		{"a value for an object", []string{"-config-file", file(t, "x.hcl", "ports = 5")}, "x.hcl: line 1: ports: 5 is not an object"},
+		{"a wrong type in HCL", []string{"-config-file", file(t, "x.hcl", "\nbootstrap_expect = \"three\"")}, `x.hcl: line 2: bootstrap_expect: "three" is not a whole number`},
+		{"no HCL", []string{"-config-file", file(t, "x.hcl", "server = \n}")}, "x.hcl: At 2:1"},
+		{"a file of no known kind", []string{"-config-file", file(t, "x.conf", "server = true")}, "x.conf: the name ends neither in .json nor in .hcl"},
 		{"a wrong type", []string{"-config-file", file(t, "x.json", `{"ports": {"http": "many"}}`)}, `ports.http: "many" is not a whole number`},
 		{"a list where none belongs", []string{"-config-file", file(t, "x.json", `{"node_name": ["a"]}`)}, "node_name: [a] is a list"},
 		{"an object in a map of texts", []string{"-config-file", file(t, "x.json", "{\n\"node_meta\": {\"rack\": {\"row\": 1}}}")}, "x.json: line 2: node_meta: rack: map[row:1] is neither a string nor a number"},
@@ -196,15 +216,9 @@ func TestWhatMakesNoSenseIsOneLineThatNamesIt(t *testing.T) {
 		{"watches that are none", []string{"-config-file", file(t, "x.json", `{"watches": [1]}`)}, "x.json: line 1: watches: [1] is not a list of objects"},
 		{"agents that a cloud knows", []string{"-config-file", file(t, "x.hcl", "server = true\nretry_join = [\"a\", \"provider=aws tag_key=b tag_value=c\"]")}, `x.hcl: line 2: retry_join: "provider=aws tag_key=b tag_value=c": this version of Tribune does not support Consul's cloud auto-join`},
 		{"agents that a cloud knows, once", []string{"-config-file", file(t, "x.json", "{\"start_join\": [\"provider=k8s label_selector=x\"]}")}, `x.json: line 1: start_join: "provider=k8s label_selector=x": this version`},
-		{"agents that a cloud knows, by a flag", []string{"-server", "-data-dir", "/d", "-retry-join", "provider=gce"}, `flag -retry-join: "provider=gce": this version`},
 		{"no JSON", []string{"-config-file", file(t, "x.json", "{\n\n,}")}, "x.json: line 3"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			_, err := load(t, c.args...)
-			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("the error is\n%v\nwant one line with %s", err, c.want)
-			}
-		})
+		n.check(t)
 	}
 }
 
