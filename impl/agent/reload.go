@@ -46,7 +46,7 @@ func (a *Agent) Reload() error {
 	if err := a.scriptsWait(c); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
-	if a.acts.watches == nil && len(c.Watches) > 0 {
+	if a.HTTPAddr() == "" && len(c.Watches) > 0 {
 		return fmt.Errorf("reloading the configuration: watches: the agent follows them through its HTTP API, and this one was started without: ports.http was -1")
 	}
 	if err := a.local.Reload(definitions(c)); err != nil {
