@@ -32,6 +32,10 @@ type Env struct {
 	// function tells whether that signal asks the agent to leave first, given
 	// its settings for SIGINT and SIGTERM.
 	Signals func(ctx context.Context) (stopped context.Context, signal func() Signal)
+	// Stops is Signals for verbs that run a command: the first context ends at the first
+	// signal to stop, SIGHUP and SIGQUIT among them, the second at the second. After
+	// release signals do what they do to a process that does not expect them.
+	Stops func(ctx context.Context) (stopped, hurried context.Context, release func())
 	// Hangups returns a channel that receives when the configuration is to be
 	// loaded anew (SIGHUP); nil if nobody can ask for that so.
 	Hangups func() <-chan struct{}
