@@ -75,7 +75,7 @@ func catalogNodesVerb() verb {
 		about:    "Lists the nodes of the catalog, or those that have a service.",
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
 			detailed := f.Bool("detailed", false, "show whole IDs, tagged addresses and metadata")
-			filter := f.String("filter", "", "show only nodes that fulfil the `EXPRESSION`")
+			filter := f.String("filter", "", "show only nodes that fulfil the `EXPRESSION`; - stands for the standard input, @FILE for a file")
 			near := f.String("near", "", "sort by the distance from this `NODE`; _agent is the agent's own")
 			service := f.String("service", "", "show only nodes with this `SERVICE`")
 			meta := pairs{}
@@ -85,7 +85,11 @@ func catalogNodesVerb() verb {
 				if err != nil {
 					return err
 				}
-				nodes, err := nodes(client, *service, &capi.QueryOptions{AllowStale: c.stale, Filter: *filter, Near: *near, NodeMeta: meta})
+				expression, err := c.data([]string{*filter}, false)
+				if err != nil {
+					return fmt.Errorf("could not process filter argument: %w", err)
+				}
+				nodes, err := nodes(client, *service, &capi.QueryOptions{AllowStale: c.stale, Filter: string(expression), Near: *near, NodeMeta: meta})
 				if err != nil {
 					return fmt.Errorf("listing nodes: %w", err)
 				}
