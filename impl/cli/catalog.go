@@ -119,7 +119,7 @@ func nodes(client *capi.Client, service string, o *capi.QueryOptions) ([]*capi.N
 
 func (c *call) printNodes(nodes []*capi.Node, detailed bool) error {
 	if len(nodes) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, "No nodes match the given query - try expanding your search.")
+		_, err := fmt.Fprintln(c.Stderr, "No nodes match the given query - try expanding your search.")
 		return err
 	}
 	w := tabwriter.NewWriter(c.Stdout, 0, 8, 2, ' ', 0)
@@ -181,7 +181,7 @@ func services(client *capi.Client, node string, o *capi.QueryOptions) (map[strin
 
 func (c *call) printServices(services map[string][]string, tags bool) error {
 	if len(services) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, "No services match the given query - try expanding your search.")
+		_, err := fmt.Fprintln(c.Stderr, "No services match the given query - try expanding your search.")
 		return err
 	}
 	w := tabwriter.NewWriter(c.Stdout, 0, 2, 6, ' ', 0)
