@@ -297,6 +297,19 @@ func TestLockGivesUpWhenItsTimeIsUp(t *testing.T) {
 	})
 }
 
+func TestAnAgentThatDoesNotAnswerIsNotWaitedForForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := hosttest.NewNetwork()
+		network.Cut(netip.MustParseAddr("10.0.0.9"))
+		h := &home{T: t, Host: network.Host("m1", netip.MustParseAddr(homeAddress), hosttest.NewDisk())}
+		began := time.Now()
+		status, _, complaints := h.run("kv get -http-addr 10.0.0.9:8500 a", 0)
+		if took := time.Since(began); status != 1 || !strings.HasPrefix(complaints, "Error! Querying agent: ") || took != 30*time.Second {
+			t.Errorf("status %d, %q after %v", status, complaints, took)
+		}
+	})
+}
+
 func TestLockRefusesWhatMakesNoSense(t *testing.T) {
 	checkAll(t, []use{
 		{line: "lock", status: 1, stderr: "Error! Key prefix and child command must be specified\n"},
