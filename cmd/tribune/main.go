@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"tribune/impl/cli"
@@ -16,7 +17,7 @@ import (
 
 func main() {
 	os.Exit(cli.Run(cli.Env{
-		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Hangups: hangups,
+		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Stops: stops, Hangups: hangups,
 	}, os.Args[1:]))
 }
 
@@ -37,6 +38,23 @@ func signals(parent context.Context) (context.Context, func() cli.Signal) {
 		cancel()
 	}()
 	return ctx, func() cli.Signal { return got }
+}
+
+// stops ends a context at the first signal to stop and another at the second. What the
+// process was started to ignore (nohup) it ignores still.
+func stops(parent context.Context) (stopped, hurried context.Context, release func()) {
+	stopped, stop := context.WithCancel(parent)
+	hurried, hurry := context.WithCancel(parent)
+	caught := make(chan os.Signal, 2)
+	asking := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+	signal.Notify(caught, slices.DeleteFunc(asking, signal.Ignored)...)
+	go func() {
+		<-caught
+		stop()
+		<-caught
+		hurry()
+	}()
+	return stopped, hurried, func() { signal.Stop(caught) }
 }
 
 // hangups receives at each SIGHUP.

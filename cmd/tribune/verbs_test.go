@@ -9,9 +9,26 @@ import (
 	"testing"
 )
 
-// single starts a cluster of one and returns how to run a verb against it: its
-// output, errors included, and its exit status.
-func single(t *testing.T) func(stdin string, args ...string) (string, int) {
+// verbs run against a cluster of one.
+type verbs struct{ binary, address string }
+
+// command is a verb that has not been started.
+func (v verbs) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(v.binary, args...)
+	cmd.Env = append(os.Environ(), "CONSUL_HTTP_ADDR="+v.address, "SHELL=/bin/sh")
+	return cmd
+}
+
+// run runs a verb and returns its output, errors included, and its exit status.
+func (v verbs) run(stdin string, args ...string) (string, int) {
+	cmd := v.command(args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, _ := cmd.CombinedOutput() // the status tells
+	return strings.TrimSpace(string(out)), cmd.ProcessState.ExitCode()
+}
+
+// single starts a cluster of one.
+func single(t *testing.T) verbs {
 	t.Helper()
 	binary, dir, ports := build(t), t.TempDir(), freePorts(t, 3)
 	fast := filepath.Join(dir, "fast.hcl")
@@ -28,27 +45,21 @@ func single(t *testing.T) func(stdin string, args ...string) (string, int) {
 		_ = agent.Process.Kill() // it may be gone already
 		_ = agent.Wait()         // says how it ended
 	})
-	run := func(stdin string, args ...string) (string, int) {
-		cmd := exec.Command(binary, args...)
-		cmd.Env = append(os.Environ(), fmt.Sprintf("CONSUL_HTTP_ADDR=127.0.0.1:%d", ports[0]))
-		cmd.Stdin = strings.NewReader(stdin)
-		out, _ := cmd.CombinedOutput() // the status tells
-		return strings.TrimSpace(string(out)), cmd.ProcessState.ExitCode()
-	}
+	v := verbs{binary, fmt.Sprintf("127.0.0.1:%d", ports[0])}
 	eventually(t, "the first write", func() error {
-		if out, status := run("", "kv", "put", "ready"); status != 0 {
+		if out, status := v.run("", "kv", "put", "ready"); status != 0 {
 			return fmt.Errorf("%s", out)
 		}
 		return nil
 	})
-	return run
+	return v
 }
 
 func TestTheVerbsDoWhatConsulsDo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real process")
 	}
-	run := single(t)
+	solo := single(t)
 	data := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(data, []byte("from a file"), 0o600); err != nil {
 		t.Fatal(err)
@@ -93,7 +104,7 @@ func TestTheVerbsDoWhatConsulsDo(t *testing.T) {
 		{"kv get -nosuchflag x", "", 1, "nosuchflag"},
 		{"leave", "", 0, "=Graceful leave complete"},
 	} {
-		out, status := run(c.stdin, strings.Fields(c.line)...)
+		out, status := solo.run(c.stdin, strings.Fields(c.line)...)
 		exact, isExact := strings.CutPrefix(c.want, "=")
 		if status != c.status || isExact && out != exact || !isExact && !strings.Contains(out, c.want) {
 			t.Errorf("tribune %s: status %d\n%s\nwant status %d and %s", c.line, status, out, c.status, c.want)

@@ -71,10 +71,14 @@ func (c *call) runAgent(args []string) (err error) {
 	}
 	s := a.Config()
 	if s.PIDFile != "" {
-		if err := host.ReplaceFile(c.Host.FS(), s.PIDFile, fmt.Appendln(nil, os.Getpid())); err != nil {
+		if err := writePID(c.Host.FS(), s.PIDFile); err != nil {
 			return errors.Join(fmt.Errorf("pid_file: %w", err), a.Close())
 		}
-		defer func() { err = errors.Join(err, c.Host.FS().Remove(s.PIDFile)) }()
+		defer func() {
+			if err := c.Host.FS().Remove(s.PIDFile); err != nil {
+				log.Warn("the pid_file cannot be removed", "error", err)
+			}
+		}()
 	}
 	fmt.Fprintf(c.Stdout, "               Version: '%s'\n", agent.Version)
 	fmt.Fprintf(c.Stdout, "               Node ID: '%s'\n", s.NodeID)
@@ -86,6 +90,17 @@ func (c *call) runAgent(args []string) (err error) {
 	fmt.Fprintln(c.Stdout, "==> Log data will now stream in as it occurs:")
 	out.open()
 	return c.attend(ctx, a, s, signal)
+}
+
+// writePID says in a file which process this is, to whoever may read it. It may be a
+// file that was made for that in a directory where the agent may make none.
+func writePID(fsys host.FS, name string) error {
+	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	return errors.Join(err, f.Close())
 }
 
 // gate holds back what is written to it until it is open, so that the log of the

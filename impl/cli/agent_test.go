@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -96,6 +98,28 @@ func TestAnAgentRunsUntilASignalAndLeavesIfItIsToldTo(t *testing.T) {
 	}
 }
 
+// shared is a host with a directory /run in which an agent may write the file agent.pid,
+// for all to read, and do nothing else.
+type shared struct{ host.Host }
+
+func (s shared) FS() host.FS { return sharedFS{s.Host.FS()} }
+
+type sharedFS struct{ host.FS }
+
+func (s sharedFS) OpenFile(name string, flag int, perm fs.FileMode) (host.File, error) {
+	if path.Dir(name) == "/run" && (path.Base(name) != "agent.pid" || perm != 0o644) {
+		return nil, fs.ErrPermission
+	}
+	return s.FS.OpenFile(name, flag, perm)
+}
+
+func (s sharedFS) Remove(name string) error {
+	if path.Dir(name) == "/run" {
+		return fs.ErrPermission
+	}
+	return s.FS.Remove(name)
+}
+
 func TestAnAgentListensWhereItIsToldAndSaysWhichProcessItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := hosttest.NewDisk()
@@ -124,6 +148,11 @@ func TestAnAgentListensWhereItIsToldAndSaysWhichProcessItIs(t *testing.T) {
 		}
 		if left, err := disk.ReadDir("/run"); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %v, %v", left, err)
+		}
+		status, out, complaints := runAgent(shared{h}, cli.Terminate, "-server", "-bootstrap", "-data-dir", "/data", "-pid-file", "/run/agent.pid")
+		b, err := host.ReadFile(disk, "/run/agent.pid")
+		if status != 0 || complaints != "" || err != nil || string(b) != fmt.Sprintln(os.Getpid()) || !strings.Contains(out, "the pid_file cannot be removed") {
+			t.Errorf("status %d, %s; the file of its process: %q, %v\n%s", status, complaints, b, err, out)
 		}
 		status, _, complaints = runAgent(h, cli.Terminate, "-server", "-bootstrap", "-data-dir", "/data", "-pid-file", "/none/agent.pid")
 		if status != 1 || !strings.Contains(complaints, "Error! pid_file: ") {

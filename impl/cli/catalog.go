@@ -75,7 +75,7 @@ func catalogNodesVerb() verb {
 		about:    "Lists the nodes of the catalog, or those that have a service.",
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
 			detailed := f.Bool("detailed", false, "show whole IDs, tagged addresses and metadata")
-			filter := f.String("filter", "", "show only nodes that fulfil the `EXPRESSION`")
+			filter := f.String("filter", "", "show only nodes that fulfil the `EXPRESSION`; - stands for the standard input, @FILE for a file")
 			near := f.String("near", "", "sort by the distance from this `NODE`; _agent is the agent's own")
 			service := f.String("service", "", "show only nodes with this `SERVICE`")
 			meta := pairs{}
@@ -85,7 +85,11 @@ func catalogNodesVerb() verb {
 				if err != nil {
 					return err
 				}
-				nodes, err := nodes(client, *service, &capi.QueryOptions{AllowStale: c.stale, Filter: *filter, Near: *near, NodeMeta: meta})
+				expression, err := c.data([]string{*filter}, false)
+				if err != nil {
+					return fmt.Errorf("could not process filter argument: %w", err)
+				}
+				nodes, err := nodes(client, *service, &capi.QueryOptions{AllowStale: c.stale, Filter: string(expression), Near: *near, NodeMeta: meta})
 				if err != nil {
 					return fmt.Errorf("listing nodes: %w", err)
 				}
@@ -115,7 +119,7 @@ func nodes(client *capi.Client, service string, o *capi.QueryOptions) ([]*capi.N
 
 func (c *call) printNodes(nodes []*capi.Node, detailed bool) error {
 	if len(nodes) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, "No nodes match the given query - try expanding your search.")
+		_, err := fmt.Fprintln(c.Stderr, "No nodes match the given query - try expanding your search.")
 		return err
 	}
 	w := tabwriter.NewWriter(c.Stdout, 0, 8, 2, ' ', 0)
@@ -177,7 +181,7 @@ func services(client *capi.Client, node string, o *capi.QueryOptions) (map[strin
 
 func (c *call) printServices(services map[string][]string, tags bool) error {
 	if len(services) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, "No services match the given query - try expanding your search.")
+		_, err := fmt.Fprintln(c.Stderr, "No services match the given query - try expanding your search.")
 		return err
 	}
 	w := tabwriter.NewWriter(c.Stdout, 0, 2, 6, ' ', 0)

@@ -20,13 +20,16 @@ func TestTheCatalogIsListed(t *testing.T) {
 		{line: "catalog nodes -detailed", answers: []string{nodes}, asked: []string{"GET /v1/catalog/nodes"}, stdout: "@catalog-nodes-detailed.txt"},
 		{line: "catalog nodes -node-meta=rack=r1 -near=_agent -filter=Node==s1 -stale", answers: []string{nodes},
 			asked: []string{"GET /v1/catalog/nodes?filter=Node%3D%3Ds1&near=_agent&node-meta=rack%3Ar1&stale="}, stdout: "@catalog-nodes.txt"},
+		{line: "catalog nodes -filter -", stdin: "Node == s1", answers: []string{nodes}, asked: []string{"GET /v1/catalog/nodes?filter=Node+%3D%3D+s1"}, stdout: "@catalog-nodes.txt"},
+		{line: "catalog nodes -filter @testdata/token", answers: []string{nodes}, asked: []string{"GET /v1/catalog/nodes?filter=from-a-file%0A"}, stdout: "@catalog-nodes.txt"},
+		{line: "catalog nodes -filter @testdata/none", status: 1, stderr: "Error! Could not process filter argument: failed to read file: "},
 		{line: "catalog nodes -service=web", answers: []string{instances}, asked: []string{"GET /v1/catalog/service/web"}, stdout: "@catalog-nodes-service.txt"},
-		{line: "catalog nodes", answers: []string{"200 []"}, asked: []string{"GET /v1/catalog/nodes"}, stdout: "No nodes match the given query - try expanding your search.\n"},
+		{line: "catalog nodes", answers: []string{"200 []"}, asked: []string{"GET /v1/catalog/nodes"}, stderr: "No nodes match the given query - try expanding your search.\n"},
 		{line: "catalog nodes -node-meta=rack", status: 1, stderr: `"rack" is not KEY=VALUE`},
 		{line: "catalog nodes", answers: []string{"500 No cluster leader"}, asked: []string{"GET /v1/catalog/nodes"}, status: 1, stderr: "Error! Listing nodes: "},
 		{line: "catalog services", answers: []string{services}, asked: []string{"GET /v1/catalog/services"}, stdout: "a-long-service\nconsul\nweb\n"},
 		{line: "catalog services -tags", answers: []string{services}, asked: []string{"GET /v1/catalog/services"}, stdout: "@catalog-services-tags.txt"},
 		{line: "catalog services -node=s1 -tags", answers: []string{node}, asked: []string{"GET /v1/catalog/node/s1"}, stdout: "web      v1,v2\n"},
-		{line: "catalog services -node=none", answers: []string{"200 null"}, asked: []string{"GET /v1/catalog/node/none"}, stdout: "No services match the given query - try expanding your search.\n"},
+		{line: "catalog services -node=none", answers: []string{"200 null"}, asked: []string{"GET /v1/catalog/node/none"}, stderr: "No services match the given query - try expanding your search.\n"},
 	})
 }

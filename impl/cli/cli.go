@@ -10,9 +10,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -32,6 +34,10 @@ type Env struct {
 	// function tells whether that signal asks the agent to leave first, given
 	// its settings for SIGINT and SIGTERM.
 	Signals func(ctx context.Context) (stopped context.Context, signal func() Signal)
+	// Stops is Signals for verbs that run a command: the first context ends at the first
+	// signal to stop, SIGHUP and SIGQUIT among them, the second at the second. After
+	// release signals do what they do to a process that does not expect them.
+	Stops func(ctx context.Context) (stopped, hurried context.Context, release func())
 	// Hangups returns a channel that receives when the configuration is to be
 	// loaded anew (SIGHUP); nil if nobody can ask for that so.
 	Hangups func() <-chan struct{}
@@ -118,6 +124,10 @@ type call struct {
 	stale  bool
 }
 
+// dialTimeout is how long the agent may take to accept a connection, as with Consul's
+// own client; the kernel waits two minutes.
+const dialTimeout = 30 * time.Second
+
 // client is Consul's client of the agent that the flags and the environment name.
 func (c *call) client() (*capi.Client, error) { return capi.NewClient(c.config()) }
 
@@ -173,7 +183,11 @@ func (c *command) prepare() (*flag.FlagSet, *call, func([]string) error) {
 		given := clientFlags(f)
 		k.config = func() *capi.Config {
 			config := capi.DefaultConfig() // what the environment says
-			config.Transport.DialContext = c.env.Host.Network().Dial
+			config.Transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+				defer cancel()
+				return c.env.Host.Network().Dial(ctx, network, address)
+			}
 			for name, to := range targets(config) {
 				if text := *given[name]; text != "" {
 					*to = text

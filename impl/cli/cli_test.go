@@ -81,7 +81,7 @@ func (u use) check(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	status := cli.Run(cli.Env{Host: host.Real(), Stdin: strings.NewReader(u.stdin), Stdout: &stdout, Stderr: &stderr, Signals: noSignal}, args)
+	status := cli.Run(cli.Env{Host: host.Real(), Stdin: strings.NewReader(u.stdin), Stdout: &stdout, Stderr: &stderr, Signals: noSignal, Stops: noStop}, args)
 	server.CloseClientConnections()
 	server.Close()
 	if status != u.status {
@@ -121,6 +121,11 @@ func (u use) printed(t *testing.T, got string) string {
 // noSignal is Env.Signals of a process that nobody stops.
 func noSignal(ctx context.Context) (context.Context, func() cli.Signal) {
 	return ctx, func() cli.Signal { return cli.None }
+}
+
+// noStop is Env.Stops of such a process.
+func noStop(ctx context.Context) (stopped, hurried context.Context, release func()) {
+	return ctx, ctx, func() {}
 }
 
 func checkAll(t *testing.T, uses []use) {

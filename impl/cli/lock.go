@@ -37,11 +37,12 @@ func lockVerb() verb {
 		usage:    "[options] PREFIX CHILD...",
 		synopsis: "Executes a command holding a lock",
 		about: "Takes the lock PREFIX/.lock, or with -n one of several slots under PREFIX, runs the\n" +
-			"command CHILD, and gives the lock up. If the lock is lost, CHILD is told to stop\n" +
-			"(SIGTERM) and killed after 5 seconds. CHILD finds CONSUL_LOCK_HELD=true in its environment.",
+			"command CHILD, and gives the lock up. If the lock is lost, or a signal asks tribune to\n" +
+			"stop, CHILD is told to stop (SIGTERM) and killed after 5 seconds, or at a second\n" +
+			"signal. CHILD finds CONSUL_LOCK_HELD=true in its environment.",
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
 			var o lockOptions
-			f.BoolVar(&o.childExit, "child-exit-code", false, "exit with status 2 if CHILD fails")
+			f.BoolVar(&o.childExit, "child-exit-code", false, "exit with status 2 if CHILD fails, other than by a signal to stop")
 			f.IntVar(&o.limit, "n", 1, "`NUMBER` of holders that there may be; all must say the same")
 			f.IntVar(&o.retries, "monitor-retry", 3, "`NUMBER` of times to ask again when the agent cannot tell whether the lock is held")
 			f.StringVar(&o.name, "name", "", "`NAME` of the session; default: what is run and where")
@@ -110,7 +111,9 @@ func (c *call) lock(prefix string, child []string, o lockOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.stopped()
+	stopped, hurried, release := c.Stops(context.Background())
+	defer release()
+	idle := context.AfterFunc(stopped, release) // no child yet that a second signal would leave behind
 	session, end, err := keepSession(client, &capi.SessionEntry{Name: o.name, TTL: capi.DefaultLockSessionTTL, Behavior: behavior(o.limit)})
 	if err != nil {
 		return fmt.Errorf("lock acquisition failed: %w", err)
@@ -121,14 +124,19 @@ func (c *call) lock(prefix string, child []string, o lockOptions) error {
 		return fmt.Errorf("lock setup failed: %w", err)
 	}
 	c.tell(o.verbose, "Attempting lock acquisition")
-	lost, err := t.take(ctx.Done())
+	lost, err := t.take(stopped.Done())
 	if err != nil {
 		return fmt.Errorf("lock acquisition failed: %w", err)
 	}
 	if lost == nil {
 		return errors.New("shutdown triggered or timeout during lock acquisition")
 	}
-	failed := c.hold(ctx, lost, child, o)
+	var failed bool
+	ran := idle()
+	if ran {
+		failed = c.hold(stopped, hurried, lost, child, o)
+		context.AfterFunc(stopped, release) // nor is there one any more
+	}
 	if err := t.release(); err != nil {
 		return fmt.Errorf("lock release failed: %w", err)
 	}
@@ -140,7 +148,10 @@ func (c *call) lock(prefix string, child []string, o lockOptions) error {
 	default:
 		return fmt.Errorf("lock cleanup failed: %w", err)
 	}
-	if failed && o.childExit {
+	switch {
+	case !ran:
+		return errors.New("shutdown triggered during lock acquisition")
+	case failed && o.childExit:
 		return status(2)
 	}
 	return nil
@@ -156,11 +167,15 @@ func behavior(limit int) string {
 }
 
 // hold runs the child until it ends by itself, or has to because the lock is lost or
-// the context ends. It reports whether the child failed.
-func (c *call) hold(ctx context.Context, lost <-chan struct{}, child []string, o lockOptions) (failed bool) {
+// somebody wants to stop. It reports whether the child failed; how it ends when it is
+// asked to by a person is no failure.
+func (c *call) hold(stopped, hurried context.Context, lost <-chan struct{}, child []string, o lockOptions) (failed bool) {
 	held, release := context.WithCancel(context.Background())
 	defer release()
-	command := host.Command{Args: child, Env: []string{"CONSUL_LOCK_HELD=true"}, Stdout: c.Stdout, Stderr: c.Stderr, Grace: lockGrace}
+	command := host.Command{
+		Args: child, Env: []string{"CONSUL_LOCK_HELD=true"}, Stdout: c.Stdout, Stderr: c.Stderr,
+		Grace: lockGrace, Hurry: hurried.Done(), Terminal: true,
+	}
 	if o.passStdin {
 		command.Stdin = c.Stdin
 	}
@@ -180,8 +195,11 @@ func (c *call) hold(ctx context.Context, lost <-chan struct{}, child []string, o
 		return failed
 	case <-lost:
 		fmt.Fprintln(c.Stderr, "Lock lost, stopping child")
-	case <-ctx.Done():
+	case <-stopped.Done():
 		c.tell(o.verbose, "Shutdown triggered, stopping child")
+		release()
+		<-ended
+		return false
 	}
 	release()
 	<-ended

@@ -74,14 +74,22 @@ func (h *home) client() *capi.Client {
 // run runs a verb, with a signal after some time; 0: never.
 func (h *home) run(line string, signal time.Duration) (status int, stdout, stderr string) {
 	var out, complaints output
-	status = cli.Run(cli.Env{Host: h.Host, Stdin: strings.NewReader("the input"), Stdout: &out, Stderr: &complaints, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
+	until := func(ctx context.Context) context.Context {
 		if signal > 0 {
 			stopped, stop := context.WithCancel(ctx)
 			time.AfterFunc(signal, stop)
 			ctx = stopped
 		}
-		return ctx, func() cli.Signal { return cli.Interrupt }
-	}}, strings.Fields(line))
+		return ctx
+	}
+	env := cli.Env{Host: h.Host, Stdin: strings.NewReader("the input"), Stdout: &out, Stderr: &complaints}
+	env.Signals = func(ctx context.Context) (context.Context, func() cli.Signal) {
+		return until(ctx), func() cli.Signal { return cli.Interrupt }
+	}
+	env.Stops = func(ctx context.Context) (stopped, hurried context.Context, release func()) {
+		return until(ctx), ctx, func() {}
+	}
+	status = cli.Run(env, strings.Fields(line))
 	return status, out.String(), complaints.String()
 }
 
@@ -93,6 +101,18 @@ func (h *home) sessions() int {
 		h.Fatal(err)
 	}
 	return len(l)
+}
+
+// endSession ends the only one that lives.
+func (h *home) endSession() {
+	l, _, err := h.client().Session().List(nil)
+	if err != nil || len(l) != 1 {
+		h.Errorf("%+v, %v", l, err)
+		return
+	}
+	if _, err := h.client().Session().Destroy(l[0].ID, nil); err != nil {
+		h.Error(err)
+	}
 }
 
 func (h *home) keys(prefix string) []string {
@@ -192,16 +212,7 @@ func TestAChildIsStoppedWhenItsLockIsLostOrTheProcessIsToStop(t *testing.T) {
 			return 0, ctx.Err()
 		}
 		for _, n := range []string{"", "-n 2 "} {
-			time.AfterFunc(30*time.Second, func() {
-				l, _, err := h.client().Session().List(nil)
-				if err != nil || len(l) != 1 {
-					h.Errorf("%+v, %v", l, err)
-					return
-				}
-				if _, err := h.client().Session().Destroy(l[0].ID, nil); err != nil {
-					h.Error(err)
-				}
-			})
+			time.AfterFunc(30*time.Second, h.endSession)
 			began := time.Now()
 			status, _, complaints := h.run("lock -child-exit-code "+n+"app x", 0)
 			if took := time.Since(began); status != 2 || complaints != "Lock lost, stopping child\n" || took > time.Minute || grace != 5*time.Second {
@@ -211,6 +222,38 @@ func TestAChildIsStoppedWhenItsLockIsLostOrTheProcessIsToStop(t *testing.T) {
 		status, out, complaints := h.run("lock -verbose other x", time.Minute)
 		if status != 0 || complaints != "" || !strings.Contains(out, "Shutdown triggered, stopping child\n") || h.sessions() > 0 {
 			h.Errorf("a signal: status %d, %q, %q, %d sessions", status, out, complaints, h.sessions())
+		}
+	})
+}
+
+func TestHowAChildEndsIsNoFailureIfItWasToldTo(t *testing.T) {
+	atHome(t, func(h *home) {
+		for _, c := range []struct {
+			code int
+			told error // what Run says of a child that was told to end
+			lost bool
+			want int
+		}{
+			{0, nil, false, 0},
+			{3, nil, false, 0},
+			{0, context.Canceled, false, 0},
+			{0, nil, true, 0},
+			{3, nil, true, 2},
+			{0, context.Canceled, true, 2},
+		} {
+			h.commands = func(ctx context.Context, _ host.Command) (int, error) {
+				<-ctx.Done()
+				return c.code, c.told
+			}
+			signal := time.Minute
+			if c.lost {
+				signal = 0
+				time.AfterFunc(30*time.Second, h.endSession)
+			}
+			status, _, complaints := h.run("lock -child-exit-code app x", signal)
+			if lost := complaints == "Lock lost, stopping child\n"; status != c.want || lost != c.lost {
+				h.Errorf("%+v: status %d, %q", c, status, complaints)
+			}
 		}
 	})
 }
@@ -250,6 +293,19 @@ func TestLockGivesUpWhenItsTimeIsUp(t *testing.T) {
 		}
 		if keys := h.keys("app/"); !slices.Equal(keys, nil) || h.sessions() > 0 {
 			h.Errorf("%q and %d sessions are left", keys, h.sessions())
+		}
+	})
+}
+
+func TestAnAgentThatDoesNotAnswerIsNotWaitedForForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := hosttest.NewNetwork()
+		network.Cut(netip.MustParseAddr("10.0.0.9"))
+		h := &home{T: t, Host: network.Host("m1", netip.MustParseAddr(homeAddress), hosttest.NewDisk())}
+		began := time.Now()
+		status, _, complaints := h.run("kv get -http-addr 10.0.0.9:8500 a", 0)
+		if took := time.Since(began); status != 1 || !strings.HasPrefix(complaints, "Error! Querying agent: ") || took != 30*time.Second {
+			t.Errorf("status %d, %q after %v", status, complaints, took)
 		}
 	})
 }

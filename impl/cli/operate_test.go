@@ -77,6 +77,10 @@ func TestServicesAreRegisteredAsOptionsOrFilesSay(t *testing.T) {
 		}
 		services { name = "db" }`,
 		"unknown.json": `{"service": {"name": "web", "prot": 1}}`,
+		"agent.json":   `{"datacenter": "dc1", "check": {"name": "disk", "ttl": "1m"}, "service": {"name": "db"}}`,
+		"agent.hcl":    "server = true\nservices { name = \"db\" }",
+		"wrong.json":   "{\"datacenter\": \"dc1\",\n\"service\": {\"name\": \"web\", \"port\": \"http\"}}",
+		"setting.hcl":  "service { name = \"web\" }\ndatacentre = \"dc1\"",
 		"empty.json":   `{}`,
 		"noname.hcl":   `service { port = 1 }`,
 		"broken.hcl":   `service {`,
@@ -94,13 +98,17 @@ func TestServicesAreRegisteredAsOptionsOrFilesSay(t *testing.T) {
 	web := `{"Name":"web","Tags":["a"],"Check":{"ScriptArgs":["true"],"Interval":"10s","DeregisterCriticalServiceAfter":"90m"},"Checks":null}`
 	web1 := `{"ID":"web-1","Name":"web","Port":80,"TaggedAddresses":{"lan":{"Address":"10.0.0.1","Port":81}},"EnableTagOverride":true,"Meta":{"rack":"r1"},"Weights":{"Passing":5,"Warning":1},"Check":null,` +
 		`"Checks":[{"CheckID":"up","HTTP":"http://localhost","Header":{"x-a":["b"]},"TLSSkipVerify":true}]}`
+	const db = `{"Name":"db","Check":null,"Checks":null}`
 	checkAll(t, []use{
 		{line: "services register -name web", asked: asks(`{"Name":"web","Check":null,"Checks":null}`), stdout: "Registered service: web\n"},
 		{line: "services register -name web -id w1 -address 10.0.0.1 -port 80 -tag a -tag b -meta k=v=w -meta l= -tagged-address lan=10.0.0.2:81 -tagged-address wan=example.com",
 			asked:  asks(`{"ID":"w1","Name":"web","Tags":["a","b"],"Port":80,"Address":"10.0.0.1","TaggedAddresses":{"lan":{"Address":"10.0.0.2","Port":81},"wan":{"Address":"example.com","Port":0}},"Meta":{"k":"v=w","l":""},"Check":null,"Checks":null}`),
 			stdout: "Registered service: web\n"},
-		{line: "services register " + dir + "/one.json " + dir + "/two.hcl", asked: asks(web, web1, `{"Name":"db","Check":null,"Checks":null}`), stdout: "Registered service: web\nRegistered service: web\nRegistered service: db\n"},
-		{line: "services register " + dir + "/unknown.json", status: 1, stderr: "prot"},
+		{line: "services register " + dir + "/one.json " + dir + "/two.hcl", asked: asks(web, web1, db), stdout: "Registered service: web\nRegistered service: web\nRegistered service: db\n"},
+		{line: "services register " + dir + "/agent.json " + dir + "/agent.hcl", asked: asks(db, db), stdout: "Registered service: db\nRegistered service: db\n"},
+		{line: "services register " + dir + "/unknown.json", status: 1, stderr: "Error! Definitions in " + dir + "/unknown.json: line 1: service: unknown key \"prot\"\n"},
+		{line: "services register " + dir + "/wrong.json", status: 1, stderr: "wrong.json: line 2: service: 'Port' "},
+		{line: "services register " + dir + "/setting.hcl", status: 1, stderr: "Error! Definitions in " + dir + "/setting.hcl: line 2: unknown key \"datacentre\"\n"},
 		{line: "services register " + dir + "/empty.json", status: 1, stderr: "Error! Definitions in " + dir + "/empty.json: it defines no service\n"},
 		{line: "services register " + dir + "/noname.hcl", status: 1, stderr: "noname.hcl: a service has no name\n"},
 		{line: "services register " + dir + "/broken.hcl", status: 1, stderr: "broken.hcl: "},

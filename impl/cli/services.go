@@ -15,6 +15,7 @@ import (
 	capi "github.com/hashicorp/consul/api"
 	"github.com/hashicorp/hcl"
 
+	"tribune/impl/config"
 	"tribune/impl/host"
 )
 
@@ -30,7 +31,7 @@ func servicesRegisterVerb() verb {
 	return verb{
 		usage:    "[options] [FILE...]",
 		synopsis: "Registers services with the agent",
-		about:    "Registers the services that files define, JSON or HCL as in the agent's configuration\n(\"service\" or \"services\"), or without files the one that the options describe.",
+		about:    "Registers the services that files define, JSON or HCL as in the agent's configuration\n(\"service\" or \"services\"; what else is set there is for the agent), or without\nfiles the one that the options describe.",
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
 			var s capi.AgentServiceRegistration
 			f.StringVar(&s.ID, "id", "", "`ID` of the service; default: its name")
@@ -173,9 +174,14 @@ func definitions(fsys host.FS, files []string) ([]*capi.AgentServiceRegistration
 	return all, nil
 }
 
+// parseDefinitions reads the services of a file with settings of an agent, which is held
+// to what an agent takes; what else it sets is for the agent.
 func parseDefinitions(text []byte, isJSON bool) ([]*capi.AgentServiceRegistration, error) {
+	err := config.Default().Merge(text, isJSON) // says what is wrong, and in which line
+	if err != nil {
+		return nil, err
+	}
 	var tree map[string]any
-	var err error
 	if isJSON {
 		err = json.Unmarshal(text, &tree)
 	} else {
@@ -188,7 +194,7 @@ func parseDefinitions(text []byte, isJSON bool) ([]*capi.AgentServiceRegistratio
 		Service, Services []*capi.AgentServiceRegistration
 	}
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result: &file, ErrorUnused: true, WeaklyTypedInput: true, DecodeHook: oneBlock,
+		Result: &file, WeaklyTypedInput: true, DecodeHook: oneBlock,
 		MatchName: func(key, field string) bool {
 			key = strings.ToLower(strings.ReplaceAll(key, "_", ""))
 			return key == strings.ToLower(field) || key == "scriptargs" && field == "Args" || key == "id" && field == "CheckID"

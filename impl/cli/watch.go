@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tribune/impl/host"
 	"tribune/impl/logging"
 	"tribune/impl/watch"
 )
@@ -32,7 +33,9 @@ func watchVerb() verb {
 		synopsis: "Watches for changes in the cluster",
 		about: "Prints as JSON what -type names; or, with a HANDLER, runs that command with the JSON\n" +
 			"on its standard input, at once and whenever it changes, until it fails. CONSUL_INDEX\n" +
-			"is its index, CONSUL_PREVIOUS_INDEX that of what the handler was given before.",
+			"is its index, CONSUL_PREVIOUS_INDEX that of what the handler was given before. When a\n" +
+			"signal asks tribune to stop, a HANDLER that runs is told to stop (SIGTERM) and killed\n" +
+			"after 5 seconds, or at a second signal.",
 		flags: func(f *flag.FlagSet, c *call) func([]string) error {
 			params := map[string]*string{
 				"type":        f.String("type", "", "`TYPE` to watch: key, keyprefix, services, nodes, service, checks or event"),
@@ -93,12 +96,17 @@ func (c *call) watch(settings map[string]any, handler []string) error {
 	if _, err := client.Agent().NodeName(); err != nil { // a watch itself would try for ever
 		return fmt.Errorf("querying agent: %w", err)
 	}
-	ctx := c.stopped()
+	ctx, hurried, release := c.Stops(context.Background())
+	defer release()
 	err = query.Follow(ctx, *c.config(), watch.Seen{}, slog.New(logging.Handler(c.Stderr, slog.LevelInfo)), func(change watch.Change) error {
 		if w == nil {
 			return c.show(change)
 		}
-		return c.handle(ctx, w, change)
+		err := w.Handle(ctx, c.Host, change, host.Command{Stdout: c.Stdout, Stderr: c.Stderr, Hurry: hurried.Done(), Terminal: true})
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("executing handler: %w", err)
+		}
+		return nil
 	})
 	if errors.Is(err, errShown) {
 		return nil
@@ -117,13 +125,4 @@ func (c *call) show(change watch.Change) error {
 	}
 	_, err := b.WriteTo(c.Stdout)
 	return errors.Join(err, errShown)
-}
-
-// handle runs the handler, unless the watch is told to stop.
-func (c *call) handle(ctx context.Context, w *watch.Watch, change watch.Change) error {
-	err := w.Handle(ctx, c.Host, change, c.Stdout, c.Stderr)
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("executing handler: %w", err)
-	}
-	return nil
 }

@@ -40,9 +40,13 @@ func TestACommandThatLeavesSomethingBehindHasEnded(t *testing.T) {
 	for script, want := range map[string]int{"echo up; sleep 10 &": 0, "echo up; sleep 10 & exit 3": 3} {
 		var out bytes.Buffer
 		c := sh(script)
-		c.Stdout = &out // which what is left behind holds open
+		c.Stdout, c.Grace = &out, time.Minute // what is left behind holds the output open; the grace is not for that
+		began := time.Now()
 		if status, err := host.Real().Exec().Run(t.Context(), c); err != nil || status != want || out.String() != "up\n" {
 			t.Errorf("%s: status %d, %v, %q; want %d", script, status, err, out.String(), want)
+		}
+		if took := time.Since(began); took > 9*time.Second {
+			t.Errorf("%s: it was waited for for %v", script, took)
 		}
 	}
 }
@@ -63,21 +67,35 @@ func TestACommandIsKilledWithAllThatItStarted(t *testing.T) {
 }
 
 func TestACommandWithGraceIsAskedToEndFirst(t *testing.T) {
-	for script, want := range map[string]string{
-		"trap 'echo bye; exit 0' TERM; echo up; sleep 60 & wait": "up\nbye\n",
-		"trap '' TERM; echo up; sleep 60":                        "up\n", // it does not listen
+	for _, c := range []struct {
+		script string
+		hurry  bool
+		want   string
+		status int
+		err    error
+	}{
+		{"trap 'echo bye; exit 0' TERM; echo up; sleep 60 & wait", false, "up\nbye\n", 0, nil},
+		{"trap 'echo bye; exit 3' TERM; echo up; sleep 60 & wait", false, "up\nbye\n", 3, nil},
+		{"echo up; sleep 60", false, "up\n", 0, context.Canceled},
+		{"trap '' TERM; echo up; sleep 60", false, "up\n", 0, context.Canceled}, // it does not listen
+		{"trap '' TERM; echo up; sleep 60", true, "up\n", 0, context.Canceled},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		out := &firstLine{seen: cancel}
-		c := sh(script)
-		c.Stdout, c.Grace = out, 500*time.Millisecond
+		command, hurry := sh(c.script), make(chan struct{})
+		command.Stdout, command.Grace, command.Hurry = out, 500*time.Millisecond, hurry
+		if c.hurry {
+			command.Grace = 5 * time.Minute
+			close(hurry)
+		}
 		began := time.Now()
-		if _, err := host.Real().Exec().Run(ctx, c); !errors.Is(err, context.Canceled) || out.all.String() != want {
-			t.Errorf("%s: %q, %v", script, out.all.String(), err)
+		status, err := host.Real().Exec().Run(ctx, command)
+		if !errors.Is(err, c.err) || status != c.status || out.all.String() != c.want {
+			t.Errorf("%s: status %d, %v, %q", c.script, status, err, out.all.String())
 		}
 		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("%s: it was waited for for %v", script, took)
+			t.Errorf("%s: it was waited for for %v", c.script, took)
 		}
 	}
 }

@@ -49,8 +49,9 @@ type Exec interface {
 	// Run runs a command and returns when it has ended, with its exit status. What it
 	// leaves behind lives on, and is not heard any more a moment later. If the context
 	// ends first, the command is killed with all that it started, after its grace,
-	// and the error wraps the context's. An error with any other cause says that the
-	// command could not be started or was killed by somebody else.
+	// and the error wraps the context's; the status of one that ends by itself in its
+	// grace is returned. An error with any other cause says that the command could not
+	// be started or was killed by somebody else.
 	Run(ctx context.Context, c Command) (status int, err error)
 }
 
@@ -61,8 +62,17 @@ type Command struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer // may be the same; nil: discarded
 	// Grace is how long the command has to end by itself when the context has ended:
-	// it is asked to (SIGTERM) and killed only after that time; 0: killed at once.
+	// it is asked to (SIGTERM) and killed only after that time; 0: killed at once. One
+	// that has grace is also asked when this process is killed, if only the command
+	// itself and not what it started.
 	Grace time.Duration
+	// Hurry ends the grace when it is closed; nil: nothing does.
+	Hurry <-chan struct{}
+	// Terminal leaves the command at the terminal of this process, if that has one:
+	// the command can read from it, and its keys for signals (Ctrl-C, Ctrl-Z) reach the
+	// command as well. Without it the command gets none of that, and stops for ever when
+	// it wants to read there.
+	Terminal bool
 }
 
 // Network opens sockets. Errors are those of package net: *net.OpError

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -29,48 +32,118 @@ func (realHost) Exec() Exec                { return realExec{} }
 
 type realExec struct{}
 
-// killedWait is how long the output of a killed command is waited for: something
-// that escaped its process group may hold it open for ever.
-const killedWait = time.Second
+// leftWait is how long output is waited for when a command has ended: what it left
+// behind, or what escaped being killed, may hold it open for ever.
+const leftWait = time.Second
 
 func (realExec) Run(ctx context.Context, c Command) (int, error) {
 	if len(c.Args) == 0 {
 		return 0, errors.New("no command to run")
 	}
-	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	cmd := exec.Command(c.Args[0], c.Args[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
-	// A group of its own, so that what a shell started is killed with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	signal := func(s syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, s) }
-	ended := make(chan struct{})
-	defer close(ended)
-	cmd.Cancel = func() error {
-		if c.Grace == 0 {
-			return signal(syscall.SIGKILL)
-		}
-		go func() {
-			select {
-			case <-ended:
-			case <-time.After(c.Grace):
-				_ = signal(syscall.SIGKILL) // it has ended meanwhile, if it cannot be killed
-			}
-		}()
-		return signal(syscall.SIGTERM)
+	cmd.WaitDelay = leftWait
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	tell := tellFamily
+	if !c.Terminal || !hasTerminal() {
+		// A group of its own, so that what a shell started is told and killed with it.
+		// A terminal listens to one group only, and there it must be this process's.
+		cmd.SysProcAttr.Setpgid, tell = true, tellGroup
 	}
-	cmd.WaitDelay = c.Grace + killedWait
-	err := cmd.Run()
-	if ctx.Err() != nil && err != nil {
+	if c.Grace > 0 {
+		// The kernel sends it when the thread ends that started the command: keep that.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		ended, told := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(told)
+			c.endWith(ctx, ended, func(s syscall.Signal) { tell(cmd.Process.Pid, s) })
+		}()
+		err = cmd.Wait()
+		close(ended)
+		<-told
+	}
+	return c.outcome(ctx, cmd, err)
+}
+
+// endWith asks a command to end when the context has ended, and kills it when its
+// grace is over, unless it has ended.
+func (c Command) endWith(ctx context.Context, ended <-chan struct{}, tell func(syscall.Signal)) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	if c.Grace > 0 {
+		tell(syscall.SIGTERM)
+		select {
+		case <-ended:
+			return
+		case <-time.After(c.Grace):
+		case <-c.Hurry:
+		}
+	}
+	tell(syscall.SIGKILL)
+}
+
+// outcome is what Run says about a command that has ended with an error of os/exec's.
+func (c Command) outcome(ctx context.Context, cmd *exec.Cmd, err error) (int, error) {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode(), nil
+	case errors.Is(err, exec.ErrWaitDelay):
+		return 0, nil // it has ended well; what it started has its output still
+	case err != nil && ctx.Err() != nil:
 		return 0, fmt.Errorf("%s: %w", c.Args[0], context.Cause(ctx))
 	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.Exited() {
-		return exit.ExitCode(), nil
-	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		return 0, nil // it has ended well; what it started has its output still
-	}
 	return 0, err
+}
+
+// hasTerminal says whether somebody sits in front of this process.
+func hasTerminal() bool {
+	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	_ = f.Close() // nothing was written
+	return true
+}
+
+// tellGroup sends a signal to a group of processes. That it cannot says that they have
+// ended meanwhile.
+func tellGroup(leader int, s syscall.Signal) { _ = syscall.Kill(-leader, s) }
+
+// tellFamily sends a signal to a process, then to its children, theirs and so on, as
+// far as their parents have not left them.
+func tellFamily(head int, s syscall.Signal) {
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is all right
+	for _, name := range stats {
+		text, _ := os.ReadFile(name) // of a process that may be gone: none, then
+		var pid, parent int
+		var state string
+		if i := bytes.LastIndexByte(text, ')'); i > 0 { // behind the name, which may be anything
+			_, _ = fmt.Sscan(string(text), &pid)
+			_, _ = fmt.Sscan(string(text[i+1:]), &state, &parent)
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	family := []int{head}
+	for i := 0; i < len(family); i++ {
+		family = append(family, children[family[i]]...)
+	}
+	for _, pid := range family {
+		_ = syscall.Kill(pid, s)
+	}
 }
 
 type realNetwork struct{}

@@ -49,7 +49,7 @@ func New(c Config) *Engine {
 
 // Set makes these the watches of the agent, at its start and after a reload: those
 // that were there go on undisturbed, others stop, and new ones begin. It returns when
-// those that had to have stopped, their handlers killed.
+// those that had to have stopped, and handlers that ran have ended or were killed.
 func (e *Engine) Set(watches []*Watch) {
 	e.setting.Lock()
 	defer e.setting.Unlock()
@@ -130,7 +130,7 @@ func (h *head) Write(b []byte) (int, error) {
 // handle runs a handler, and keeps what it saw unless it was stopped half-way.
 func (e *Engine) handle(ctx context.Context, id string, w *Watch, c Change, log *slog.Logger) {
 	var out head
-	err := w.Handle(ctx, e.config.Host, c, &out, &out)
+	err := w.Handle(ctx, e.config.Host, c, host.Command{Stdout: &out, Stderr: &out})
 	switch {
 	case ctx.Err() != nil:
 		return

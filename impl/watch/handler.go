@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	plans "github.com/hashicorp/consul/api/watch"
 
@@ -112,17 +113,20 @@ func (w *Watch) handler(plan *plans.Plan) error {
 	return nil
 }
 
-// Handle runs the watch's handler for a change. What a command prints goes to stdout
-// and stderr; so does, on stdout, what an HTTP handler answers. The error says that
-// the handler could not be run, or that it failed.
-func (w *Watch) Handle(ctx context.Context, h host.Host, c Change, stdout, stderr io.Writer) error {
+// handlerGrace is how long a command has to end when its watch stops: it may be in the
+// middle of writing a file.
+const handlerGrace = 5 * time.Second
+
+// Handle runs the watch's handler for a change, a command as in says, whose program,
+// input, environment and grace are set here. What an HTTP handler answers goes to its
+// Stdout. The error says that the handler could not be run, or that it failed.
+func (w *Watch) Handle(ctx context.Context, h host.Host, c Change, in host.Command) error {
 	if w.http != nil {
-		return w.request(ctx, h.Network(), c, stdout)
+		return w.request(ctx, h.Network(), c, in.Stdout)
 	}
-	status, err := h.Exec().Run(ctx, host.Command{
-		Args: w.args, Stdin: bytes.NewReader(c.Data), Stdout: stdout, Stderr: stderr,
-		Env: []string{"CONSUL_INDEX=" + strconv.FormatUint(c.Index, 10), "CONSUL_PREVIOUS_INDEX=" + strconv.FormatUint(c.Previous, 10)},
-	})
+	in.Args, in.Stdin, in.Grace = w.args, bytes.NewReader(c.Data), handlerGrace
+	in.Env = []string{"CONSUL_INDEX=" + strconv.FormatUint(c.Index, 10), "CONSUL_PREVIOUS_INDEX=" + strconv.FormatUint(c.Previous, 10)}
+	status, err := h.Exec().Run(ctx, in)
 	if err == nil && status != 0 {
 		err = fmt.Errorf("exit status %d", status)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"tribune/impl/host"
 	"tribune/impl/watch"
@@ -126,4 +127,30 @@ func TestALineForTheShellIsAHandlerToo(t *testing.T) {
 		w.handled("/bin/sh -c cat | wc 1 after 0: null")
 		e.Close()
 	})
+}
+
+func TestAHandlerHasTimeToEndWhenItsWatchDoes(t *testing.T) {
+	for name, end := range map[string]func(*watch.Engine){
+		"a reload": func(e *watch.Engine) { e.Set(nil) },
+		"the end":  func(e *watch.Engine) { e.Close() },
+	} {
+		inWorld(t, func(w *world) {
+			var grace time.Duration
+			ended := false
+			w.Host = w.net.HostWith("m1", netip.MustParseAddr("10.0.0.1"), w.disk, func(ctx context.Context, c host.Command) (int, error) {
+				grace = c.Grace
+				<-ctx.Done()
+				time.Sleep(time.Second)
+				ended = true
+				return 0, nil
+			})
+			e := watch.New(watch.Config{Host: w.Host, API: w.api(), Logger: slog.New(slog.DiscardHandler)})
+			defer e.Close()
+			e.Set([]*watch.Watch{w.key()})
+			synctest.Wait()
+			if end(e); !ended || grace != 5*time.Second {
+				w.Errorf("%s: the handler has ended: %t; it has %v to", name, ended, grace)
+			}
+		})
+	}
 }
