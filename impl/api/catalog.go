@@ -37,6 +37,12 @@ type NodeService struct {
 	RaftIndex
 }
 
+// AnyAddress reports whether an address stands for all of a machine's. Who listens
+// may have it, but nobody can be reached there.
+func AnyAddress(address string) bool {
+	return address == "0.0.0.0" || address == "::" || address == "[::]"
+}
+
 // The states of a health check.
 const (
 	HealthAny      = "any"

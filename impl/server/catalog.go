@@ -18,6 +18,9 @@ import (
 // errNoCheckID refuses a check that nobody could find again.
 const errNoCheckID = "Must provide a check ID or a name"
 
+// errAnyAddress refuses a service that nobody could reach.
+const errAnyAddress = "Invalid service address"
+
 // Register adds to the catalog. What makes no sense is fault.Internal, for which
 // Consul's status is 500.
 func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.WriteResponse, error) {
@@ -30,6 +33,8 @@ func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.Write
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name with ID")
 	case r.Service != nil && r.Service.Service == "":
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name (Service.Service) when adding a service")
+	case r.Service != nil && api.AnyAddress(r.Service.Address):
+		return api.WriteResponse{}, fault.New(fault.Internal, errAnyAddress)
 	}
 	if err := checkNodeID(r.ID); err != nil {
 		return api.WriteResponse{}, err
