@@ -109,7 +109,7 @@ func (s sessionFace) sessionCreate(_ http.ResponseWriter, r *http.Request) (any,
 		Node: s.Agent.Self().Config.NodeName, LockDelay: delay(defaultLockDelay),
 		Checks: []string{api.SerfCheckID}, NodeChecks: []string{api.SerfCheckID},
 	}
-	if err := decode(r, &body); err != nil && !errors.Is(err, io.EOF) {
+	if err := decodeLoosely(r, &body); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	q := r.URL.Query()

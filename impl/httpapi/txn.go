@@ -74,8 +74,12 @@ func reads(ops []api.TxnOp) bool {
 
 // operations reads the body of a transaction.
 func (s txnFace) operations(r *http.Request) ([]api.TxnOp, error) {
+	var raw json.RawMessage
 	var ops []api.TxnOp
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, int64(s.MaxLen))).Decode(&ops)
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, int64(s.MaxLen))).Decode(&raw)
+	if err == nil {
+		err = strictly(raw, &ops)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
