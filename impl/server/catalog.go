@@ -154,7 +154,7 @@ func (s *Server) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.Li
 	})
 }
 
-// NodeServices returns a node and its services.
+// NodeServices returns a node, found by its name or its ID, and its services.
 func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.NodeServicesResponse, error) {
 	keep, err := filter.By[api.NodeService](r.Filter)
 	if err != nil {
@@ -163,7 +163,11 @@ func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.No
 	return read(ctx, s, api.MethodNodeServices, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
 		var a api.NodeServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
-			index, a.Node, a.Services, err = catalog.Node(tx, ws, r.Node)
+			name, err := catalog.Named(tx, r.Node)
+			if err != nil {
+				return 0, false, err
+			}
+			index, a.Node, a.Services, err = catalog.Node(tx, ws, name)
 			if err == nil {
 				a.Services, err = keep(a.Services)
 			}
