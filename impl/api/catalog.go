@@ -23,8 +23,10 @@ type Weights struct {
 	Warning int
 }
 
-// NodeService is an instance of a service on its node.
+// NodeService is an instance of a service on its node. Its Kind is that of one in a
+// service mesh: there is none, but filters ask for those that have none.
 type NodeService struct {
+	Kind              string `codec:"-" json:",omitempty"`
 	ID                string
 	Service           string
 	Tags              []string
@@ -124,6 +126,7 @@ type CatalogService struct {
 	Datacenter               string
 	TaggedAddresses          map[string]string
 	NodeMeta                 map[string]string
+	ServiceKind              string `codec:"-" json:",omitempty"` // as in NodeService
 	ServiceID                string
 	ServiceName              string
 	ServiceTags              []string

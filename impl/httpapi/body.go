@@ -138,7 +138,7 @@ func notKept(object reflect.Type) string {
 	case reflect.TypeFor[api.Node]():
 		return "Locality PeerName Partition"
 	case reflect.TypeFor[api.NodeService]():
-		return "Kind Ports SocketPath Proxy Connect AI ContentHash Datacenter Locality PeerName Namespace Partition"
+		return "Ports SocketPath Proxy Connect AI ContentHash Datacenter Locality PeerName Namespace Partition"
 	case reflect.TypeFor[api.HealthCheck]():
 		return "ExposedPort PeerName Namespace Partition"
 	case reflect.TypeFor[api.CoordinateUpdate](), reflect.TypeFor[api.TxnKVOp](), reflect.TypeFor[api.QueryFailoverTarget]():
