@@ -137,6 +137,9 @@ func (s *server) find(path string) (endpoint, bool) {
 			longest = e
 		}
 	}
+	if longest.path == queryPath {
+		longest.methods = queryMethods(path)
+	}
 	return longest, longest.path != ""
 }
 
