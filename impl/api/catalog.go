@@ -104,8 +104,8 @@ type RegisterRequest struct {
 	WriteOptions
 }
 
-// DeregisterRequest removes a check, or a service with its checks, or a node
-// with all it has: the first of CheckID, ServiceID and Node that says which.
+// DeregisterRequest removes a service with its checks, or a check, or a node
+// with all it has: the first of ServiceID, CheckID and Node that says which.
 type DeregisterRequest struct {
 	Node      string
 	ServiceID string
