@@ -73,7 +73,7 @@ func (s catalogFace) catalogDeregister(_ http.ResponseWriter, r *http.Request) (
 }
 
 func (s catalogFace) catalogDatacenters(http.ResponseWriter, *http.Request) (any, error) {
-	return []string{s.Agent.Self().Config.Datacenter}, nil
+	return []string{s.Agent.Identity().Datacenter}, nil
 }
 
 // request reads the parameters of a read. The name is what follows prefix

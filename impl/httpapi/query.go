@@ -108,7 +108,7 @@ func (s queryFace) read(w http.ResponseWriter, r *http.Request, id string) (any,
 // executeRequest reads the parameters of an execution.
 func (s queryFace) executeRequest(r *http.Request, name string) (api.QueryExecuteRequest, error) {
 	o, err := options(r)
-	request := api.QueryExecuteRequest{QueryIDOrName: name, Source: source(r, s.Agent), Agent: s.Agent.Self().Config.NodeName, QueryOptions: o}
+	request := api.QueryExecuteRequest{QueryIDOrName: name, Source: source(r, s.Agent), Agent: s.Agent.Identity().NodeName, QueryOptions: o}
 	if err != nil {
 		return request, err
 	}

@@ -106,7 +106,7 @@ const defaultLockDelay = 15 * time.Second
 
 func (s sessionFace) sessionCreate(_ http.ResponseWriter, r *http.Request) (any, error) {
 	body := sessionBody{
-		Node: s.Agent.Self().Config.NodeName, LockDelay: delay(defaultLockDelay),
+		Node: s.Agent.Identity().NodeName, LockDelay: delay(defaultLockDelay),
 		Checks: []string{api.SerfCheckID}, NodeChecks: []string{api.SerfCheckID},
 	}
 	if err := decodeLoosely(r, &body); err != nil && !errors.Is(err, io.EOF) {
