@@ -40,7 +40,7 @@ func TestTheOfficialClientUsesTheCatalog(t *testing.T) {
 			w.Errorf("datacenters: %v, %v", dcs, err)
 		}
 		_, err := catalog.Register(&capi.CatalogRegistration{
-			Node: "db1", Address: "192.0.2.7", NodeMeta: map[string]string{"rack": "r1"}, TaggedAddresses: map[string]string{"lan": "192.0.2.7"},
+			ID: "c0ffee00-0000-0000-0000-000000000001", Node: "db1", Address: "192.0.2.7", NodeMeta: map[string]string{"rack": "r1"}, TaggedAddresses: map[string]string{"lan": "192.0.2.7"},
 			Service: &capi.AgentService{ID: "pg-1", Service: "pg", Tags: []string{"primary", "v15"}, Port: 5432, Meta: map[string]string{"v": "15"}, Weights: capi.AgentWeights{Passing: 5, Warning: 2}},
 			Checks:  capi.HealthChecks{{Node: "db1", CheckID: "pg-up", Name: "up", Status: "passing", ServiceID: "pg-1", Output: "ok"}, {Node: "db1", CheckID: "disk", Name: "disk", Status: "warning"}},
 		}, nil)
@@ -59,13 +59,15 @@ func TestTheOfficialClientUsesTheCatalog(t *testing.T) {
 		if err != nil || len(instances) != 1 || instances[0].ServicePort != 5432 || instances[0].ServiceWeights.Passing != 5 || instances[0].NodeMeta["rack"] != "r1" || instances[0].Datacenter != "dc1" {
 			w.Errorf("instances: %+v, %v", instances, err)
 		}
-		node, _, err := catalog.Node("DB1", nil)
-		if err != nil || node.Node.Address != "192.0.2.7" || node.Services["pg-1"].Meta["v"] != "15" {
-			w.Errorf("node: %+v, %v", node, err)
-		}
-		list, _, err := catalog.NodeServiceList("db1", nil)
-		if err != nil || len(list.Services) != 1 || list.Services[0].ID != "pg-1" {
-			w.Errorf("node's services: %+v, %v", list, err)
+		for _, name := range []string{"DB1", "c0ffee00-0000-0000-0000-000000000001", "C0FFEE"} {
+			node, _, err := catalog.Node(name, nil)
+			if err != nil || node == nil || node.Node.Address != "192.0.2.7" || node.Services["pg-1"].Meta["v"] != "15" {
+				w.Errorf("node %s: %+v, %v", name, node, err)
+			}
+			list, _, err := catalog.NodeServiceList(name, nil)
+			if err != nil || len(list.Services) != 1 || list.Services[0].ID != "pg-1" {
+				w.Errorf("services of node %s: %+v, %v", name, list, err)
+			}
 		}
 		if node, _, err := catalog.Node("nobody", nil); node != nil || err != nil {
 			w.Errorf("a node that is not there: %+v, %v", node, err)
@@ -150,6 +152,12 @@ func TestRegistrationsThatCannotBeReadAreRefused(t *testing.T) {
 			{"GET", "/v1/catalog/service/", "", 400, "Missing service name"},
 			{"GET", "/v1/catalog/node/", "", 400, "Missing node name"},
 			{"GET", "/v1/health/service/web?passing=maybe", "", 400, "Invalid value for ?passing"},
+			{"GET", "/v1/catalog/nodes?filter=Color==red", "", 400, `Failed to create boolean expression evaluator: Selector "Color" is not valid`},
+			{"GET", "/v1/health/service/nobody?filter=Color==red", "", 400, `Failed to create boolean expression evaluator: Selector "Color" is not valid`},
+			{"GET", "/v1/catalog/service/consul?filter=ServiceKind!=%22%22", "", 200, "[]"},
+			{"GET", "/v1/health/service/consul?filter=Service.Kind!=%22%22", "", 200, "[]"},
+			{"GET", "/v1/catalog/node-services/m1?filter=Kind!=%22%22+or+Service==consul", "", 200, `{"Node":{"ID":`},
+			{"GET", "/v1/agent/checks?filter=Color==red", "", 400, `Failed to create boolean expression evaluator: Selector "Color" is not valid`},
 			{"GET", "/v1/catalog/nodes?filter=(", "", 400, "Failed to create boolean expression evaluator"},
 			{"GET", "/v1/catalog/service/none", "", 200, "[]"},
 			{"GET", "/v1/catalog/node/none", "", 200, "null"},

@@ -13,10 +13,7 @@ import (
 func (f face) Self() api.AgentSelf {
 	c := f.config
 	self := api.AgentSelf{
-		Config: api.AgentConfig{
-			Datacenter: c.Datacenter, PrimaryDatacenter: c.Datacenter, NodeName: c.NodeName, NodeID: c.NodeID,
-			Server: c.Server, Version: Version, SessionTTLMin: c.SessionTTLMin,
-		},
+		Config:      f.Identity(),
 		DebugConfig: debugConfig(c, f.Advertise()),
 		Stats:       f.brain.Stats(),
 		Meta:        f.local.Node().Meta,
@@ -30,6 +27,15 @@ func (f face) Self() api.AgentSelf {
 		}
 	}
 	return self
+}
+
+// Identity implements httpapi.Agent.
+func (f face) Identity() api.AgentConfig {
+	c := f.config
+	return api.AgentConfig{
+		Datacenter: c.Datacenter, PrimaryDatacenter: c.Datacenter, NodeName: c.NodeName, NodeID: c.NodeID,
+		Server: c.Server, Version: Version, SessionTTLMin: c.SessionTTLMin,
+	}
 }
 
 // forever stands for the age at which metrics vanish, which they do not: a Consul

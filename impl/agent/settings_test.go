@@ -238,9 +238,9 @@ func TestTheHealthOfAnUnknownServiceIsCriticalAndNotFound(t *testing.T) {
 		a := m.start()
 		for path, want := range map[string]string{
 			"/v1/agent/health/service/id/none":               `{"AggregatedStatus":"critical","Service":null,"Checks":null}`,
-			"/v1/agent/health/service/id/none?format=text":   "critical",
+			"/v1/agent/health/service/id/none?format=text":   "ServiceId none not found",
 			"/v1/agent/health/service/name/none":             "[]",
-			"/v1/agent/health/service/name/none?format=text": "critical",
+			"/v1/agent/health/service/name/none?format=text": "ServiceName none Not Found",
 		} {
 			if status, answer, err := m.ask(a, "GET", path, ""); err != nil || status != http.StatusNotFound || strings.TrimSpace(answer) != want {
 				w.Errorf("%s: %d %q, %v; want 404 %q", path, status, answer, err, want)

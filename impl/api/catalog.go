@@ -23,8 +23,10 @@ type Weights struct {
 	Warning int
 }
 
-// NodeService is an instance of a service on its node.
+// NodeService is an instance of a service on its node. Its Kind is that of one in a
+// service mesh: there is none, but filters ask for those that have none.
 type NodeService struct {
+	Kind              string `codec:"-" json:",omitempty"`
 	ID                string
 	Service           string
 	Tags              []string
@@ -35,6 +37,12 @@ type NodeService struct {
 	Weights           Weights
 	EnableTagOverride bool
 	RaftIndex
+}
+
+// AnyAddress reports whether an address stands for all of a machine's. Who listens
+// may have it, but nobody can be reached there.
+func AnyAddress(address string) bool {
+	return address == "0.0.0.0" || address == "::" || address == "[::]"
 }
 
 // The states of a health check.
@@ -96,8 +104,8 @@ type RegisterRequest struct {
 	WriteOptions
 }
 
-// DeregisterRequest removes a check, or a service with its checks, or a node
-// with all it has: the first of CheckID, ServiceID and Node that says which.
+// DeregisterRequest removes a service with its checks, or a check, or a node
+// with all it has: the first of ServiceID, CheckID and Node that says which.
 type DeregisterRequest struct {
 	Node      string
 	ServiceID string
@@ -118,6 +126,7 @@ type CatalogService struct {
 	Datacenter               string
 	TaggedAddresses          map[string]string
 	NodeMeta                 map[string]string
+	ServiceKind              string `codec:"-" json:",omitempty"` // as in NodeService
 	ServiceID                string
 	ServiceName              string
 	ServiceTags              []string

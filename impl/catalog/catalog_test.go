@@ -464,3 +464,25 @@ func TestTheLeaderLeavesANodeWhatItSaysOfItself(t *testing.T) {
 		t.Errorf("%+v, %v", n, err)
 	}
 }
+
+func TestANodeIsMeantByItsNameOrTheBeginningOfItsIDAlone(t *testing.T) {
+	s := newStore(t)
+	for i, r := range []api.RegisterRequest{
+		{Node: "one", Address: "1", ID: "aa000000-0000-0000-0000-000000000001"},
+		{Node: "two", Address: "2", ID: "ab000000-0000-0000-0000-000000000002"},
+		{Node: "three", Address: "3", ID: "ab000000-0000-0000-0000-000000000003"},
+		{Node: "aa", Address: "4"},
+	} {
+		if err := register(s, uint64(i+1), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for meant, want := range map[string]string{
+		"ONE": "ONE", "AA00": "one", "aa0": "one", "aa000000-0000-0000-0000-000000000001": "one", "aa000000-0000-0000-0000-0000000000012": "aa000000-0000-0000-0000-0000000000012",
+		"ab000000-0000-0000-0000-000000000003": "three", "ab": "ab", "a": "a", "aa": "aa", "": "", "nobody": "nobody",
+	} {
+		if got, err := catalog.Named(s.Read(), meant); got != want || err != nil {
+			t.Errorf("%q means %q, %v; want %q", meant, got, err, want)
+		}
+	}
+}

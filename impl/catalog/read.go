@@ -203,6 +203,24 @@ func Node(tx *store.Txn, ws store.WatchSet, name string) (uint64, *api.Node, []a
 	return index, n, found, err
 }
 
+// minIDPrefix is the fewest bytes of a node's ID by which it is found, as in Consul.
+const minIDPrefix = 2
+
+// Named returns the name of the node that somebody means by its name or its ID: of the
+// ID its beginning is enough, if no other node's begins so. What is neither is taken
+// for the name of a node that is not there.
+func Named(tx *store.Txn, nameOrID string) (string, error) {
+	n, err := Find(tx, nameOrID)
+	if err != nil || n != nil || len(nameOrID) < minIDPrefix {
+		return nameOrID, err
+	}
+	found, err := all[api.Node](tx, nodes, "uuid_prefix", nameOrID)
+	if err != nil || len(found) != 1 {
+		return nameOrID, err
+	}
+	return found[0].Node, nil
+}
+
 // Find returns a node, nil if there is none.
 func Find(tx *store.Txn, name string) (*api.Node, error) {
 	return first[api.Node](tx, nodes, "id", name)

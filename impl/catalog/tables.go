@@ -14,6 +14,7 @@
 package catalog
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/hashicorp/go-memdb"
@@ -44,7 +45,7 @@ func Tables() []*memdb.TableSchema {
 	return []*memdb.TableSchema{
 		{Name: nodes, Indexes: map[string]*memdb.IndexSchema{
 			"id":   unique(func(row any) []string { return []string{row.(*api.Node).Node} }),
-			"uuid": shared("uuid", func(row any) []string { return given(row.(*api.Node).ID) }),
+			"uuid": {Name: "uuid", AllowMissing: true, Indexer: begun{func(row any) []string { return given(row.(*api.Node).ID) }}},
 		}},
 		{Name: services, Indexes: map[string]*memdb.IndexSchema{
 			"id":   unique(func(row any) []string { i := row.(*instance); return []string{i.Node, i.ID} }),
@@ -96,6 +97,15 @@ func (k key) FromArgs(args ...any) ([]byte, error) {
 
 // PrefixFromArgs implements memdb.PrefixIndexer, for whole parts.
 func (k key) PrefixFromArgs(args ...any) ([]byte, error) { return k.FromArgs(args...) }
+
+// begun is a key whose last part may be a beginning where a prefix is asked for.
+type begun struct{ key }
+
+// PrefixFromArgs implements memdb.PrefixIndexer.
+func (b begun) PrefixFromArgs(args ...any) ([]byte, error) {
+	whole, err := b.FromArgs(args...)
+	return bytes.TrimSuffix(whole, []byte{0}), err
+}
 
 func join(parts []string) []byte {
 	size := len(parts)

@@ -20,8 +20,8 @@ import (
 // Source is where a tree comes from.
 type Source int
 
-// The sources. In a file, a key that nobody knows is an error, and so is a duration
-// without its unit; HCL in addition makes a list of each block.
+// The sources. A duration in a file has its unit; HCL, of a file, makes a list of each
+// block.
 const (
 	Body Source = iota // of a request to the HTTP API
 	File
@@ -47,6 +47,10 @@ func Service(tree map[string]any, from Source) (api.ServiceDefinition, error) {
 		case "connect", "proxy", "namespace", "partition", "locality", "socketpath":
 			// Of the service mesh and of editions that are not this one: a service
 			// is a service without them.
+		case "ports", "ai":
+			if from == File { // who writes a file can leave them out; clients send what they have
+				rest[name] = value
+			}
 		case "weights":
 			if from == File {
 				d.Weights = &api.Weights{Passing: 1, Warning: 1} // what a file leaves out; a body has 0 for it
@@ -74,7 +78,7 @@ func Check(tree map[string]any, from Source) (api.CheckDefinition, error) {
 			if value != nil && value != "" {
 				return d, fmt.Errorf("%s: checks in Docker containers are not supported", key)
 			}
-		case "shell", "namespace", "partition", "exposedport": // of Docker checks, and as for services
+		case "shell", "namespace", "partition", "exposedport", "proxyhttp", "proxygrpc": // of Docker checks, and as for services
 		default:
 			rest[name] = value
 		}
@@ -134,8 +138,8 @@ func objects(value any) ([]map[string]any, error) {
 // plain is a key without what is different in the two ways to write it.
 func plain(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
 
-// decode reads a tree with plain keys. What nobody knows in a file it names as the
-// original has it.
+// decode reads a tree with plain keys. What nobody knows it names as the original has
+// it, for a body in the words of Consul.
 func decode(tree, original map[string]any, into any, from Source) error {
 	var found mapstructure.Metadata
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
@@ -147,14 +151,18 @@ func decode(tree, original map[string]any, into any, from Source) error {
 	if err != nil {
 		return err
 	}
-	if err := firstOf(d.Decode(tree)); err != nil || from == Body || len(found.Unused) == 0 {
+	if err := firstOf(d.Decode(tree)); err != nil || len(found.Unused) == 0 {
 		return err
 	}
 	unknown := slices.Min(found.Unused)
 	for _, key := range slices.Sorted(maps.Keys(original)) {
 		if plain(key) == unknown {
-			return fmt.Errorf("unknown key %q", key)
+			unknown = key
+			break
 		}
+	}
+	if from == Body {
+		return fmt.Errorf("json: unknown field %q", unknown)
 	}
 	return fmt.Errorf("unknown key %q", unknown)
 }

@@ -92,10 +92,22 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	}
 }
 
-func TestABodyMayHaveKeysThatNobodyKnows(t *testing.T) {
-	d, err := definition.Service(map[string]any{"Name": "web", "Surprise": true}, definition.Body)
-	if err != nil || d.Name != "web" {
-		t.Errorf("%+v, %v", d, err)
+func TestWhatNobodyKnowsInABodyIsNamedInConsulsWords(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"Name": "web", "Cheks": []}`:                                  `json: unknown field "Cheks"`,
+		`{"Name": "web", "Checks": [{"TTL": "1s"}, {"Time_To": "1s"}]}`: `Checks: json: unknown field "Time_To"`,
+		`{"Name": "web", "Weights": {"Passing": 1, "Warn": 1}}`:         `json: unknown field "Weights.Warn"`,
+		`{"Name": "web", "Kind": "", "Ports": [{"Port": 1}], "AI": {}, "SocketPath": "/s", "Locality": {}, "Partition": "default",
+			"Check": {"Name": "c", "ExposedPort": 1, "Shell": "sh", "Namespace": "default"}}`: "",
+	} {
+		var tree map[string]any
+		if err := json.Unmarshal([]byte(text), &tree); err != nil {
+			t.Fatal(err)
+		}
+		d, err := definition.Service(tree, definition.Body)
+		if want == "" && (err != nil || d.Name != "web") || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %+v, %v; want %q", text, d, err, want)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ func ValidateService(d api.ServiceDefinition) error {
 	switch {
 	case d.Name == "":
 		return fault.New(fault.Invalid, "Missing service name")
-	case d.Address == "0.0.0.0" || d.Address == "::" || d.Address == "[::]":
+	case api.AnyAddress(d.Address):
 		return fault.New(fault.Invalid, "Invalid service address")
 	case d.Port < 0 || d.Port > 65535:
 		return fault.New(fault.Invalid, "Invalid service port %d", d.Port)

@@ -6,18 +6,20 @@ import (
 	"reflect"
 
 	"github.com/hashicorp/go-bexpr"
+	"github.com/hashicorp/go-bexpr/grammar"
 
 	"tribune/impl/fault"
 )
 
 // By returns what leaves out items that do not fulfil an expression; an empty one
 // leaves out none. A selector of a field of the objects in a list, such as
-// Checks.Status, asks for one of them. Errors are of kind fault.Invalid.
+// Checks.Status, asks for one of them. Errors are of kind fault.Invalid; that an
+// expression makes no sense about such items is one at once.
 func By[Item any](expression string) (func([]Item) ([]Item, error), error) {
 	if expression == "" {
 		return func(all []Item) ([]Item, error) { return all, nil }, nil
 	}
-	e, err := bexpr.CreateEvaluator(anyOf(expression, reflect.TypeFor[Item]()))
+	e, err := evaluator(expression, reflect.TypeFor[Item]())
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "Failed to create boolean expression evaluator: %w", err)
 	}
@@ -34,4 +36,19 @@ func By[Item any](expression string) (func([]Item) ([]Item, error), error) {
 		}
 		return kept, nil
 	}, nil
+}
+
+// maxExpressions is go-bexpr's own bound on what the parser tries.
+const maxExpressions = 2000000
+
+// evaluator evaluates an expression about items of a type.
+func evaluator(expression string, item reflect.Type) (*bexpr.Evaluator, error) {
+	tree, err := grammar.Parse("", []byte(expression), grammar.MaxExpressions(maxExpressions))
+	if err != nil {
+		return nil, err
+	}
+	if err := (reader{item: item}).read(tree.(grammar.Expression)); err != nil {
+		return nil, err
+	}
+	return bexpr.CreateEvaluator(anyOf(expression, tree.(grammar.Expression), item))
 }

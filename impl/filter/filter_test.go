@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"strings"
 	"testing"
 
 	"tribune/impl/fault"
@@ -32,16 +33,31 @@ func TestItemsAreChosenByAnExpression(t *testing.T) {
 	}
 }
 
-func TestAnExpressionThatMakesNoSenseIsInvalid(t *testing.T) {
-	if _, err := filter.By[item](`Name ==`); fault.Of(err) != fault.Invalid {
-		t.Errorf("no expression: %v", err)
+func TestAnExpressionThatMakesNoSenseIsInvalidEvenWithNothingToChooseFrom(t *testing.T) {
+	for _, expression := range []string{
+		`Name ==`, `Color == "red"`, `Name.First == "a"`, `Name == "a" or Color == "red"`, `not (Name == "a" and Color == "red")`,
+		`Hidden == "x"`, `secret == "x"`, `Index == 1`, `Indexed.Index == 1 and Nothing is nil`, `"" == "x"`,
+		`Tags == "x"`, `"x" in Count`, `Count == "many"`, `Count matches "x"`, `Name matches "("`, `Count is empty`, `"x" in Items`,
+		`Items.Color == "red"`, `Items.first.Name == "x"`, `Items.Tags.Name == "x"`, `Items.-1.Name == "x"`,
+		`any Items as i { i.Color == "red" }`, `any Items as i { Color == "red" }`, `any Items as n, i { n.Name == "x" }`, `any Items as i, i { i == 0 }`,
+		`any Items as n, i { n == "x" }`, `any Name as n { n == "x" }`, `any Items.Tags as t { t == "x" }`, `any Labels as k, v { v.x == "y" }`,
+		`all Items as i { Items.Name == "x" }`, `any Items as i { any i.Tags as t { t.x == "y" } }`,
+	} {
+		if _, err := filter.By[crate](expression); fault.Of(err) != fault.Invalid || !strings.HasPrefix(err.Error(), "Failed to create boolean expression evaluator: ") {
+			t.Errorf("%s: %v", expression, err)
+		}
 	}
-	keep, err := filter.By[item](`Color == "red"`)
-	if err == nil {
-		_, err = keep([]item{{Name: "a"}})
+	_, err := filter.By[crate](`Items.Color == "red"`)
+	if want := `Selector "Items.Color" is not valid`; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v; want %s", err, want)
 	}
-	if fault.Of(err) != fault.Invalid {
-		t.Errorf("no field: %v", err)
+	for _, expression := range []string{
+		`Indexed.Index == 1 and Lid is nil`, `Labels.any != "x" and "y" not in Labels`, `any Labels as k { k == "x" }`, `any Labels as _, v { v == "x" }`,
+		`any Items as i { any i.Tags as n, t { t == "x" and n == 0 and i.Name != Name } }`, `Labels["a b"] == "x"`, `Lid.Tags.0 == "x" or Count == 1`,
+	} {
+		if _, err := filter.By[crate](expression); err != nil {
+			t.Errorf("%s: %v", expression, err)
+		}
 	}
 }
 
@@ -50,7 +66,13 @@ type crate struct {
 	Lid    *item
 	Labels map[string]string
 	Items  []item
+	Count  int
+	Hidden string `bexpr:"-"`
+	secret string
+	Indexed
 }
+
+type Indexed struct{ Index int }
 
 func TestOneOfTheObjectsInAListMustMatch(t *testing.T) {
 	all := []crate{

@@ -15,22 +15,14 @@ import (
 // it written as `any Checks as c { c.Status == "warning" }`.
 
 // anyOf writes an expression about items of a type anew, with selectors that go
-// through lists as collections. What has none is returned as it is, and so is what
-// cannot be parsed.
-func anyOf(expression string, item reflect.Type) string {
-	tree, err := grammar.Parse("", []byte(expression), grammar.MaxExpressions(maxExpressions))
-	if err != nil {
-		return expression // whoever evaluates it says why
-	}
+// through lists as collections. What has none is returned as it is.
+func anyOf(expression string, tree grammar.Expression, item reflect.Type) string {
 	w := writer{item: item}
-	if text := w.text(tree.(grammar.Expression), false); w.found {
+	if text := w.text(tree, false); w.found {
 		return text
 	}
 	return expression
 }
-
-// maxExpressions is go-bexpr's own bound on what the parser tries.
-const maxExpressions = 2000000
 
 // writer writes the text of a parsed expression.
 type writer struct {
@@ -63,26 +55,15 @@ func (w *writer) text(e grammar.Expression, inside bool) string {
 // goes on to name a field, 0 if there is none.
 func list(t reflect.Type, path []string) int {
 	for i, part := range path {
-		for t.Kind() == reflect.Pointer {
-			t = t.Elem()
+		t = direct(t)
+		next, ok := step(t, part)
+		if !ok && t.Kind() == reflect.Slice {
+			return i
 		}
-		switch t.Kind() {
-		case reflect.Struct:
-			f, ok := t.FieldByName(part)
-			if !ok {
-				return 0
-			}
-			t = f.Type
-		case reflect.Map:
-			t = t.Elem()
-		case reflect.Slice:
-			if _, err := strconv.Atoi(part); err != nil && t.Elem().Kind() == reflect.Struct {
-				return i
-			}
-			t = t.Elem()
-		default:
-			return 0
+		if !ok {
+			return 0 // a name that a collection binds
 		}
+		t = next
 	}
 	return 0
 }

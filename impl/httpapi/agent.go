@@ -13,7 +13,10 @@ import (
 
 // Agent is the agent itself and its gossip pool.
 type Agent interface {
+	// Self is all that the agent says of itself, and has to be gathered for it.
 	Self() api.AgentSelf
+	// Identity is what of it never changes and costs nothing.
+	Identity() api.AgentConfig
 	Members() []api.Member
 	Join(ctx context.Context, address string) error
 	ForceLeave(name string, prune bool) error
@@ -110,7 +113,7 @@ func (s agentFace) host(http.ResponseWriter, *http.Request) (any, error) { retur
 
 // version is what `consul version` asks an agent for.
 func (s agentFace) version(http.ResponseWriter, *http.Request) (any, error) {
-	v := s.Agent.Self().Config.Version
+	v := s.Identity().Version
 	return map[string]string{"SHA": "", "BuildDate": "", "HumanVersion": v, "FIPS": ""}, nil
 }
 

@@ -22,7 +22,7 @@ func handler(err error) http.Handler {
 	b := backend{&fake{entries: []api.DirEntry{{Key: "a", Value: []byte("v")}}, err: err}}
 	return httpapi.New(httpapi.Config{
 		KV: b, Catalog: b, Session: b, Txn: b, Coordinate: b, Query: b, Events: b, Status: b, Agent: b, Local: locals{b},
-		Logger: slog.New(slog.DiscardHandler), MaxValueSize: 10, CheckKeys: true,
+		Logger: slog.New(slog.DiscardHandler), MaxValueSize: 10, MaxTxnLen: 1 << 20, CheckKeys: true,
 	})
 }
 

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -55,23 +54,6 @@ func (s catalogFace) endpoints() []endpoint {
 	}
 }
 
-// maxBody is the most bytes of a body of JSON.
-const maxBody = 4 << 20
-
-// decode reads a body of JSON. As in Consul unknown keys are ignored and the case
-// of known ones does not matter.
-func decode(r *http.Request, into any) error {
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(into)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return fault.New(fault.TooLarge, "Request body too large, max size: %d bytes", maxBody)
-	}
-	if err != nil {
-		return fault.New(fault.Invalid, "Request decode failed: %w", err)
-	}
-	return nil
-}
-
 func (s catalogFace) catalogRegister(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var request api.RegisterRequest
 	if err := change(r, &request, &request.WriteOptions); err != nil {
@@ -90,22 +72,8 @@ func (s catalogFace) catalogDeregister(_ http.ResponseWriter, r *http.Request) (
 	return true, err
 }
 
-// change reads a request to change something: its body, and what parameters and
-// headers say over it.
-func change(r *http.Request, request any, o *api.WriteOptions) error {
-	if err := decode(r, request); err != nil {
-		return err
-	}
-	q := r.URL.Query()
-	if dc := q.Get("dc"); dc != "" {
-		o.Datacenter = dc
-	}
-	o.Token = token(r, q)
-	return nil
-}
-
 func (s catalogFace) catalogDatacenters(http.ResponseWriter, *http.Request) (any, error) {
-	return []string{s.Agent.Self().Config.Datacenter}, nil
+	return []string{s.Agent.Identity().Datacenter}, nil
 }
 
 // request reads the parameters of a read. The name is what follows prefix

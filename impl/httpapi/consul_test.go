@@ -171,12 +171,24 @@ func TestAMissingSlashIsARedirectThatKeepsTheMethod(t *testing.T) {
 func TestAnUnknownMethodNamesThoseThatAreAllowed(t *testing.T) {
 	for target, want := range map[string]string{
 		"/v1/kv/a": "OPTIONS,GET,PUT,DELETE", "/v1/status/leader": "OPTIONS,GET", "/v1/agent/members": "OPTIONS,GET",
+		"/v1/query/q/execute": "OPTIONS,GET", "/v1/query/q/explain": "OPTIONS,GET", "/v1/query/q": "OPTIONS,GET,PUT,DELETE", "/v1/query/execute": "OPTIONS,GET,PUT,DELETE",
 		"/v1/agent/join/x": "OPTIONS,PUT", "/v1/agent/leave": "OPTIONS,PUT", "/v1/agent/force-leave/x": "OPTIONS,PUT",
 	} {
 		for method, status := range map[string]int{"PATCH": 405, "OPTIONS": 200} {
 			r := do(&fake{}, method, target, "")
 			if got := r.Header.Get("Allow"); got != want || r.StatusCode != status {
 				t.Errorf("%s %s: %d, %q, want %d, %q", method, target, r.StatusCode, got, status, want)
+			}
+		}
+	}
+}
+
+func TestAQueryIsExecutedAndExplainedByGETAlone(t *testing.T) {
+	for _, method := range []string{"PUT", "DELETE"} {
+		for _, target := range []string{"/v1/query/q/execute", "/v1/query/q/explain"} {
+			w := put(method+" "+target, `{"Name": "q", "Service": {"Service": "s"}}`)
+			if want := "method " + method + " not allowed"; w.Code != 405 || w.Body.String() != want || w.Header().Get("Allow") != "OPTIONS,GET" {
+				t.Errorf("%s %s: %d %s, %q", method, target, w.Code, w.Body, w.Header().Get("Allow"))
 			}
 		}
 	}

@@ -137,6 +137,9 @@ func (s *server) find(path string) (endpoint, bool) {
 			longest = e
 		}
 	}
+	if longest.path == queryPath {
+		longest.methods = queryMethods(path)
+	}
 	return longest, longest.path != ""
 }
 
@@ -268,15 +271,17 @@ func drain(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.CopyN(io.Discard, r.Body, maxDrain)                                // the client went away, or there is less
 }
 
-func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
-	var b []byte
-	var err error
-	if _, pretty := r.URL.Query()["pretty"]; pretty {
-		b, err = json.MarshalIndent(v, "", "    ")
-		b = append(b, '\n')
-	} else {
-		b, err = json.Marshal(v)
+// asJSON is a value as a request wants to read it.
+func asJSON(r *http.Request, v any) ([]byte, error) {
+	if !r.URL.Query().Has("pretty") {
+		return json.Marshal(v)
 	}
+	b, err := json.MarshalIndent(v, "", "    ")
+	return append(b, '\n'), err
+}
+
+func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, v any) {
+	b, err := asJSON(r, v)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -309,8 +314,7 @@ func (s *server) statusPeers(_ http.ResponseWriter, r *http.Request) (any, error
 func writeMeta(w http.ResponseWriter, m api.QueryMeta) {
 	h := w.Header()
 	h.Set("X-Consul-Index", strconv.FormatUint(max(m.Index, 1), 10))
-	h.Set("X-Consul-Knownleader", strconv.FormatBool(m.KnownLeader))
-	h.Set("X-Consul-Lastcontact", strconv.FormatInt(max(m.LastContact, 0).Milliseconds(), 10))
+	writeFreshness(w, m)
 	h.Set("X-Consul-Query-Backend", "blocking-query")
 	if m.ConsistencyLevel != "" {
 		h.Set("X-Consul-Effective-Consistency", m.ConsistencyLevel)
@@ -322,4 +326,11 @@ func writeMeta(w http.ResponseWriter, m api.QueryMeta) {
 	case c.Used:
 		h.Set("X-Cache", "MISS")
 	}
+}
+
+// writeFreshness tells how old what was read may be.
+func writeFreshness(w http.ResponseWriter, m api.QueryMeta) {
+	h := w.Header()
+	h.Set("X-Consul-Knownleader", strconv.FormatBool(m.KnownLeader))
+	h.Set("X-Consul-Lastcontact", strconv.FormatInt(max(m.LastContact, 0).Milliseconds(), 10))
 }

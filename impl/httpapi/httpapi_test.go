@@ -25,6 +25,8 @@ type fake struct {
 	meta    *api.QueryMeta // nil: that of the package
 	err     error
 	refuse  bool
+
+	gathered bool // Self was asked
 }
 
 var meta = api.QueryMeta{Index: 42, KnownLeader: true, LastContact: 15 * time.Millisecond, ConsistencyLevel: "stale"}
@@ -60,8 +62,10 @@ func (f *fake) RaftPeers(context.Context, api.QueryOptions) ([]string, error) {
 	return []string{"10.0.0.2:8300", "10.0.0.1:8300"}, f.err
 }
 
-func (f *fake) Self() api.AgentSelf {
-	return api.AgentSelf{Config: api.AgentConfig{NodeName: "s1", Datacenter: "dc1", Server: true}}
+func (f *fake) Self() api.AgentSelf { f.gathered = true; return api.AgentSelf{Config: f.Identity()} }
+
+func (f *fake) Identity() api.AgentConfig {
+	return api.AgentConfig{NodeName: "s1", Datacenter: "dc1", Server: true}
 }
 
 func (f *fake) Members() []api.Member { return []api.Member{{Name: "s1", Status: 1}} }
@@ -256,5 +260,21 @@ func TestPrettyIsIndented(t *testing.T) {
 	b, _ := io.ReadAll(do(&fake{}, "GET", "/v1/status/peers?pretty", "").Body)
 	if want := "[\n    \"10.0.0.1:8300\",\n    \"10.0.0.2:8300\"\n]\n"; string(b) != want {
 		t.Errorf("%q, want %q", b, want)
+	}
+}
+
+func TestAllThatAnAgentSaysOfItselfIsGatheredOnlyForWhoAsksForIt(t *testing.T) {
+	for target, want := range map[string]bool{
+		"GET /v1/agent/self": true, "GET /v1/agent/version": false, "GET /v1/catalog/datacenters": false, "GET /v1/catalog/nodes?near=_agent": false,
+		"PUT /v1/session/create": false, "GET /v1/query/q/execute?near=_agent": false,
+	} {
+		f := &fake{}
+		method, path, _ := strings.Cut(target, " ")
+		h := httpapi.New(httpapi.Config{Catalog: backend{f}, Session: backend{f}, Query: backend{f}, Agent: f, Logger: slog.New(slog.DiscardHandler)})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if f.gathered != want || w.Code != 200 {
+			t.Errorf("%s: gathered %t, want %t; status %d", target, f.gathered, want, w.Code)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -278,9 +277,9 @@ func (s localFace) healthByID(w http.ResponseWriter, r *http.Request) (any, erro
 	}
 	found := s.Health(func(n api.AgentService) bool { return n.ID == id })
 	if len(found) == 0 {
-		return s.health(w, r, nil, unknownService{AggregatedStatus: api.HealthCritical})
+		return s.health(w, r, nil, "ServiceId "+id+" not found", unknownService{AggregatedStatus: api.HealthCritical})
 	}
-	return s.health(w, r, found, found[0])
+	return s.health(w, r, found, "", found[0])
 }
 
 // unknownService is the health of a service that is not there, with null for it.
@@ -296,13 +295,13 @@ func (s localFace) healthByName(w http.ResponseWriter, r *http.Request) (any, er
 		return nil, err
 	}
 	found := s.Health(func(n api.AgentService) bool { return n.Service == name })
-	return s.health(w, r, found, found)
+	return s.health(w, r, found, "ServiceName "+name+" Not Found", listed(found))
 }
 
 // health answers with a status that load balancers understand: 200 for passing,
 // 429 for warning, 503 for all else, 404 if there is nothing.
-func (s localFace) health(w http.ResponseWriter, r *http.Request, found []api.AgentServiceHealth, shown any) (any, error) {
-	code, status := http.StatusNotFound, api.HealthCritical
+func (s localFace) health(w http.ResponseWriter, r *http.Request, found []api.AgentServiceHealth, nothing string, shown any) (any, error) {
+	code, reason := http.StatusNotFound, nothing
 	for _, h := range found {
 		c := http.StatusServiceUnavailable
 		switch h.AggregatedStatus {
@@ -312,18 +311,20 @@ func (s localFace) health(w http.ResponseWriter, r *http.Request, found []api.Ag
 			c = http.StatusTooManyRequests
 		}
 		if code == http.StatusNotFound || c > code { // the codes rise as health falls
-			code, status = c, h.AggregatedStatus
+			code, reason = c, h.AggregatedStatus
 		}
 	}
-	body, kind := []byte(status), "text/plain; charset=utf-8"
-	if r.URL.Query().Get("format") != "text" {
+	body, kind := []byte(reason), "text/plain; charset=utf-8"
+	if !strings.HasPrefix(r.Header.Get("Accept"), "text/plain") && r.URL.Query().Get("format") != "text" {
 		kind = "application/json"
 		var err error
-		if body, err = json.Marshal(shown); err != nil {
+		if body, err = asJSON(r, shown); err != nil {
 			return nil, err
 		}
 	}
 	w.Header().Set("Content-Type", kind)
+	w.Header().Set("X-Consul-Reason", reason)
+	w.Header().Set("X-Content-Type-Options", "nosniff") // the text may repeat what was asked
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // the client went away, if it cannot be told
 	return nil, nil

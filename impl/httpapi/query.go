@@ -30,8 +30,22 @@ type queryFace struct {
 func (s queryFace) endpoints() []endpoint {
 	return []endpoint{
 		{"/v1/query", []string{"GET", "POST"}, s.all},
-		{"/v1/query/", []string{"GET", "PUT", "DELETE"}, s.one},
+		{queryPath, queryMethods(queryPath), s.one},
 	}
+}
+
+// queryPath is followed by the ID of a query, or by its name and what is to be done
+// with it.
+const queryPath = "/v1/query/"
+
+// queryMethods are those of a path that begins with queryPath. A query is executed or
+// explained by GET alone.
+func queryMethods(path string) []string {
+	name := strings.TrimPrefix(path, queryPath)
+	if strings.HasSuffix(name, "/execute") || strings.HasSuffix(name, "/explain") {
+		return []string{"GET"}
+	}
+	return []string{"GET", "PUT", "DELETE"}
 }
 
 func (s queryFace) all(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -43,7 +57,7 @@ func (s queryFace) all(w http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (s queryFace) one(w http.ResponseWriter, r *http.Request) (any, error) {
-	id := strings.TrimPrefix(r.URL.Path, "/v1/query/")
+	id := strings.TrimPrefix(r.URL.Path, queryPath)
 	name, execute := strings.CutSuffix(id, "/execute")
 	name, explain := strings.CutSuffix(name, "/explain")
 	if name == "" {
@@ -94,7 +108,7 @@ func (s queryFace) read(w http.ResponseWriter, r *http.Request, id string) (any,
 // executeRequest reads the parameters of an execution.
 func (s queryFace) executeRequest(r *http.Request, name string) (api.QueryExecuteRequest, error) {
 	o, err := options(r)
-	request := api.QueryExecuteRequest{QueryIDOrName: name, Source: source(r, s.Agent), Agent: s.Agent.Self().Config.NodeName, QueryOptions: o}
+	request := api.QueryExecuteRequest{QueryIDOrName: name, Source: source(r, s.Agent), Agent: s.Agent.Identity().NodeName, QueryOptions: o}
 	if err != nil {
 		return request, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,53 +41,83 @@ func (s sessionFace) endpoints() []endpoint {
 }
 
 // delay is a time in a body: text such as "15s", or a number of nanoseconds. As
-// in Consul a number below a thousand is one of seconds.
+// in Consul null says nothing, and less than a thousand nanoseconds is a number of
+// seconds.
 type delay time.Duration
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (d *delay) UnmarshalJSON(b []byte) error {
-	var number int64
-	if json.Unmarshal(b, &number) == nil {
-		if number < 1000 {
-			number *= int64(time.Second)
-		}
-		*d = delay(number)
+	if string(b) == "null" {
 		return nil
 	}
-	var text string
-	if err := json.Unmarshal(b, &text); err != nil {
-		return err
+	var given time.Duration
+	var number float64 // as all are in JSON: 1e9 is one, and 2.5
+	if json.Unmarshal(b, &number) == nil {
+		given = time.Duration(max(0, min(number, float64(maxDelay))))
+	} else {
+		var text string
+		err := json.Unmarshal(b, &text)
+		if err == nil {
+			given, err = time.ParseDuration(text)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	parsed, err := time.ParseDuration(text)
-	*d = delay(parsed)
-	return err
+	if 0 < given && given < 1000 {
+		given *= time.Second
+	}
+	*d = delay(given)
+	return nil
 }
+
+// maxDelay is a time that a duration can hold; what a session may have is far less.
+const maxDelay = 24 * time.Hour
 
 // sessionBody is what creates a session.
 type sessionBody struct {
 	Name, Node, Behavior, TTL string
 	LockDelay                 delay
-	Checks                    []string // NodeChecks, as it once was called
+	Checks                    []string // what there was before NodeChecks
 	NodeChecks                []string
 	ServiceChecks             []api.ServiceCheck
+}
+
+// nodeChecks are the checks of the node that the session stands on. As in Consul an
+// empty Checks means none at all, and one that only says what goes without saying
+// leaves it to NodeChecks; else they are those of both.
+func (b sessionBody) nodeChecks() []string {
+	if len(b.Checks) == 0 {
+		return []string{}
+	}
+	if slices.Equal(b.Checks, []string{api.SerfCheckID}) {
+		return b.NodeChecks
+	}
+	all := slices.Clone(b.NodeChecks)
+	for _, id := range b.Checks {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
 }
 
 const defaultLockDelay = 15 * time.Second
 
 func (s sessionFace) sessionCreate(_ http.ResponseWriter, r *http.Request) (any, error) {
-	body := sessionBody{Node: s.Agent.Self().Config.NodeName, LockDelay: delay(defaultLockDelay), NodeChecks: []string{api.SerfCheckID}}
-	if err := decode(r, &body); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	body := sessionBody{
+		Node: s.Agent.Identity().NodeName, LockDelay: delay(defaultLockDelay),
+		Checks: []string{api.SerfCheckID}, NodeChecks: []string{api.SerfCheckID},
 	}
-	if body.Checks != nil {
-		body.NodeChecks = body.Checks
+	if err := decodeLoosely(r, &body); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
 	}
 	q := r.URL.Query()
 	a, err := s.Session.SessionApply(r.Context(), api.SessionApplyRequest{
 		Op: api.SessionCreate, WriteOptions: api.WriteOptions{Datacenter: q.Get("dc"), Token: token(r, q)},
 		Session: api.Session{
 			Name: body.Name, Node: body.Node, Behavior: body.Behavior, TTL: body.TTL, LockDelay: time.Duration(body.LockDelay),
-			NodeChecks: body.NodeChecks, ServiceChecks: body.ServiceChecks,
+			NodeChecks: body.nodeChecks(), ServiceChecks: body.ServiceChecks,
 		},
 	})
 	return map[string]string{"ID": a.ID}, err

@@ -13,7 +13,7 @@ import (
 func source(r *http.Request, a Agent) api.Source {
 	from := api.Source{Node: r.URL.Query().Get("near"), IP: clientIP(r)}
 	if from.Node == api.NearAgent {
-		from.Node = a.Self().Config.NodeName
+		from.Node = a.Identity().NodeName
 	}
 	return from
 }

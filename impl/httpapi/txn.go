@@ -35,32 +35,43 @@ func (s txnFace) txn(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := options(r)
+	var a api.TxnResponse
+	if reads(ops) {
+		a, err = s.read(w, r, ops)
+	} else {
+		q := r.URL.Query()
+		a, err = s.Txn.TxnApply(r.Context(), api.TxnRequest{Ops: ops, WriteOptions: api.WriteOptions{Datacenter: q.Get("dc"), Token: token(r, q)}})
+	}
 	if err != nil {
 		return nil, err
 	}
-	var a api.TxnResponse
-	if reads(ops) {
-		found, err := s.Txn.TxnRead(r.Context(), api.TxnReadRequest{Ops: ops, QueryOptions: o})
+	if len(a.Errors) > 0 {
+		b, err := asJSON(r, a)
 		if err != nil {
 			return nil, err
 		}
-		writeMeta(w, found.QueryMeta)
-		a = found.TxnResponse
-	} else if a, err = s.Txn.TxnApply(r.Context(), api.TxnRequest{Ops: ops, WriteOptions: api.WriteOptions{Datacenter: o.Datacenter, Token: o.Token}}); err != nil {
-		return nil, err
-	}
-	if len(a.Errors) > 0 {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusConflict)
-		b, err := json.Marshal(a)
-		if err == nil {
-			_, _ = w.Write(b) // the client went away, if it cannot be told
-		}
-		return nil, err
+		_, _ = w.Write(b) // the client went away, if it cannot be told
+		return nil, nil
 	}
 	a.Results = listed(a.Results)
 	return a, nil
+}
+
+// read carries out a transaction that only reads. As in Consul it alone has a mode of
+// consistency, and its answer no index: nobody can wait for another.
+func (s txnFace) read(w http.ResponseWriter, r *http.Request, ops []api.TxnOp) (api.TxnResponse, error) {
+	o, err := options(r)
+	if err != nil {
+		return api.TxnResponse{}, err
+	}
+	found, err := s.Txn.TxnRead(r.Context(), api.TxnReadRequest{Ops: ops, QueryOptions: o})
+	if err != nil {
+		return api.TxnResponse{}, err
+	}
+	writeFreshness(w, found.QueryMeta)
+	return found.TxnResponse, nil
 }
 
 func reads(ops []api.TxnOp) bool {
@@ -74,8 +85,12 @@ func reads(ops []api.TxnOp) bool {
 
 // operations reads the body of a transaction.
 func (s txnFace) operations(r *http.Request) ([]api.TxnOp, error) {
+	var raw json.RawMessage
 	var ops []api.TxnOp
-	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, int64(s.MaxLen))).Decode(&ops)
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, int64(s.MaxLen))).Decode(&raw)
+	if err == nil {
+		err = strictly(raw, &ops)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

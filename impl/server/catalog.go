@@ -18,6 +18,9 @@ import (
 // errNoCheckID refuses a check that nobody could find again.
 const errNoCheckID = "Must provide a check ID or a name"
 
+// errAnyAddress refuses a service that nobody could reach.
+const errAnyAddress = "Invalid service address"
+
 // Register adds to the catalog. What makes no sense is fault.Internal, for which
 // Consul's status is 500.
 func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.WriteResponse, error) {
@@ -30,6 +33,8 @@ func (s *Server) Register(ctx context.Context, r api.RegisterRequest) (api.Write
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name with ID")
 	case r.Service != nil && r.Service.Service == "":
 		return api.WriteResponse{}, fault.New(fault.Internal, "Must provide service name (Service.Service) when adding a service")
+	case r.Service != nil && api.AnyAddress(r.Service.Address):
+		return api.WriteResponse{}, fault.New(fault.Internal, errAnyAddress)
 	}
 	if err := checkNodeID(r.ID); err != nil {
 		return api.WriteResponse{}, err
@@ -149,7 +154,7 @@ func (s *Server) ServiceNodes(ctx context.Context, r api.CatalogRequest) (api.Li
 	})
 }
 
-// NodeServices returns a node and its services.
+// NodeServices returns a node, found by its name or its ID, and its services.
 func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.NodeServicesResponse, error) {
 	keep, err := filter.By[api.NodeService](r.Filter)
 	if err != nil {
@@ -158,7 +163,11 @@ func (s *Server) NodeServices(ctx context.Context, r api.CatalogRequest) (api.No
 	return read(ctx, s, api.MethodNodeServices, &r.QueryOptions, &r, func(opts api.QueryOptions, ended <-chan struct{}) (api.NodeServicesResponse, error) {
 		var a api.NodeServicesResponse
 		err := s.run(ctx, opts, ended, &a.QueryMeta, func(tx *store.Txn, ws store.WatchSet) (index uint64, found bool, err error) {
-			index, a.Node, a.Services, err = catalog.Node(tx, ws, r.Node)
+			name, err := catalog.Named(tx, r.Node)
+			if err != nil {
+				return 0, false, err
+			}
+			index, a.Node, a.Services, err = catalog.Node(tx, ws, name)
 			if err == nil {
 				a.Services, err = keep(a.Services)
 			}

@@ -63,6 +63,8 @@ func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 			what = checkNodeID(op.Node.Node.ID).Error()
 		case op.Service != nil && op.Service.Service.Service == "" && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
 			what = "Must provide service name (Service.Service) when adding a service"
+		case op.Service != nil && api.AnyAddress(op.Service.Service.Address) && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
+			what = errAnyAddress
 		case op.Check != nil && op.Check.Check.CheckID == "" && (op.Check.Verb == api.TxnSet || op.Check.Verb == api.TxnCAS):
 			what = errNoCheckID
 		}
