@@ -237,8 +237,16 @@ func TestTheAgeTellsForHowLongNoServerAnswered(t *testing.T) {
 		if n := w.catalog.times(); n < 4 || n > 8 {
 			w.Errorf("the source was asked %d times in a minute", n)
 		}
-		w.catalog.set(11, nil)
+		w.catalog.set(10, nil) // nothing has changed meanwhile
 		time.Sleep(2 * time.Minute)
+		w.want(w.health(), answer{name: "10", hit: true})
+		w.catalog.times()
+		time.Sleep(time.Hour)
+		if n := w.catalog.times(); n > 9 {
+			w.Errorf("the source was asked %d times in an hour in which nothing changed", n)
+		}
+		w.catalog.set(11, nil)
+		synctest.Wait()
 		w.want(w.health(), answer{name: "11", hit: true})
 	})
 }

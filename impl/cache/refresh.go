@@ -94,7 +94,8 @@ func (c *Cache) await(ctx context.Context, e *followed, o api.QueryOptions) (any
 }
 
 // keepFresh follows a result until the cache closes or nobody reads it any more, or
-// until the very first fetch fails or the token may not read it any more.
+// until the very first fetch fails. The fetch after one that failed does not block: how
+// old the result is says whether servers answer, not whether something has changed.
 func keepFresh[Answer any](c *Cache, id string, e *followed, r api.CatalogRequest, f fetch[Answer]) {
 	r.MinQueryIndex, r.MaxQueryTime = 0, api.MaxWait
 	pause := firstPause
@@ -109,6 +110,7 @@ func keepFresh[Answer any](c *Cache, id string, e *followed, r api.CatalogReques
 		if err == nil {
 			continue
 		}
+		r.MinQueryIndex = 0
 		select {
 		case <-c.ctx.Done():
 		case <-time.After(pause + rand.N(pause)):
