@@ -19,7 +19,7 @@ const (
 type followed struct {
 	answer  any // nil until there is one
 	meta    api.QueryMeta
-	lost    time.Time     // since when fetches fail; zero: they do not
+	lost    time.Time     // since when no server answers; zero: they do
 	over    error         // why nothing follows
 	changed chan struct{} // closed when any of these changes
 	used    time.Time
@@ -93,8 +93,19 @@ func (c *Cache) await(ctx context.Context, e *followed, o api.QueryOptions) (any
 	return e.answer, hit(e.meta, time.Since(e.lost)), nil
 }
 
+// unanswered reports whether an error says that no server could be heard. What is known
+// stands in for its answer then, but not for one by which a server refuses the read: that
+// would be the same again, for ever.
+func unanswered(err error) bool {
+	switch fault.Of(err) {
+	case fault.NoLeader, fault.NotLeader, fault.Unavailable, fault.Unknown, fault.Busy:
+		return true
+	}
+	return false
+}
+
 // keepFresh follows a result until the cache closes or nobody reads it any more, or
-// until the very first fetch fails. The fetch after one that failed does not block: how
+// until the very first fetch fails or a server refuses a later one. The fetch after one that failed does not block: how
 // old the result is says whether servers answer, not whether something has changed.
 func keepFresh[Answer any](c *Cache, id string, e *followed, r api.CatalogRequest, f fetch[Answer]) {
 	r.MinQueryIndex, r.MaxQueryTime = 0, api.MaxWait
@@ -127,7 +138,7 @@ func (c *Cache) fetched(id string, e *followed, a any, meta api.QueryMeta, err e
 	switch {
 	case c.ctx.Err() != nil:
 		e.over = c.ctx.Err()
-	case err != nil && (e.answer == nil || fault.Of(err) == fault.Denied):
+	case err != nil && (e.answer == nil || !unanswered(err)):
 		e.answer, e.over = nil, err
 	case err != nil:
 		if e.lost.IsZero() {
