@@ -251,6 +251,22 @@ func TestTheAgeTellsForHowLongNoServerAnswered(t *testing.T) {
 	})
 }
 
+func TestAReadThatWaitsTellsForHowLongNoServerAnswered(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.health()
+		w.catalog.set(10, fault.New(fault.Unavailable, "no server"))
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		got := w.health(waitFor(10), func(r *api.CatalogRequest) { r.MaxQueryTime = 16 * time.Second })
+		if got.age < 76*time.Second || got.age > 77*time.Second {
+			w.Errorf("its age is %v", got.age)
+		}
+		w.want(got, answer{name: "10", hit: true, age: got.age})
+		time.AfterFunc(time.Second, func() { w.catalog.set(11, nil) })
+		w.want(w.health(waitFor(10)), answer{name: "11"})
+	})
+}
+
 func TestAResultThatCannotBeHadIsNotKept(t *testing.T) {
 	inWorld(t, func(w world) {
 		none := fault.New(fault.Unavailable, "no server")

@@ -83,14 +83,14 @@ func (c *Cache) await(ctx context.Context, e *followed, o api.QueryOptions) (any
 		return nil, e.meta, e.over
 	case e.answer == nil:
 		return nil, e.meta, ctx.Err()
-	case !known:
-		meta := e.meta
-		meta.Cache.Used = true
-		return e.answer, meta, nil
-	case e.lost.IsZero():
+	case !e.lost.IsZero():
+		return e.answer, hit(e.meta, time.Since(e.lost)), nil // also after a wait, which brought nothing
+	case known:
 		return e.answer, hit(e.meta, 0), nil
 	}
-	return e.answer, hit(e.meta, time.Since(e.lost)), nil
+	meta := e.meta
+	meta.Cache.Used = true
+	return e.answer, meta, nil
 }
 
 // unanswered reports whether an error says that no server could be heard. What is known
