@@ -2,12 +2,8 @@ package agent
 
 import (
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
 	"path"
-
-	capi "github.com/hashicorp/consul/api"
 
 	"tribune/impl/api"
 	"tribune/impl/config"
@@ -61,11 +57,7 @@ func (a *Agent) watch() error {
 		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
 	}
 	a.acts.watches = watch.New(watch.Config{
-		Host: a.host, File: path.Join(a.config.DataDir, "watches.json"), Logger: a.log,
-		API: capi.Config{
-			Address: net.JoinHostPort(at.Addr().String(), fmt.Sprint(at.Port())), Token: a.tokens.get(tokenDefault),
-			HttpClient: &http.Client{Transport: &http.Transport{DialContext: a.host.Network().Dial}},
-		},
+		Host: a.host, Address: at.String(), Token: a.tokens.get(tokenDefault), File: path.Join(a.config.DataDir, "watches.json"), Logger: a.log,
 	})
 	a.acts.watches.Set(list)
 	return nil
