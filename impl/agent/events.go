@@ -40,7 +40,7 @@ func (a *Agent) remoteExec(e api.UserEvent) {
 }
 
 // watch starts the watches of the configuration, which follow this agent's own HTTP
-// API.
+// API: it listens already, and answers when it is served.
 func (a *Agent) watch() error {
 	list, err := parseWatches(a.config)
 	if err != nil {
