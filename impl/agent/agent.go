@@ -184,10 +184,10 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 		return err
 	}
 	a.react(fired)
-	a.serve()
 	if err := a.watch(); err != nil {
 		return err
 	}
+	a.serve() // after all that a request may need: a reload comes as soon as it can
 	if !c.DisableCoordinates {
 		a.wait.Go(func() { sendCoordinates(a.ctx, c.NodeName, a.brain, a.log) })
 	}

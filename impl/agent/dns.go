@@ -36,18 +36,13 @@ func at(addresses string, port int) []string {
 }
 
 // execute runs a prepared query for DNS.
-func (a *Agent) execute(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) ([]api.CheckServiceNode, time.Duration, error) {
+func (a *Agent) execute(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) (dns.Executed, error) {
 	found, err := a.brain.QueryExecute(ctx, api.QueryExecuteRequest{
 		QueryIDOrName: name, Source: api.Source{IP: client.String()}, Agent: a.config.NodeName, QueryOptions: o,
 	})
-	if err != nil {
-		return nil, 0, err
+	e := dns.Executed{Instances: found.Nodes, TTL: -1, QueryMeta: found.QueryMeta}
+	if err == nil && found.DNS.TTL != "" {
+		e.TTL, err = time.ParseDuration(found.DNS.TTL)
 	}
-	ttl := time.Duration(-1)
-	if found.DNS.TTL != "" {
-		if ttl, err = time.ParseDuration(found.DNS.TTL); err != nil {
-			return nil, 0, err
-		}
-	}
-	return found.Nodes, ttl, nil
+	return e, err
 }

@@ -3,12 +3,8 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
 	"path"
-
-	capi "github.com/hashicorp/consul/api"
 
 	"tribune/impl/api"
 	"tribune/impl/config"
@@ -45,7 +41,7 @@ func (a *Agent) remoteExec(e api.UserEvent) {
 }
 
 // watch starts the watches of the configuration, which follow this agent's own HTTP
-// API.
+// API: it listens already, and answers when it is served.
 func (a *Agent) watch() error {
 	list, err := parseWatches(a.config)
 	if err != nil || a.HTTPAddr() == "" {
@@ -62,11 +58,7 @@ func (a *Agent) watch() error {
 		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
 	}
 	a.acts.watches = watch.New(watch.Config{
-		Host: a.host, File: path.Join(a.config.DataDir, "watches.json"), Logger: a.log,
-		API: capi.Config{
-			Address: net.JoinHostPort(at.Addr().String(), fmt.Sprint(at.Port())), Token: a.tokens.get(tokenDefault),
-			HttpClient: &http.Client{Transport: &http.Transport{DialContext: a.host.Network().Dial}},
-		},
+		Host: a.host, Address: at.String(), Token: a.tokens.get(tokenDefault), File: path.Join(a.config.DataDir, "watches.json"), Logger: a.log,
 	})
 	a.acts.watches.Set(list)
 	return nil

@@ -2,10 +2,15 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/http"
+	"path"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +89,50 @@ func TestAWatchOfTheConfigurationRunsItsHandlerOnlyWhenSomethingChanged(t *testi
 		m.file("/etc/a.hcl", `watches = [{ type = "key" }]`)
 		if err := m.client(a).Agent().Reload(); err == nil || !strings.Contains(err.Error(), "watches: number 1") {
 			w.Error(err)
+		}
+		w.close(a)
+	})
+}
+
+// slowHost takes its time to open the file of what watches saw.
+type slowHost struct{ host.Host }
+
+func (h slowHost) FS() host.FS { return slowFS{h.Host.FS()} }
+
+type slowFS struct{ host.FS }
+
+func (f slowFS) OpenFile(name string, flag int, perm fs.FileMode) (host.File, error) {
+	if path.Base(name) == "watches.json" {
+		time.Sleep(time.Second)
+	}
+	return f.FS.OpenFile(name, flag, perm)
+}
+
+func TestAReloadThatComesWhileTheAgentStartsIsDone(t *testing.T) {
+	inWorld(t, func(w world) {
+		var ran handlers
+		m := w.with(1, &ran)
+		m.Host = slowHost{m.Host}
+		m.file("/etc/a.hcl", watchedKey)
+		c, err := capi.NewClient(&capi.Config{Address: m.addr.String() + ":8500", HttpClient: &http.Client{Transport: &http.Transport{DialContext: m.Network().Dial, DisableKeepAlives: true}}})
+		w.must(err)
+		reloaded := make(chan error)
+		go func() {
+			err := c.Agent().Reload()
+			for ; errors.Is(err, syscall.ECONNREFUSED); err = c.Agent().Reload() {
+				time.Sleep(time.Millisecond)
+			}
+			reloaded <- err
+		}()
+		a := m.startFrom("/etc/a.hcl")
+		if err := <-reloaded; err != nil {
+			w.Error(err)
+		}
+		m.ready(a)
+		m.want(a, "PUT", "/v1/kv/k", "one", "true")
+		time.Sleep(time.Minute)
+		if got := ran.took(); len(got) == 0 || !strings.Contains(got[len(got)-1], `"Value":"b25l"`) {
+			w.Errorf("it ran: %q", got)
 		}
 		w.close(a)
 	})

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tribune/impl/api"
-	"tribune/impl/fault"
 )
 
 // aged is a result that ages.
@@ -26,10 +25,14 @@ func age[Answer any](ctx context.Context, c *Cache, kind string, r api.CatalogRe
 		return known.answer.(Answer), hit(known.meta, old), nil
 	}
 	a, meta, err := once(ctx, c, r, f)
-	if err != nil {
-		if found && old <= wanted.StaleIfError && fault.Of(err) != fault.Denied {
-			return known.answer.(Answer), hit(known.meta, old), nil
-		}
+	switch {
+	case err == nil:
+	case !unanswered(err):
+		c.forget(id)
+		return a, meta, err
+	case found && old <= wanted.StaleIfError:
+		return known.answer.(Answer), hit(known.meta, old), nil
+	default:
 		return a, meta, err
 	}
 	c.learn(id, aged{answer: a, meta: meta, fetched: time.Now(), used: begun})
@@ -69,4 +72,11 @@ func (c *Cache) learn(id string, e aged) {
 	if now := c.aging[id]; now == nil || !now.fetched.After(e.fetched) {
 		c.aging[id] = &e
 	}
+}
+
+// forget drops what is known: a server refuses to answer that now.
+func (c *Cache) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.aging, id)
 }

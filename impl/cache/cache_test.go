@@ -230,22 +230,46 @@ func TestAReadReturnsWhenTheIndexGoesBack(t *testing.T) {
 func TestTheAgeTellsForHowLongNoServerAnswered(t *testing.T) {
 	inWorld(t, func(w world) {
 		w.health()
-		w.catalog.set(10, errors.New("no server"))
+		w.catalog.set(10, fault.New(fault.Unavailable, "no server"))
 		synctest.Wait()
 		time.Sleep(time.Minute)
 		w.want(w.health(), answer{name: "10", hit: true, age: time.Minute})
 		if n := w.catalog.times(); n < 4 || n > 8 {
 			w.Errorf("the source was asked %d times in a minute", n)
 		}
-		w.catalog.set(11, nil)
+		w.catalog.set(10, nil) // nothing has changed meanwhile
 		time.Sleep(2 * time.Minute)
+		w.want(w.health(), answer{name: "10", hit: true})
+		w.catalog.times()
+		time.Sleep(time.Hour)
+		if n := w.catalog.times(); n > 9 {
+			w.Errorf("the source was asked %d times in an hour in which nothing changed", n)
+		}
+		w.catalog.set(11, nil)
+		synctest.Wait()
 		w.want(w.health(), answer{name: "11", hit: true})
+	})
+}
+
+func TestAReadThatWaitsTellsForHowLongNoServerAnswered(t *testing.T) {
+	inWorld(t, func(w world) {
+		w.health()
+		w.catalog.set(10, fault.New(fault.Unavailable, "no server"))
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		got := w.health(waitFor(10), func(r *api.CatalogRequest) { r.MaxQueryTime = 16 * time.Second })
+		if got.age < 76*time.Second || got.age > 77*time.Second {
+			w.Errorf("its age is %v", got.age)
+		}
+		w.want(got, answer{name: "10", hit: true, age: got.age})
+		time.AfterFunc(time.Second, func() { w.catalog.set(11, nil) })
+		w.want(w.health(waitFor(10)), answer{name: "11"})
 	})
 }
 
 func TestAResultThatCannotBeHadIsNotKept(t *testing.T) {
 	inWorld(t, func(w world) {
-		none := errors.New("no server")
+		none := fault.New(fault.Unavailable, "no server")
 		w.catalog.set(10, none)
 		w.want(w.health(), answer{err: none})
 		if n := w.cache.Len(); n != 0 {
@@ -256,16 +280,26 @@ func TestAResultThatCannotBeHadIsNotKept(t *testing.T) {
 	})
 }
 
-func TestAResultThatMayNotBeReadAnyMoreIsForgotten(t *testing.T) {
-	inWorld(t, func(w world) {
-		w.health()
-		w.services()
-		denied := fault.New(fault.Denied, "Permission denied")
-		w.catalog.set(11, denied)
-		synctest.Wait()
-		w.want(w.health(), answer{err: denied})
-		w.want(w.services(func(r *api.CatalogRequest) { r.Cache.MustRevalidate, r.Cache.StaleIfError = true, time.Hour }), answer{err: denied})
-	})
+func TestAResultThatServersRefuseIsForgottenAndOneThatTheyCannotGiveIsNot(t *testing.T) {
+	anew := func(r *api.CatalogRequest) { r.Cache.MustRevalidate, r.Cache.StaleIfError = true, time.Hour }
+	for kind := fault.Internal; kind.Valid(); kind++ {
+		inWorld(t, func(w world) {
+			w.health()
+			w.services()
+			refused := fault.New(kind, "no")
+			w.catalog.set(11, refused)
+			synctest.Wait()
+			switch kind {
+			case fault.NoLeader, fault.NotLeader, fault.Unavailable, fault.Unknown, fault.Busy:
+				w.want(w.health(), answer{name: "10", hit: true})
+				w.want(w.services(anew), answer{name: "10", hit: true})
+			default:
+				w.want(w.health(), answer{err: refused})
+				w.want(w.services(anew), answer{err: refused})
+				w.want(w.services(), answer{err: refused})
+			}
+		})
+	}
 }
 
 func TestResultsThatNobodyReadsAreForgotten(t *testing.T) {
@@ -326,7 +360,7 @@ func TestWhatAReaderDoesToItsAnswerOthersDoNotSee(t *testing.T) {
 func TestAResultThatAgesIsFetchedWhenItIsTooOld(t *testing.T) {
 	type headers = api.CacheOptions
 	inWorld(t, func(w world) {
-		none := errors.New("no server")
+		none := fault.New(fault.Unavailable, "no server")
 		read := func(o headers) answer {
 			return w.services(func(r *api.CatalogRequest) { r.Cache = o; r.Cache.Use = true })
 		}

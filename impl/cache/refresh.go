@@ -19,7 +19,7 @@ const (
 type followed struct {
 	answer  any // nil until there is one
 	meta    api.QueryMeta
-	lost    time.Time     // since when fetches fail; zero: they do not
+	lost    time.Time     // since when no server answers; zero: they do
 	over    error         // why nothing follows
 	changed chan struct{} // closed when any of these changes
 	used    time.Time
@@ -83,18 +83,30 @@ func (c *Cache) await(ctx context.Context, e *followed, o api.QueryOptions) (any
 		return nil, e.meta, e.over
 	case e.answer == nil:
 		return nil, e.meta, ctx.Err()
-	case !known:
-		meta := e.meta
-		meta.Cache.Used = true
-		return e.answer, meta, nil
-	case e.lost.IsZero():
+	case !e.lost.IsZero():
+		return e.answer, hit(e.meta, time.Since(e.lost)), nil // also after a wait, which brought nothing
+	case known:
 		return e.answer, hit(e.meta, 0), nil
 	}
-	return e.answer, hit(e.meta, time.Since(e.lost)), nil
+	meta := e.meta
+	meta.Cache.Used = true
+	return e.answer, meta, nil
+}
+
+// unanswered reports whether an error says that no server could be heard. What is known
+// stands in for its answer then, but not for one by which a server refuses the read: that
+// would be the same again, for ever.
+func unanswered(err error) bool {
+	switch fault.Of(err) {
+	case fault.NoLeader, fault.NotLeader, fault.Unavailable, fault.Unknown, fault.Busy:
+		return true
+	}
+	return false
 }
 
 // keepFresh follows a result until the cache closes or nobody reads it any more, or
-// until the very first fetch fails or the token may not read it any more.
+// until the very first fetch fails or a server refuses a later one. The fetch after one that failed does not block: how
+// old the result is says whether servers answer, not whether something has changed.
 func keepFresh[Answer any](c *Cache, id string, e *followed, r api.CatalogRequest, f fetch[Answer]) {
 	r.MinQueryIndex, r.MaxQueryTime = 0, api.MaxWait
 	pause := firstPause
@@ -109,6 +121,7 @@ func keepFresh[Answer any](c *Cache, id string, e *followed, r api.CatalogReques
 		if err == nil {
 			continue
 		}
+		r.MinQueryIndex = 0
 		select {
 		case <-c.ctx.Done():
 		case <-time.After(pause + rand.N(pause)):
@@ -125,7 +138,7 @@ func (c *Cache) fetched(id string, e *followed, a any, meta api.QueryMeta, err e
 	switch {
 	case c.ctx.Err() != nil:
 		e.over = c.ctx.Err()
-	case err != nil && (e.answer == nil || fault.Of(err) == fault.Denied):
+	case err != nil && (e.answer == nil || !unanswered(err)):
 		e.answer, e.over = nil, err
 	case err != nil:
 		if e.lost.IsZero() {

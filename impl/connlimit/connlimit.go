@@ -47,7 +47,7 @@ type Limit struct {
 type client struct {
 	open     int
 	refusing int
-	told     bool // the log says that it is over the limit
+	told     bool // the log says that it is over the limit, and it has not been well below since
 }
 
 // New returns a limit, without any connections yet.
@@ -150,7 +150,7 @@ func (l *Limit) release(at netip.Addr, n *int) {
 	defer l.mu.Unlock()
 	*n--
 	who := l.clients[at]
-	if who.open < l.settings.Max {
+	if 2*who.open < l.settings.Max { // not just below: whoever stays around the limit would be told of all the time
 		who.told = false
 	}
 	if who.open == 0 && who.refusing == 0 {

@@ -127,12 +127,51 @@ func TestAConnectionOverTheLimitIsToldSo(t *testing.T) {
 		if err := w.metrics.WriteText(&shown); err != nil || !strings.Contains(shown.String(), "consul_http_connections 3\n") || !strings.Contains(shown.String(), "consul_http_connections_refused 2\n") {
 			w.Error(shown.String(), err)
 		}
-		if got := w.log.String(); strings.Count(got, "client=10.0.0.2 limit=2") != 2 || strings.Count(got, "\n") != 2 {
+		if got := w.log.String(); strings.Count(got, "client=10.0.0.2 limit=2") != 1 || strings.Count(got, "\n") != 1 {
 			w.Errorf("the log says\n%s", got)
 		}
 		for _, c := range []net.Conn{first, third, again, over, elsewhere} {
 			w.close(c)
 		}
+	})
+}
+
+func TestTheLogSaysOnceThatAClientIsOverTheLimitUntilItHasBeenWellBelow(t *testing.T) {
+	inWorld(t, connlimit.Settings{Max: 4}, func(w *world) {
+		var open []net.Conn
+		says := func(what string, want int) {
+			w.Helper()
+			if got := w.log.String(); strings.Count(got, "\n") != want {
+				w.Errorf("%s: the log says\n%s", what, got)
+			}
+		}
+		over := func() {
+			for len(open) < 4 {
+				open = append(open, w.dial(one))
+			}
+			c := w.dial(one)
+			if r, _ := w.ask(c); r.StatusCode != 429 {
+				w.Errorf("over the limit: %d", r.StatusCode)
+			}
+			w.close(c)
+		}
+		down := func(to int) {
+			for ; len(open) > to; open = open[1:] {
+				w.close(open[0])
+			}
+		}
+		for range 20 {
+			over()
+			down(2)
+		}
+		says("it stays around the limit", 1)
+		down(1)
+		over()
+		says("it was well below", 2)
+		down(0)
+		over()
+		says("it was gone", 3)
+		down(0)
 	})
 }
 

@@ -52,11 +52,16 @@ type Catalog interface {
 	ServiceNodes(context.Context, api.CatalogRequest) (api.List[api.CatalogService], error)
 }
 
-// Execute runs a prepared query for a client at an address and returns the
-// instances that it finds, best first, and the TTL that it sets for them,
-// negative if it sets none. An error of kind fault.NotFound says that there is no
-// such query.
-type Execute func(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) ([]api.CheckServiceNode, time.Duration, error)
+// Execute runs a prepared query for a client at an address. An error of kind
+// fault.NotFound says that there is no such query.
+type Execute func(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) (Executed, error)
+
+// Executed is what a prepared query finds.
+type Executed struct {
+	Instances []api.CheckServiceNode // best first
+	TTL       time.Duration          // that the query sets for them; negative: none
+	api.QueryMeta
+}
 
 // Config is what the server stands on.
 type Config struct {

@@ -209,17 +209,17 @@ func TestOtherNamesAreReverseLookupsOrRefused(t *testing.T) {
 }
 
 // execute knows some prepared queries.
-func execute(_ context.Context, name string, _ netip.Addr, _ api.QueryOptions) ([]api.CheckServiceNode, time.Duration, error) {
+func execute(_ context.Context, name string, _ netip.Addr, _ api.QueryOptions) (dns.Executed, error) {
 	found := []api.CheckServiceNode{instance(n1, api.NodeService{ID: "db", Service: "db", Port: 5432}, api.HealthPassing)}
 	switch name {
 	case "best":
-		return found, 12 * time.Second, nil
+		return dns.Executed{Instances: found, TTL: 12 * time.Second}, nil
 	case "dotted.name":
-		return found, 5 * time.Second, nil
+		return dns.Executed{Instances: found, TTL: 5 * time.Second}, nil
 	case "empty":
-		return nil, 0, nil
+		return dns.Executed{}, nil
 	case "broken":
-		return nil, 0, errors.New("no luck")
+		return dns.Executed{}, errors.New("no luck")
 	}
-	return nil, 0, fault.New(fault.NotFound, "Query not found")
+	return dns.Executed{}, fault.New(fault.NotFound, "Query not found")
 }

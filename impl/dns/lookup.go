@@ -118,15 +118,20 @@ func (r *request) prepared(name string) (reply, error) {
 	if r.config.Execute == nil {
 		return reply{rcode: dns.RcodeNameError}, nil
 	}
-	found, ttl, err := r.config.Execute(r.ctx, name, r.source(), api.QueryOptions{AllowStale: r.AllowStale, MaxStaleDuration: r.MaxStale})
+	var found Executed
+	err := r.read("prepared query "+name, func(ctx context.Context, o api.QueryOptions) (api.QueryMeta, error) {
+		var err error
+		found, err = r.config.Execute(ctx, name, r.source(), o)
+		return found.QueryMeta, err
+	})
 	if err != nil {
-		return reply{}, fmt.Errorf("prepared query %s: %w", name, err)
+		return reply{}, err
 	}
-	if len(found) == 0 {
+	if len(found.Instances) == 0 {
 		return reply{rcode: dns.RcodeNameError}, nil
 	}
-	if ttl < 0 {
-		ttl = r.serviceTTL(found[0].Service.Service)
+	if found.TTL < 0 {
+		found.TTL = r.serviceTTL(found.Instances[0].Service.Service)
 	}
-	return r.answer(found, ttl), nil
+	return r.answer(found.Instances, found.TTL), nil
 }

@@ -85,10 +85,11 @@ func TestAPreparedQueryLearnsWhereTheClientIs(t *testing.T) {
 	var from []netip.Addr
 	var asked []api.QueryOptions
 	set := func(c *dns.Config) {
-		c.Execute = func(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) ([]api.CheckServiceNode, time.Duration, error) {
+		c.Execute = func(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) (dns.Executed, error) {
 			from, asked = append(from, client), append(asked, o)
-			found, _, err := execute(ctx, name, client, o)
-			return found, -1, err
+			found, err := execute(ctx, name, client, o)
+			found.TTL = -1
+			return found, err
 		}
 		c.Settings.ServiceTTL = ttls("db", 8)
 		c.Settings.MaxStale = time.Minute

@@ -1,7 +1,9 @@
 package dns_test
 
 import (
+	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"tribune/impl/api"
 	"tribune/impl/dns"
 	"tribune/impl/fault"
+	"tribune/impl/metrics"
 )
 
 // crowd is a service with n passing instances.
@@ -219,11 +222,23 @@ func TestTheLeaderIsAskedAsTheSettingsSay(t *testing.T) {
 		{"consistent", false, hour, 2 * hour, []bool{false}},
 		{"fresh enough", true, hour, hour, []bool{true}},
 		{"too stale", true, hour, hour + 1, []bool{true, false}},
+		{"not stale at all", true, 0, 1, []bool{true, false}},
 	} {
-		for _, name := range []string{"web.service.consul", "n1.node.consul", "1.0.0.10.in-addr.arpa"} {
+		for _, name := range []string{"web.service.consul", "n1.node.consul", "1.0.0.10.in-addr.arpa", "best.query.consul"} {
 			catalog := town()
 			catalog.behind = c.behind
-			inWorld(t, catalog, func(d *dns.Config) { d.Settings.AllowStale, d.Settings.MaxStale = c.stale, c.maxStale }, func(w *world) {
+			figures := metrics.New()
+			set := func(d *dns.Config) {
+				d.Settings.AllowStale, d.Settings.MaxStale, d.Metrics = c.stale, c.maxStale, figures
+				d.Execute = func(ctx context.Context, name string, client netip.Addr, o api.QueryOptions) (dns.Executed, error) {
+					found, err := execute(ctx, name, client, o)
+					if err == nil {
+						found.QueryMeta, err = catalog.begin(ctx, o)
+					}
+					return found, err
+				}
+			}
+			inWorld(t, catalog, set, func(w *world) {
 				if m := w.ask(name, miekg.TypeANY); len(m.Answer) == 0 {
 					t.Errorf("%s: %v", c.name, m)
 				}
@@ -233,6 +248,11 @@ func TestTheLeaderIsAskedAsTheSettingsSay(t *testing.T) {
 				}
 				if !slices.Equal(got, c.want) {
 					t.Errorf("%s, %s: stale reads %v", c.name, name, got)
+				}
+				var shown strings.Builder
+				late := c.stale && c.behind > 5*time.Second
+				if err := figures.WriteText(&shown); err != nil || strings.Contains(shown.String(), "consul_dns_stale_queries 1\n") != late {
+					t.Errorf("%s, %s: %s, %v", c.name, name, shown.String(), err)
 				}
 			})
 		}

@@ -69,11 +69,12 @@ type Config struct {
 type Events struct {
 	config Config
 	list   list
+	acted  list // those that the agent acted on itself: apart, or many of them would push others out
 }
 
 // New returns events of which none has come.
 func New(c Config) *Events {
-	return &Events{config: c, list: list{changed: make(chan struct{})}}
+	return &Events{config: c, list: list{changed: make(chan struct{})}, acted: list{changed: make(chan struct{})}}
 }
 
 // EventFire sends an event to all agents of the datacenter and returns it with its
@@ -163,11 +164,15 @@ func (e *Events) receive(raw api.RawEvent) {
 		return
 	}
 	ev.LTime = raw.LTime
-	if !e.meant(ev) || !e.list.add(ev) {
+	act, to := e.config.Internal[ev.Name], &e.list
+	if act != nil {
+		to = &e.acted
+	}
+	if !e.meant(ev) || !to.add(ev) {
 		return
 	}
 	e.config.Logger.Debug("new event", "event_name", ev.Name, "event_id", ev.ID)
-	if act := e.config.Internal[ev.Name]; act != nil {
+	if act != nil {
 		act(ev)
 	}
 }

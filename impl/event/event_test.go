@@ -227,6 +227,23 @@ func TestTheLastEventsAreListedOnce(t *testing.T) {
 	})
 }
 
+func TestEventsThatTheAgentActsOnPushNoOthersOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pool
+		acted := 0
+		e := p.join(t, event.Config{Internal: map[string]func(api.UserEvent){"_rexec": func(api.UserEvent) { acted++ }}})
+		fire(t, e, api.UserEvent{Name: "a"})
+		for range 300 {
+			fire(t, e, api.UserEvent{Name: "_rexec"})
+			p.queues[0] <- p.wire[len(p.wire)-1]
+		}
+		synctest.Wait()
+		if got, _ := list(t, e, api.EventListRequest{}); !slices.Equal(got, []string{"a"}) || acted != 300 {
+			t.Errorf("%q are listed, it acted %d times", got, acted)
+		}
+	})
+}
+
 func TestTheIndexOfAListIsWhatConsulsClientMakesOfTheLastID(t *testing.T) {
 	client, err := capi.NewClient(capi.DefaultConfig())
 	if err != nil {

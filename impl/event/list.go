@@ -17,8 +17,7 @@ import (
 // kept is how many events are listed, as in Consul.
 const kept = 256
 
-// list is the last events, in the order in which they came, those too that the
-// agent acts on itself and does not show: their IDs must be known.
+// list is the last events, in the order in which they came.
 type list struct {
 	mu      sync.Mutex
 	events  []api.UserEvent
@@ -95,8 +94,7 @@ func (e *Events) EventList(ctx context.Context, r api.EventListRequest) (a api.L
 	}
 }
 
-// chosen returns which events a request asks for: never those that the agent acts
-// on itself.
+// chosen returns which events a request asks for.
 func (e *Events) chosen(r api.EventListRequest) (func(api.UserEvent) bool, error) {
 	var expressions []*regexp.Regexp
 	for _, text := range []string{r.Node, r.Service, r.Tag} {
@@ -107,7 +105,7 @@ func (e *Events) chosen(r api.EventListRequest) (func(api.UserEvent) bool, error
 		expressions = append(expressions, compiled)
 	}
 	return func(ev api.UserEvent) bool {
-		return e.config.Internal[ev.Name] == nil && (r.Name == "" || r.Name == ev.Name) && (r.Since == 0 || ev.LTime > r.Since) &&
+		return (r.Name == "" || r.Name == ev.Name) && (r.Since == 0 || ev.LTime > r.Since) &&
 			expressions[0].MatchString(ev.NodeFilter) && expressions[1].MatchString(ev.ServiceFilter) && expressions[2].MatchString(ev.TagFilter)
 	}, nil
 }

@@ -119,6 +119,55 @@ func TestOneOfTheObjectsInAListMustMatch(t *testing.T) {
 	}
 }
 
+type port struct{ Host, Port string }
+
+type place struct {
+	Name  string
+	Ports map[string]port
+	Near  map[string]map[string]port
+}
+
+func TestWhatAnItemDoesNotHaveIsLikeNothing(t *testing.T) {
+	all := []place{
+		{Name: "a", Ports: map[string]port{"wan": {"h", "1"}}, Near: map[string]map[string]port{"x": {"y": {"h", "1"}}}},
+		{Name: "b", Ports: map[string]port{"lan": {"h", "1"}, "wan": {"", "2"}}, Near: map[string]map[string]port{"x": {}}},
+		{Name: "c", Ports: map[string]port{"lan": {"h", "1"}}},
+		{Name: "d"},
+	}
+	for expression, want := range map[string]string{
+		`Ports.wan.Port == "1"`:                         "a",
+		`Ports.wan.Port == 1 or Name == "d"`:            "ad",
+		`Ports.wan.Port != "1"`:                         "bcd",
+		`not Ports.wan.Port == "1"`:                     "bcd",
+		`Ports.wan.Host is empty`:                       "bcd",
+		`Ports.wan.Host is not empty`:                   "a",
+		`"h" in Ports.wan.Host`:                         "a",
+		`"h" not in Ports.wan.Host`:                     "bcd",
+		`Ports.wan.Host matches "^h$"`:                  "a",
+		`Ports.wan.Host not matches "^h$"`:              "bcd",
+		`"/Ports/wan/Host" contains "h"`:                "a",
+		`Ports["no such"].Host == ""`:                   "",
+		`Ports.wan.Port != "1" and Ports.lan.Port == 1`: "bc",
+		`Near.x.y.Port == 1`:                            "a",
+		`Near.x.y.Port != 1`:                            "bcd",
+		`Near.x.y is nil`:                               "bcd",
+	} {
+		keep, err := filter.By[place](expression)
+		if err != nil {
+			t.Errorf("%s: %v", expression, err)
+			continue
+		}
+		kept, err := keep(all)
+		got := ""
+		for _, p := range kept {
+			got += p.Name
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", expression, got, err, want)
+		}
+	}
+}
+
 func FuzzAnyExpressionIsEvaluatedOrRefused(f *testing.F) {
 	for _, expression := range []string{
 		`Items.Name == "x" and not (Name != y or "a" in Items.Tags)`, `"" == "x" or Items.Name is empty`, `"/Items/Name" matches "("`,

@@ -27,7 +27,7 @@ func anyOf(expression string, tree grammar.Expression, item reflect.Type) string
 // writer writes the text of a parsed expression.
 type writer struct {
 	item  reflect.Type
-	found bool // a selector that goes through a list
+	found bool // a selector that goes through a list, or through a map and on
 }
 
 // text is an expression in parentheses. In one that is inside a collection, names
@@ -46,7 +46,10 @@ func (w *writer) text(e grammar.Expression, inside bool) string {
 			w.found = true
 			return fmt.Sprintf("(any %s as one { %s })", selector(path[:n]), match(e, append([]string{"one"}, path[n:]...)))
 		}
-		return "(" + match(e, path) + ")"
+		if inside {
+			return "(" + match(e, path) + ")"
+		}
+		return "(" + w.guarded(e, path) + ")"
 	}
 	panic(fmt.Sprintf("filter: an expression is a %T; want one of go-bexpr's four", e))
 }

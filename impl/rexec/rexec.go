@@ -16,6 +16,7 @@
 // write is refused, and the agent kills the command: nobody waits for it.
 //
 //   - rexec.go takes calls and fetches jobs.
+//   - script.go has a script in a file while it runs.
 //   - output.go carries what a command prints.
 package rexec
 
@@ -26,7 +27,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path"
 	"strconv"
 	"sync"
@@ -88,9 +88,13 @@ type Runner struct {
 	jobs   sync.WaitGroup
 }
 
-// New returns a runner without jobs.
+// New returns a runner without jobs. It removes scripts that were left when an agent was
+// killed.
 func New(c Config) *Runner {
 	r := &Runner{config: c}
+	if err := r.removeScripts(); err != nil {
+		c.Logger.Warn("scripts that were run before the agent was started could not be removed", "dir", c.Dir, "error", err)
+	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }
@@ -213,14 +217,7 @@ func (r *Runner) command(call Call, job Job) (c host.Command, done func(), err e
 	done = func() {}
 	switch {
 	case len(job.Script) > 0:
-		file := path.Join(r.config.Dir, "rexec-"+call.Session)
-		done = func() {
-			if err := r.config.Host.FS().Remove(file); err != nil {
-				r.config.Logger.Warn("a script that was run could not be removed", "file", file, "error", err)
-			}
-		}
-		c.Args = []string{"/bin/sh", "-c", file}
-		err = r.writeScript(file, job.Script)
+		c.Args, done, err = r.script(call, job.Script)
 	case job.Command != "":
 		c.Args = []string{"/bin/sh", "-c", job.Command}
 	case len(job.Args) > 0:
@@ -229,16 +226,4 @@ func (r *Runner) command(call Call, job Job) (c host.Command, done func(), err e
 		err = errors.New("the job names nothing to run")
 	}
 	return c, done, err
-}
-
-func (r *Runner) writeScript(file string, script []byte) error {
-	f, err := r.config.Host.FS().OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(script)
-	if err = errors.Join(err, f.Close()); err != nil {
-		err = errors.Join(err, r.config.Host.FS().Remove(file))
-	}
-	return err
 }

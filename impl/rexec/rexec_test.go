@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -112,7 +113,11 @@ func TestAJobIsAcknowledgedRunAndFinished(t *testing.T) {
 	}{
 		{rexec.Job{Command: "echo a | wc"}, []string{"/bin/sh", "-c", "echo a | wc"}},
 		{rexec.Job{Args: []string{"echo", "a"}}, []string{"echo", "a"}},
-		{rexec.Job{Script: []byte("#!/bin/python")}, []string{"/bin/sh", "-c", "/rexec-" + session}},
+		{rexec.Job{Script: []byte("echo a")}, []string{"/bin/sh", "/rexec-" + session}},
+		{rexec.Job{Script: []byte("#!/bin/python")}, []string{"/bin/python", "/rexec-" + session}},
+		{rexec.Job{Script: []byte("#! /usr/bin/env\tpython -u \n...")}, []string{"/usr/bin/env", "python -u", "/rexec-" + session}},
+		{rexec.Job{Script: []byte("#!\n")}, []string{"/bin/sh", "/rexec-" + session}},
+		{rexec.Job{Script: []byte("\x7fELF\x00\n")}, []string{"/rexec-" + session}},
 	} {
 		inStore(t, c.job, func(s *store) {
 			s.stale = true
@@ -131,6 +136,43 @@ func TestAJobIsAcknowledgedRunAndFinished(t *testing.T) {
 				s.Errorf("%v is left, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestAScriptRunsWhereverTheDataDirectoryIs really runs it.
+func TestAScriptRunsWhereverTheDataDirectoryIs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{".", "data", "a b", "-c", "$(exit 3); '", t.TempDir() + "/a b"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for script, want := range map[string]string{"printf %s hello": "hello", "#!/bin/sh -e\nfalse\nprintf %s hello": "", "#!/usr/bin/env cat": "#!/usr/bin/env cat"} {
+			inStore(t, rexec.Job{Script: []byte(script)}, func(s *store) {
+				s.runner.Close()
+				s.runner = rexec.New(rexec.Config{Node: "n1", Host: host.Real(), Dir: dir, KV: s, Logger: slog.New(slog.DiscardHandler)})
+				got := s.call(called)
+				switch {
+				case want == "":
+					s.wrote(got, "ack ", "exit 1")
+				default:
+					s.wrote(got, "ack ", "out/00000 "+want, "exit 0")
+				}
+			})
+		}
+	}
+}
+
+func TestScriptsThatAnAgentLeftWhenItWasKilledAreRemoved(t *testing.T) {
+	disk := hosttest.NewDisk()
+	for _, name := range []string{"/rexec-" + session, "/rexec-other", "/node-id"} {
+		if err := host.ReplaceFile(disk, name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := hosttest.NewNetwork().Host("n1", netip.MustParseAddr("10.0.0.1"), disk)
+	rexec.New(rexec.Config{Node: "n1", Host: h, Dir: "/", Logger: slog.New(slog.DiscardHandler)}).Close()
+	if left, err := disk.ReadDir("/"); err != nil || len(left) != 1 || left[0].Name() != "node-id" {
+		t.Errorf("%v is left, %v", left, err)
 	}
 }
 

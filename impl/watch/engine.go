@@ -1,10 +1,12 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -15,16 +17,18 @@ import (
 
 // Config says for whom an engine watches.
 type Config struct {
-	Host   host.Host
-	API    capi.Config // how to reach the agent's own HTTP API; its token is the default
-	File   string      // where it is kept what handlers saw, in a directory that exists; "" to keep nothing
-	Logger *slog.Logger
+	Host    host.Host
+	Address string // of the agent's own HTTP API
+	Token   string // for watches that have none; may be empty
+	File    string // where it is kept what handlers saw, in a directory that exists; "" to keep nothing
+	Logger  *slog.Logger
 }
 
 // Engine runs the watches of an agent.
 type Engine struct {
-	config Config
-	memory memory
+	config    Config
+	transport *http.Transport // to the agent itself
+	memory    memory
 
 	setting sync.Mutex // one Set or Close after the other
 	running map[string]*running
@@ -40,7 +44,10 @@ type running struct {
 // New returns an engine without watches, which remembers what handlers saw when the
 // agent last ran.
 func New(c Config) *Engine {
-	e := &Engine{config: c, memory: memory{fs: c.Host.FS(), file: c.File}, running: map[string]*running{}}
+	e := &Engine{
+		config: c, transport: &http.Transport{DialContext: c.Host.Network().Dial},
+		memory: memory{fs: c.Host.FS(), file: c.File}, running: map[string]*running{},
+	}
 	if err := e.memory.load(); err != nil {
 		c.Logger.Warn("it is not known what watches saw; all handlers will run", "error", err)
 	}
@@ -81,6 +88,7 @@ func (e *Engine) Close() {
 	defer e.setting.Unlock()
 	e.closed = true
 	e.stop(nil)
+	e.transport.CloseIdleConnections()
 }
 
 // stop stops the watches that are not in keep, all at once, and waits for them.
@@ -105,7 +113,13 @@ func (e *Engine) start(id string, w *Watch) {
 	log := e.config.Logger.With("watch", w.kind)
 	go func() {
 		defer close(r.done)
-		err := w.Follow(ctx, e.config.API, e.memory.last(id), log, func(c Change) error {
+		q := *w.Query
+		q.token = "" // self has it
+		c := capi.Config{
+			Address: e.config.Address, Scheme: "http", Token: byTransport,
+			HttpClient: &http.Client{Transport: self{token: cmp.Or(w.token, e.config.Token), next: e.transport}},
+		}
+		err := q.Follow(ctx, c, e.memory.last(id), log, func(c Change) error {
 			e.handle(ctx, id, w, c, log)
 			return nil
 		})
@@ -113,6 +127,33 @@ func (e *Engine) start(id string, w *Watch) {
 			log.Error("a watch has ended", "error", err)
 		}
 	}()
+}
+
+// self sends requests to the agent itself, with a token or none. Consul's client, which
+// makes them, adds what the environment says, as is right for a person's commands: a
+// namespace, another scheme, a token, a file with one. An agent's watches are those of
+// its configuration alone.
+type self struct {
+	token string
+	next  http.RoundTripper
+}
+
+// byTransport is a token that self replaces. With none the client would look for one in
+// the environment.
+const byTransport = "set by the transport"
+
+// RoundTrip implements http.RoundTripper.
+func (s self) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	q := r.URL.Query()
+	q.Del("ns")
+	q.Del("partition")
+	r.URL.RawQuery = q.Encode()
+	r.Header.Del("X-Consul-Token")
+	if s.token != "" {
+		r.Header.Set("X-Consul-Token", s.token)
+	}
+	return s.next.RoundTrip(r)
 }
 
 // maxOutput is the most bytes of a handler's output that are kept, for the log.

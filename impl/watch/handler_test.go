@@ -111,7 +111,7 @@ func TestAnEngineLogsTheBeginningOfWhatAHandlerSays(t *testing.T) {
 			_, err := io.Copy(c.Stdout, io.LimitReader(strings.NewReader(strings.Repeat("talk ", 100000)), 1e6))
 			return 1, err
 		})
-		e := watch.New(watch.Config{Host: w.Host, API: w.api(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		e := watch.New(watch.Config{Host: w.Host, Address: agentAddress, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		e.Set([]*watch.Watch{w.key()})
 		synctest.Wait()
 		e.Close()

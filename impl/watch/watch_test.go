@@ -166,13 +166,9 @@ func (w *world) handled(want ...string) {
 	w.ran = nil
 }
 
-func (w *world) api() capi.Config {
-	return capi.Config{Address: agentAddress, HttpClient: &http.Client{Transport: &http.Transport{DialContext: w.Network().Dial, DisableKeepAlives: true}}}
-}
-
 // engine starts an engine with watches, as an agent does.
 func (w *world) engine(watches ...*watch.Watch) *watch.Engine {
-	e := watch.New(watch.Config{Host: w.Host, API: w.api(), File: "/watches.json", Logger: slog.New(slog.DiscardHandler)})
+	e := watch.New(watch.Config{Host: w.Host, Address: agentAddress, File: "/watches.json", Logger: slog.New(slog.DiscardHandler)})
 	e.Set(watches)
 	return e
 }
@@ -218,6 +214,30 @@ func TestAHandlerRunsAtOnceAndAtEveryChange(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		w.handled()
 	})
+}
+
+// TestTheEnvironmentDoesNotSayHowAnAgentAsksItself: what is there for the commands of
+// whoever started it.
+func TestTheEnvironmentDoesNotSayHowAnAgentAsksItself(t *testing.T) {
+	for name, value := range map[string]string{
+		"CONSUL_HTTP_SSL": "true", "CONSUL_NAMESPACE": "team", "CONSUL_PARTITION": "east", "CONSUL_HTTP_ADDR": "https://10.0.0.9:1",
+		"CONSUL_HTTP_TOKEN": "t", "CONSUL_HTTP_TOKEN_FILE": "/none", "CONSUL_CACERT": "/none", "CONSUL_HTTP_AUTH": "user:password",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, value)
+			inWorld(t, func(w *world) {
+				e := w.engine(w.key(), w.parse(`type = "key", key = "b", token = "t", args = ["h"]`))
+				w.handled("h 1 after 0: null", "h 1 after 0: null")
+				w.put("MQ==", 5)
+				w.handled(w.pair("MQ==", 5, 1, 5))
+				e.Close()
+				slices.Sort(w.asked)
+				if want := []string{"/v1/kv/a? ", "/v1/kv/b? t"}; !slices.Equal(w.asked, want) {
+					w.Errorf("it asked %q, want %q", w.asked, want)
+				}
+			})
+		})
+	}
 }
 
 func TestChangesDuringAHandlerAreOneChange(t *testing.T) {
