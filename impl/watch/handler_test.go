@@ -144,7 +144,7 @@ func TestAHandlerHasTimeToEndWhenItsWatchDoes(t *testing.T) {
 				ended = true
 				return 0, nil
 			})
-			e := watch.New(watch.Config{Host: w.Host, API: w.api(), Logger: slog.New(slog.DiscardHandler)})
+			e := watch.New(watch.Config{Host: w.Host, Address: agentAddress, Logger: slog.New(slog.DiscardHandler)})
 			defer e.Close()
 			e.Set([]*watch.Watch{w.key()})
 			synctest.Wait()
