@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-sockaddr/template"
+	"golang.org/x/net/http/httpproxy"
 )
 
 // Real is the machine that this process runs on.
@@ -126,6 +128,10 @@ func (realNetwork) Addrs() ([]netip.Addr, error) {
 	}
 	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return rank(a) - rank(b) })
 	return addrs, nil
+}
+
+func (realNetwork) Proxy(to *url.URL) (*url.URL, error) {
+	return httpproxy.FromEnvironment().ProxyFunc()(to)
 }
 
 func (realNetwork) Expand(text string) (string, error) { return template.Parse(text) }
