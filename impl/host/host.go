@@ -29,6 +29,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 )
 
@@ -92,6 +93,9 @@ type Network interface {
 	// Addrs lists the machine's unicast addresses, loopback excluded, private
 	// IPv4 first: the first is the one to advertise when none was chosen.
 	Addrs() ([]netip.Addr, error)
+	// Proxy is the proxy by which the machine's environment wants a URL to be asked for
+	// (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); nil: none.
+	Proxy(to *url.URL) (*url.URL, error)
 	// Expand replaces what is between {{ and }} in text by what that says about the
 	// machine's interfaces, such as {{ GetInterfaceIP "eth0" }}, in the language of
 	// github.com/hashicorp/go-sockaddr/template. Nothing stands for what is not there.

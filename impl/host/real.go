@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-sockaddr/template"
+	"golang.org/x/net/http/httpproxy"
 )
 
 // Real is the machine that this process runs on.
@@ -199,6 +201,10 @@ func (realNetwork) Addrs() ([]netip.Addr, error) {
 	}
 	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return rank(a) - rank(b) })
 	return addrs, nil
+}
+
+func (realNetwork) Proxy(to *url.URL) (*url.URL, error) {
+	return httpproxy.FromEnvironment().ProxyFunc()(to)
 }
 
 func (realNetwork) Expand(text string) (string, error) { return template.Parse(text) }

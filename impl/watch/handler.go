@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -152,6 +153,7 @@ func (w *Watch) request(ctx context.Context, n host.Network, c Change, out io.Wr
 		}
 	}
 	client := http.Client{Transport: &http.Transport{
+		Proxy:       func(r *http.Request) (*url.URL, error) { return n.Proxy(r.URL) },
 		DialContext: n.Dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: w.http.TLSSkipVerify},
 	}}
 	answer, err := client.Do(r)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,35 @@ func TestAnHTTPHandlerIsAskedWithTheChange(t *testing.T) {
 		want := []string{"PUT /hook 5 after 0 [a b] true", "PUT /hook 6 after 5 [a b] true"}
 		if !slices.Equal(got, want) {
 			w.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// behindProxy is a host whose environment names a proxy.
+type behindProxy struct{ host.Host }
+
+func (h behindProxy) Network() host.Network { return proxied{h.Host.Network()} }
+
+type proxied struct{ host.Network }
+
+func (proxied) Proxy(to *url.URL) (*url.URL, error) {
+	return url.Parse("http://10.0.0.3:3128/?" + to.Host)
+}
+
+func TestAnHTTPHandlerIsAskedByTheProxyThatTheMachineHas(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var got []string
+		stop := w.serve(w.net.Host("m3", netip.MustParseAddr("10.0.0.3"), nil), "10.0.0.3:3128", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			got = append(got, r.URL.String())
+		}))
+		defer stop()
+		w.Host = behindProxy{w.Host}
+		e := w.engine(w.parse(`type = "key", key = "a", handler_type = "http", http_handler_config { path = "http://hooks.example/hook" }`))
+		synctest.Wait()
+		w.put("MQ==", 5)
+		e.Close()
+		if want := []string{"http://hooks.example/hook", "http://hooks.example/hook"}; !slices.Equal(got, want) { // and the agent itself not
+			w.Errorf("it was asked for %q, want %q", got, want)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"sort"
@@ -247,6 +248,10 @@ func (s *Stack) LookupHost(_ context.Context, name string) ([]string, error) {
 
 // Addrs implements host.Network.
 func (s *Stack) Addrs() ([]netip.Addr, error) { return slices.Clone(s.addrs), nil }
+
+// Proxy implements host.Network: a simulated machine has none, whatever the environment
+// of the process says.
+func (s *Stack) Proxy(*url.URL) (*url.URL, error) { return nil, nil }
 
 // Expand implements host.Network. A simulated machine has addresses and no interfaces
 // that a template could speak of.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -204,6 +205,8 @@ func (s stack) LookupHost(_ context.Context, name string) ([]string, error) {
 }
 
 func (s stack) Addrs() ([]netip.Addr, error) { return []netip.Addr{s.addr}, nil }
+
+func (s stack) Proxy(*url.URL) (*url.URL, error) { return nil, nil }
 
 // Expand knows one function.
 func (s stack) Expand(text string) (string, error) {
