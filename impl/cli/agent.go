@@ -61,6 +61,10 @@ func (c *call) runAgent(args []string) (err error) {
 		log.Warn(w)
 	}
 	ctx, signal := c.Signals(context.Background())
+	var hangups <-chan struct{} // nil: never
+	if c.Hangups != nil {
+		hangups = c.Hangups() // before the start, which SIGHUP would end
+	}
 	fmt.Fprintln(c.Stdout, "==> Starting Tribune agent...")
 	a, err := agent.New(ctx, settings, c.Host, log)
 	if err != nil {
@@ -85,7 +89,7 @@ func (c *call) runAgent(args []string) (err error) {
 	fmt.Fprintf(c.Stdout, "          Cluster Addr: %s (Server: %d, LAN: %d)\n\n", a.Advertise(), s.Ports.Server, s.Ports.SerfLAN)
 	fmt.Fprintln(c.Stdout, "==> Log data will now stream in as it occurs:")
 	out.open()
-	return c.attend(ctx, a, s, signal)
+	return c.attend(ctx, a, s, signal, hangups)
 }
 
 // gate holds back what is written to it until it is open, so that the log of the
@@ -117,15 +121,12 @@ func (g *gate) open() {
 
 // attend runs the agent until a signal, and has it leave first if the signal
 // and the settings ask for that.
-func (c *call) attend(ctx context.Context, a *agent.Agent, s config.Config, signal func() Signal) error {
-	if c.Hangups != nil {
-		hangups := c.Hangups()
-		watching, cancel := context.WithCancel(ctx)
-		var wait sync.WaitGroup
-		wait.Go(func() { c.reloadOn(watching, hangups, a) })
-		defer wait.Wait()
-		defer cancel()
-	}
+func (c *call) attend(ctx context.Context, a *agent.Agent, s config.Config, signal func() Signal, hangups <-chan struct{}) error {
+	watching, cancel := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	wait.Go(func() { c.reloadOn(watching, hangups, a) })
+	defer wait.Wait()
+	defer cancel()
 	err := a.Wait(ctx)
 	got := signal()
 	if got == Interrupt && !s.Leave.SkipOnInterrupt || got == Terminate && s.Leave.OnTerminate {

@@ -38,9 +38,14 @@ func (o *output) String() string {
 
 // runAgent runs the verb agent on a host until a signal a minute later.
 func runAgent(h host.Host, signal cli.Signal, args ...string) (status int, stdout, stderr string) {
+	return runAgentWith(h, signal, nil, args...)
+}
+
+// runAgentWith is runAgent for one that is asked to load its configuration anew.
+func runAgentWith(h host.Host, signal cli.Signal, hangups func() <-chan struct{}, args ...string) (status int, stdout, stderr string) {
 	var out, complaints output
 	got := cli.None
-	status = cli.Run(cli.Env{Host: h, Stdout: &out, Stderr: &complaints, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
+	status = cli.Run(cli.Env{Host: h, Stdout: &out, Stderr: &complaints, Hangups: hangups, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
 		ctx, stop := context.WithCancel(ctx)
 		time.AfterFunc(time.Minute, func() {
 			got = signal
@@ -171,6 +176,31 @@ func TestAnAgentThatIsStoppedBeforeItHasStartedIsNotInTrouble(t *testing.T) {
 		status, out, complaints := runAgent(h, cli.Interrupt, args...)
 		if status != 0 || complaints != "" || strings.Contains(out, "Log data") {
 			t.Errorf("status %d\n%s\n%s", status, out, complaints)
+		}
+	})
+}
+
+// hangup asks once, d from now on, or at once.
+func hangup(d time.Duration) func() <-chan struct{} {
+	return func() <-chan struct{} {
+		asked := make(chan struct{}, 1)
+		time.AfterFunc(d, func() { asked <- struct{}{} })
+		return asked
+	}
+}
+
+func TestAHangupDuringTheStartIsAReloadAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+		status, out, complaints := runAgentWith(h, cli.Terminate, func() <-chan struct{} {
+			if _, err := disk.Stat("/data"); err == nil {
+				t.Error("the agent starts before it listens to who hangs up")
+			}
+			return hangup(0)()
+		}, "-server", "-bootstrap", "-data-dir", "/data")
+		if status != 0 || complaints != "" || strings.Count(out, "==> Reloading configuration...\n") != 1 || strings.Count(out, "the configuration was reloaded") != 1 {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
 		}
 	})
 }

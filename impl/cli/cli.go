@@ -33,7 +33,8 @@ type Env struct {
 	// its settings for SIGINT and SIGTERM.
 	Signals func(ctx context.Context) (stopped context.Context, signal func() Signal)
 	// Hangups returns a channel that receives when the configuration is to be
-	// loaded anew (SIGHUP); nil if nobody can ask for that so.
+	// loaded anew (SIGHUP), at least once for all that came since the call and was
+	// not received yet; nil if nobody can ask for that so.
 	Hangups func() <-chan struct{}
 }
 
