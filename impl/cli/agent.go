@@ -34,6 +34,9 @@ func agentVerb() verb {
 }
 
 func (c *call) runAgent(args []string) (err error) {
+	if c.OutliveReaders != nil {
+		c.OutliveReaders()
+	}
 	settings, err := config.Load(c.Host.FS(), args)
 	if err != nil {
 		return err
