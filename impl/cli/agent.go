@@ -59,6 +59,7 @@ func (c *call) runAgent(args []string) (err error) {
 	log := slog.New(logging.Handler(to, logging.Trace))
 	if settings.LogJSON {
 		log = slog.New(logging.JSON(to, logging.Trace))
+		c.Stdout = io.Discard // who reads JSON can read nothing else; the log has its writer
 	}
 	for _, w := range settings.Warnings {
 		log.Warn(w)
@@ -83,6 +84,13 @@ func (c *call) runAgent(args []string) (err error) {
 		}
 		defer func() { err = errors.Join(err, c.Host.FS().Remove(s.PIDFile)) }()
 	}
+	c.announce(a, s)
+	out.open()
+	return c.attend(ctx, a, s, signal, hangups)
+}
+
+// announce says what was started.
+func (c *call) announce(a *agent.Agent, s config.Config) {
 	fmt.Fprintf(c.Stdout, "               Version: '%s'\n", agent.Version)
 	fmt.Fprintf(c.Stdout, "               Node ID: '%s'\n", s.NodeID)
 	fmt.Fprintf(c.Stdout, "             Node name: '%s'\n", s.NodeName)
@@ -91,8 +99,6 @@ func (c *call) runAgent(args []string) (err error) {
 	fmt.Fprintf(c.Stdout, "           Client Addr: %s (HTTP: %d, DNS: %d)\n", s.ClientAddr, s.Ports.HTTP, s.Ports.DNS)
 	fmt.Fprintf(c.Stdout, "          Cluster Addr: %s (Server: %d, LAN: %d)\n\n", a.Advertise(), s.Ports.Server, s.Ports.SerfLAN)
 	fmt.Fprintln(c.Stdout, "==> Log data will now stream in as it occurs:")
-	out.open()
-	return c.attend(ctx, a, s, signal, hangups)
 }
 
 // gate holds back what is written to it until it is open, so that the log of the

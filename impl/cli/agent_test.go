@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -201,6 +202,21 @@ func TestAHangupDuringTheStartIsAReloadAfterIt(t *testing.T) {
 		}, "-server", "-bootstrap", "-data-dir", "/data")
 		if status != 0 || complaints != "" || strings.Count(out, "==> Reloading configuration...\n") != 1 || strings.Count(out, "the configuration was reloaded") != 1 {
 			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+	})
+}
+
+func TestALogInJSONIsAllThatAnAgentPrints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), hosttest.NewDisk())
+		status, out, complaints := runAgentWith(h, cli.Interrupt, hangup(time.Second), "-server", "-bootstrap", "-data-dir", "/data", "-log-json", "-hcl", "skip_leave_on_interrupt = false")
+		if status != 0 || complaints != "" || !strings.Contains(out, "the configuration was reloaded") {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+		for line := range strings.Lines(out) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%q is no JSON", line)
+			}
 		}
 	})
 }

@@ -163,7 +163,7 @@ func settings() []setting {
 		{"primary_datacenter", "", "the datacenter of this agent: there is no other yet", func(c *Config) any { return &c.PrimaryDatacenter }},
 		{"data_dir", "data-dir", "directory for the agent's state", func(c *Config) any { return &c.DataDir }},
 		{"log_level", "log-level", "trace, debug, info, warn or error", func(c *Config) any { return &c.LogLevel }},
-		{"log_json", "log-json", "write log lines as JSON", func(c *Config) any { return &c.LogJSON }},
+		{"log_json", "log-json", "write log lines as JSON, and nothing else", func(c *Config) any { return &c.LogJSON }},
 		{"log_file", "log-file", "file that gets the log, too; a directory if it ends in a slash; when another is begun, the time becomes part of its name", func(c *Config) any { return &c.LogFile.Name }},
 		{"log_rotate_bytes", "log-rotate-bytes", "bytes of the log's file after which another is begun; 0: no limit", func(c *Config) any { return &c.LogFile.Bytes }},
 		{"log_rotate_duration", "log-rotate-duration", "time after which another file of the log is begun; 0: no limit", func(c *Config) any { return &c.LogFile.Age }},
