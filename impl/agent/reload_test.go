@@ -1,9 +1,11 @@
 package agent_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,18 +27,44 @@ func (m machine) file(name, text string) {
 	}
 }
 
-// startFrom starts an agent as the command line does, from a file.
-func (m machine) startFrom(name string) *agent.Agent {
+// startFrom starts an agent as the command line does, from a file; without a handler
+// its log is lost.
+func (m machine) startFrom(name string, log ...slog.Handler) *agent.Agent {
 	m.Helper()
 	c, err := config.Load(m.FS(), []string{"-server", "-bootstrap-expect", "1", "-data-dir", "/data", "-config-file", name})
 	if err != nil {
 		m.Fatal(err)
 	}
-	a, err := agent.New(m.Context(), c, m, slog.New(slog.DiscardHandler))
+	a, err := agent.New(m.Context(), c, m, slog.New(append(log, slog.DiscardHandler)[0]))
 	if err != nil {
 		m.Fatal(err)
 	}
 	return a
+}
+
+// logged is what an agent has logged.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Reset forgets it.
+func (l *logged) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
@@ -86,6 +114,28 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 		}
 		w.awaitHealth(time.Second, c, "new", "m1=passing")
 		w.close(a)
+	})
+}
+
+// TestAChangeWaitsUntilItIsUndone reloads again and again.
+func TestAChangeWaitsUntilItIsUndone(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		m.file("/etc/a.hcl", `reconnect_timeout = "72h"`)
+		var log logged
+		a := m.startFrom("/etc/a.hcl", slog.NewTextHandler(&log, nil))
+		defer w.close(a)
+		for _, c := range []struct {
+			timeout string
+			waits   bool
+		}{{"73h", true}, {"73h", true}, {"74h", true}, {"72h", false}, {"72h", false}} {
+			m.file("/etc/a.hcl", fmt.Sprintf("reconnect_timeout = %q", c.timeout))
+			log.Reset()
+			w.must(a.Reload())
+			if waits := strings.Contains(log.String(), "setting=reconnect_timeout"); waits != c.waits {
+				w.Errorf("with %s it is %v that a change waits:\n%s", c.timeout, waits, log.String())
+			}
+		}
 	})
 }
 

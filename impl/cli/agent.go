@@ -159,8 +159,6 @@ func (c *call) reloadOn(ctx context.Context, hangups <-chan struct{}, a *agent.A
 		case <-hangups:
 		}
 		fmt.Fprintln(c.Stdout, "==> Reloading configuration...")
-		if err := a.Reload(); err != nil {
-			fmt.Fprintf(c.Stderr, "Error! %v\n", err)
-		}
+		_ = a.Reload() // the log has it
 	}
 }

@@ -221,6 +221,44 @@ func TestALogInJSONIsAllThatAnAgentPrints(t *testing.T) {
 	})
 }
 
+func TestAReloadThatFailsIsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+		write := func(text string) {
+			if err := host.ReplaceFile(disk, "/settings.hcl", []byte(text)); err != nil {
+				t.Error(err)
+			}
+		}
+		write("")
+		time.AfterFunc(time.Second, func() { write("server = 7x") })
+		status, out, complaints := runAgentWith(h, cli.Terminate, hangup(2*time.Second),
+			"-server", "-bootstrap", "-data-dir", "/data", "-config-file", "/settings.hcl", "-log-file", "/agent.log", "-log-level", "error")
+		if status != 0 || complaints != "" {
+			t.Errorf("status %d, %s", status, complaints)
+		}
+		file, err := host.ReadFile(disk, "/agent.log")
+		if err != nil {
+			t.Error(err)
+		}
+		for _, log := range []string{out, string(file)} {
+			if !strings.Contains(log, "the configuration stays as it was") || !strings.Contains(log, "/settings.hcl") {
+				t.Errorf("%s\ndoes not say why", log)
+			}
+		}
+	})
+}
+
+func TestAnAgentToTryThingsOutHasNothingToWaitForAfterAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{127, 0, 0, 1}), hosttest.NewDisk())
+		status, out, complaints := runAgentWith(h, cli.Terminate, hangup(time.Second), "-dev", "-log-level", "info")
+		if status != 0 || complaints != "" || !strings.Contains(out, "the configuration was reloaded") || strings.Contains(out, "waits for the next start") {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+	})
+}
+
 func TestAnAgentToTryThingsOutLeadsAtOnceAndLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := hosttest.NewDisk()

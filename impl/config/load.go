@@ -163,11 +163,15 @@ func (c *Config) Files() (loaded, now string, err error) {
 // definitions.
 var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback", "limits.rpc_rate", "limits.rpc_max_burst"}
 
-// Fixed lists the keys of the settings that are otherwise in another
-// configuration and that a running agent does not take up.
+// Fixed lists the keys of the settings that are otherwise in another configuration, one
+// loaded later, and that a running agent does not take up. The data directory that
+// somebody made for a Dev agent is in no file.
 func (c *Config) Fixed(other *Config) []string {
 	var keys []string
 	for _, s := range settings() {
+		if s.key == "data_dir" && c.Dev && other.DataDir == "" {
+			continue
+		}
 		taken := slices.ContainsFunc(reloadable, func(r string) bool { return s.key == r || strings.HasSuffix(r, ".") && strings.HasPrefix(s.key, r) })
 		if !taken && !reflect.DeepEqual(s.target(c), s.target(other)) {
 			keys = append(keys, s.key)
