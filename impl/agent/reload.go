@@ -26,8 +26,8 @@ func Validate(c *config.Config) error {
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, the node's metadata, watches, DNS, the limit on connections, and the
-// level of the log. What else has changed since the start waits for the next one, and the
+// agent runs: services and checks, the node's metadata, watches, DNS, limits of connections and requests,
+// when a server takes snapshots, and the level of the log. What else has changed since the start waits for the next one, and the
 // log says so. An error means that nothing has changed; the log has it, too.
 func (a *Agent) Reload() error {
 	a.loaded.mu.Lock()
@@ -52,6 +52,11 @@ func (a *Agent) reload() error {
 	}
 	if err := a.local.Reload(definitions(c)); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
+	}
+	if s := a.Server(); s != nil {
+		if err := s.SetCompaction(compaction(c)); err != nil {
+			return fmt.Errorf("reloading the configuration: raft_snapshot_interval: %w", err)
+		}
 	}
 	a.local.SetNodeMeta(nodeMeta(c))
 	a.local.SetDiscardOutput(c.Probing.DiscardOutput)

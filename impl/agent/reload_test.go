@@ -78,7 +78,7 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 		w.awaitHealth(time.Minute, c, "old", "m1=passing")
 		w.awaitHealth(time.Minute, c, "web", "m1=passing")
 
-		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }\nraft_trailing_logs = 7")
+		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }\nreconnect_timeout = \"80h\"")
 		lines, stop := make(chan string, 1000), make(chan struct{})
 		logs, err := c.Agent().Monitor("warn", stop, nil)
 		if err != nil {
@@ -104,7 +104,7 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 			w.Errorf("self: %v, %v", self["Meta"], err)
 		}
 		close(stop)
-		if len(lines) != 1 || !strings.Contains(<-lines, "setting=raft_trailing_logs") {
+		if len(lines) != 1 || !strings.Contains(<-lines, "setting=reconnect_timeout") {
 			w.Errorf("%d lines", len(lines))
 		}
 
@@ -135,6 +135,38 @@ func TestAChangeWaitsUntilItIsUndone(t *testing.T) {
 			if waits := strings.Contains(log.String(), "setting=reconnect_timeout"); waits != c.waits {
 				w.Errorf("with %s it is %v that a change waits:\n%s", c.timeout, waits, log.String())
 			}
+		}
+	})
+}
+
+func TestAServerTakesSnapshotsAsAReloadSays(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		m.file("/etc/a.hcl", "")
+		var log logged
+		a := m.startFrom("/etc/a.hcl", slog.NewTextHandler(&log, nil))
+		defer w.close(a)
+		m.ready(a)
+		snapshots := func() int {
+			entries, err := m.FS().ReadDir("/data/raft/snapshots")
+			w.must(err)
+			return len(entries)
+		}
+		for range 50 {
+			m.want(a, "PUT", "/v1/kv/a", "x", "true")
+		}
+		time.Sleep(5 * time.Minute)
+		if n := snapshots(); n > 0 {
+			w.Errorf("%d snapshots before there was a reason", n)
+		}
+		m.file("/etc/a.hcl", "raft_snapshot_threshold = 40\nraft_snapshot_interval = \"5s\"\nraft_trailing_logs = 7")
+		w.must(a.Reload())
+		time.Sleep(time.Minute) // the look that was under way, and one more
+		if n := snapshots(); n != 1 {
+			w.Errorf("%d snapshots", n)
+		}
+		if strings.Contains(log.String(), "waits for the next start") {
+			w.Error(log.String())
 		}
 	})
 }

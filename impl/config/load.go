@@ -161,7 +161,8 @@ func (c *Config) Files() (loaded, now string, err error) {
 
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback", "limits.rpc_rate", "limits.rpc_max_burst"}
+var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback", "limits.rpc_rate", "limits.rpc_max_burst",
+	"raft_snapshot_threshold", "raft_snapshot_interval", "raft_trailing_logs"}
 
 // Fixed lists the keys of the settings that are otherwise in another configuration, one
 // loaded later, and that a running agent does not take up. The data directory that
