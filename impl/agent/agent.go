@@ -178,11 +178,6 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	if err := a.think(ctx, h, address, fired); err != nil {
 		return err
 	}
-	if len(c.Join.Start) > 0 {
-		if _, err := a.brain.Join(ctx, c.Join.Start); err != nil {
-			return err
-		}
-	}
 	if err := a.register(h, address); err != nil {
 		return err
 	}

@@ -344,19 +344,12 @@ func TestAnAgentThatCannotHaveItsDataDirectorySaysSo(t *testing.T) {
 	})
 }
 
-func TestAnAgentThatJoinsAtItsStartNeedsAnAnswer(t *testing.T) {
+func TestAnAgentThatHasJoinedTakesWritesForTheCluster(t *testing.T) {
 	inWorld(t, func(w world) {
-		m := w.machine(2)
-		join := func(c *config.Config) { c.Join.Start, c.BootstrapExpect = []string{"10.0.0.1"}, 0 }
-		if _, err := m.new(join); err == nil || !strings.Contains(err.Error(), "joining 10.0.0.1: ") {
-			w.Errorf("nobody to join: %v", err)
-		}
-		m.idle()
-
-		first := w.machine(1)
+		m, first := w.machine(2), w.machine(1)
 		a := first.start()
 		first.ready(a)
-		b := m.start(join)
+		b := m.start(func(c *config.Config) { c.Join.Retry, c.BootstrapExpect = []string{"10.0.0.1"}, 0 })
 		m.ready(b)
 		m.want(b, "PUT", "/v1/kv/a", "through the follower", "true")
 		first.want(a, "GET", "/v1/kv/a?raw", "", "through the follower")

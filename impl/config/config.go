@@ -109,7 +109,6 @@ type Ports struct {
 
 // Join says whom the agent contacts when it starts.
 type Join struct {
-	Start    []string // once; that none answers is an error
 	Retry    []string // until one answers
 	Interval time.Duration
 	Max      int  // attempts; 0: for ever
@@ -181,7 +180,7 @@ func settings() []setting {
 		{"ports.dns", "dns-port", "port of DNS, UDP and TCP; -1: none", func(c *Config) any { return &c.Ports.DNS }},
 		{"ports.server", "server-port", "port for raft and requests between servers", func(c *Config) any { return &c.Ports.Server }},
 		{"ports.serf_lan", "serf-lan-port", "port for gossip", func(c *Config) any { return &c.Ports.SerfLAN }},
-		{"start_join", "join", "agent to join at the start, which must answer; may be given many times", func(c *Config) any { return &c.Join.Start }},
+		{"start_join", "join", "old name of retry_join", func(c *Config) any { return &c.Join.Retry }},
 		{"retry_join", "retry-join", "agent to join at the start, tried until one answers; may be given many times", func(c *Config) any { return &c.Join.Retry }},
 		{"retry_interval", "retry-interval", "time between attempts to join", func(c *Config) any { return &c.Join.Interval }},
 		{"retry_max", "retry-max", "attempts to join before the agent gives up; 0: for ever", func(c *Config) any { return &c.Join.Max }},

@@ -130,13 +130,16 @@ func (c *Config) note(key string) {
 }
 
 // complete sets the defaults that depend on other settings: a client agent that is
-// stopped leaves the cluster, a server is expected back.
+// stopped leaves the cluster, a server is expected back. It warns of old names.
 func (c *Config) complete() {
 	if !c.given["leave_on_terminate"] {
 		c.Leave.OnTerminate = !c.Server
 	}
 	if !c.given["skip_leave_on_interrupt"] {
 		c.Leave.SkipOnInterrupt = c.Server
+	}
+	if c.given["start_join"] {
+		c.Warnings = append(c.Warnings, "start_join (-join) is deprecated and means retry_join (-retry-join), as in Consul: the agent starts also if nobody answers, and tries again")
 	}
 }
 
@@ -170,7 +173,7 @@ var reloadable = []string{"log_level", "node_meta", "discard_check_output", "rec
 func (c *Config) Fixed(other *Config) []string {
 	var keys []string
 	for _, s := range settings() {
-		if s.key == "data_dir" && c.Dev && other.DataDir == "" {
+		if s.key == "data_dir" && c.Dev && other.DataDir == "" || s.key == "start_join" { // which is retry_join
 			continue
 		}
 		taken := slices.ContainsFunc(reloadable, func(r string) bool { return s.key == r || strings.HasSuffix(r, ".") && strings.HasPrefix(s.key, r) })

@@ -100,7 +100,7 @@ func (c *Config) Expand(n host.Network) error {
 	for _, list := range []struct {
 		key   string
 		items *[]string
-	}{{"start_join", &c.Join.Start}, {"retry_join", &c.Join.Retry}} {
+	}{{"retry_join", &c.Join.Retry}} {
 		*list.items = slices.Clone(*list.items) // another configuration may have the same
 		for i := range *list.items {
 			all = append(all, address{list.key, &(*list.items)[i], true})
