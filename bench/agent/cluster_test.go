@@ -68,7 +68,7 @@ func join(b *testing.B, i, servers int, first []string) *member {
 	b.Helper()
 	c := config.Default()
 	c.NodeName, c.DataDir = fmt.Sprintf("server-%d", i), b.TempDir()
-	c.Server, c.BootstrapExpect, c.Join.Start, c.Raft.Multiplier = true, servers, first, 1
+	c.Server, c.BootstrapExpect, c.Join.Retry, c.Raft.Multiplier = true, servers, first, 1
 	c.BindAddr, c.AdvertiseAddr = "127.0.0.1", "127.0.0.1"
 	c.Ports = config.Ports{HTTP: 0, DNS: freePort(b), Server: freePort(b), SerfLAN: freePort(b)}
 	a, err := agent.New(b.Context(), c, host.Real(), slog.New(slog.DiscardHandler))

@@ -17,7 +17,8 @@ import (
 
 func main() {
 	os.Exit(cli.Run(cli.Env{
-		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Stops: stops, Hangups: hangups,
+		Host: host.Real(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Signals: signals, Stops: stops, Hangups: hangups, OutliveReaders: outliveReaders,
 	}, os.Args[1:]))
 }
 
@@ -68,3 +69,7 @@ func hangups() <-chan struct{} {
 	}()
 	return asked
 }
+
+// outliveReaders catches SIGPIPE, and lets it be. It is not ignored: the commands that
+// the process starts would ignore it as well.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

@@ -67,10 +67,11 @@ type Agent struct {
 	metrics *metrics.Registry
 }
 
-// loaded is the configuration that was loaded last.
+// loaded is the configuration that was loaded last, and the one of the start, which is
+// in effect as far as it does not change while the agent runs.
 type loaded struct {
-	mu     sync.Mutex // held while it is loaded anew
-	config *config.Config
+	mu            sync.Mutex // held while it is loaded anew
+	config, first *config.Config
 }
 
 // web is the HTTP API's server and where it listens.
@@ -131,7 +132,7 @@ func New(ctx context.Context, c *config.Config, h host.Host, log *slog.Logger) (
 	level, _ := config.ParseLevel(c.LogLevel) // validated
 	hub := logging.NewHub(log.Handler(), level)
 	a := &Agent{config: &own, host: h, hub: hub, log: slog.New(hub), metrics: metrics.New(), failed: make(chan error, 1)}
-	a.loaded.config = c
+	a.loaded.config, a.loaded.first = c, c
 	a.metrics.Process(Version)
 	a.leave.done, a.close.done = make(chan struct{}), make(chan struct{})
 	a.ctx, a.stop = context.WithCancel(context.Background())
@@ -171,11 +172,6 @@ func (a *Agent) open(ctx context.Context, h host.Host) error {
 	fired := make(chan api.RawEvent, event.Queue)
 	if err := a.think(ctx, h, address, fired); err != nil {
 		return err
-	}
-	if len(c.Join.Start) > 0 {
-		if _, err := a.brain.Join(ctx, c.Join.Start); err != nil {
-			return err
-		}
 	}
 	if err := a.register(h, address); err != nil {
 		return err

@@ -344,19 +344,12 @@ func TestAnAgentThatCannotHaveItsDataDirectorySaysSo(t *testing.T) {
 	})
 }
 
-func TestAnAgentThatJoinsAtItsStartNeedsAnAnswer(t *testing.T) {
+func TestAnAgentThatHasJoinedTakesWritesForTheCluster(t *testing.T) {
 	inWorld(t, func(w world) {
-		m := w.machine(2)
-		join := func(c *config.Config) { c.Join.Start, c.BootstrapExpect = []string{"10.0.0.1"}, 0 }
-		if _, err := m.new(join); err == nil || !strings.Contains(err.Error(), "joining 10.0.0.1: ") {
-			w.Errorf("nobody to join: %v", err)
-		}
-		m.idle()
-
-		first := w.machine(1)
+		m, first := w.machine(2), w.machine(1)
 		a := first.start()
 		first.ready(a)
-		b := m.start(join)
+		b := m.start(func(c *config.Config) { c.Join.Retry, c.BootstrapExpect = []string{"10.0.0.1"}, 0 })
 		m.ready(b)
 		m.want(b, "PUT", "/v1/kv/a", "through the follower", "true")
 		first.want(a, "GET", "/v1/kv/a?raw", "", "through the follower")
@@ -477,18 +470,50 @@ func TestTheAdvertisedAddressIsTheOneOthersReach(t *testing.T) {
 			}
 			w.close(a)
 		}
-		if _, err := agent.New(w.Context(), m.config(), homeless{m}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "no address that others could reach") {
-			w.Errorf("a host without an address: %v", err)
+		for _, c := range []struct{ bind, has, want string }{ // want is an address or contained in the error
+			{"0.0.0.0", "", "no IPv4 address that others could reach: give -bind or -advertise"},
+			{"0.0.0.0", "2001:db8::1", "no IPv4 address"},
+			{"0.0.0.0", "192.0.2.1 10.0.0.1 2001:db8::1", "10.0.0.1"},
+			{"0.0.0.0", "192.0.2.1 2001:db8::1", "192.0.2.1"},
+			{"0.0.0.0", "192.0.2.1 10.0.0.1 172.17.0.1", "several IPv4 addresses, [10.0.0.1 172.17.0.1]: choose one with -bind or -advertise"},
+			{"0.0.0.0", "192.0.2.1 192.0.2.2", "several IPv4 addresses, [192.0.2.1 192.0.2.2]"},
+			{"172.17.0.1", "10.0.0.1 172.17.0.1", "172.17.0.1"},
+			{"::", "10.0.0.1", "no IPv6 address that others could reach"},
+			{"::", "10.0.0.1 fd00::1 2001:db8::1", "2001:db8::1"},
+			{"::", "10.0.0.1 fd00::1", "fd00::1"},
+			{"::", "2001:db8::1 2001:db8::2 10.0.0.1", "several IPv6 addresses, [2001:db8::1 2001:db8::2]"},
+		} {
+			conf := m.config(func(o *config.Config) { o.BindAddr = c.bind })
+			a, err := agent.New(w.Context(), conf, moved{m, c.has}, slog.New(slog.DiscardHandler))
+			got := fmt.Sprint(err)
+			if err == nil {
+				got = a.Advertise()
+				w.close(a)
+			}
+			if got != c.want && (err == nil || !strings.Contains(got, c.want)) {
+				w.Errorf("bound to %s on a machine with %q: %s; want %s", c.bind, c.has, got, c.want)
+			}
 		}
 		m.idle()
 	})
 }
 
-// homeless is a machine without addresses.
-type homeless struct{ machine }
+// moved is a machine that says it has other addresses.
+type moved struct {
+	machine
+	has string
+}
 
-func (h homeless) Network() host.Network { return noAddrs{h.machine.Network()} }
+func (m moved) Network() host.Network { return otherAddrs{m.machine.Network(), m.has} }
 
-type noAddrs struct{ host.Network }
+type otherAddrs struct {
+	host.Network
+	has string
+}
 
-func (noAddrs) Addrs() ([]netip.Addr, error) { return nil, nil }
+func (o otherAddrs) Addrs() (addrs []netip.Addr, err error) {
+	for _, text := range strings.Fields(o.has) {
+		addrs = append(addrs, netip.MustParseAddr(text))
+	}
+	return addrs, nil
+}

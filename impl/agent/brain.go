@@ -92,9 +92,14 @@ func (a *Agent) serverConfig(h host.Host, address netip.Addr) server.Config {
 		Times:           server.Times{Query: c.Query, SessionTTLMin: c.SessionTTLMin},
 		Gossip:          gossipSettings(c),
 		Raft: server.RaftConfig{
-			Multiplier: c.Raft.Multiplier, Alone: c.Dev, SnapshotThreshold: uint64(max(c.Raft.SnapshotThreshold, 0)),
-			SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: uint64(max(c.Raft.TrailingLogs, 0)),
-			KeepDead: !c.CleanDeadServers,
+			Multiplier: c.Raft.Multiplier, Alone: c.Dev, Compaction: compaction(c), KeepDead: !c.CleanDeadServers,
 		},
+	}
+}
+
+// compaction is when a server's snapshots take the place of its log.
+func compaction(c *config.Config) server.Compaction {
+	return server.Compaction{
+		Threshold: uint64(max(c.Raft.SnapshotThreshold, 0)), Interval: c.Raft.SnapshotInterval, Trailing: uint64(max(c.Raft.TrailingLogs, 0)),
 	}
 }

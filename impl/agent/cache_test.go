@@ -19,8 +19,9 @@ func TestACachedAnswerOutlivesTheServers(t *testing.T) {
 		server := one.start()
 		one.ready(server)
 		client := two.start(func(c *config.Config) {
-			c.Server, c.BootstrapExpect, c.Join.Start = false, 0, []string{"10.0.0.1"}
+			c.Server, c.BootstrapExpect, c.Join.Retry = false, 0, []string{"10.0.0.1"}
 		})
+		two.ready(client)
 		c := two.client(client)
 		register := func(node string) {
 			if _, err := c.Catalog().Register(&capi.CatalogRegistration{Node: node, Address: "10.9.9.9", Service: &capi.AgentService{Service: "web"}}, nil); err != nil {

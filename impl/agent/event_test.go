@@ -18,7 +18,7 @@ func TestTheOfficialClientUsesEvents(t *testing.T) {
 		m1, m2 := w.machine(1), w.machine(2)
 		a1 := m1.start()
 		defer w.close(a1)
-		a2 := m2.start(func(c *config.Config) { c.BootstrapExpect, c.Join.Start = 0, []string{m1.addr.String()} })
+		a2 := m2.start(func(c *config.Config) { c.BootstrapExpect, c.Join.Retry = 0, []string{m1.addr.String()} })
 		defer w.close(a2)
 		time.Sleep(5 * time.Second)
 		here, there := m1.client(a1).Event(), m2.client(a2).Event()

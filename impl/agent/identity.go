@@ -48,7 +48,10 @@ func (a *Agent) identify(fsys host.FS) error {
 	return host.ReplaceFile(fsys, file, []byte(a.config.NodeID+"\n"))
 }
 
+// advertise returns the address that others are told: the one configured, that the agent
+// is bound to, or the only one of the machine that comes into question.
 func (a *Agent) advertise(h host.Host) (netip.Addr, error) {
+	six := false
 	for _, text := range []string{a.config.AdvertiseAddr, a.config.BindAddr} {
 		if text == "" {
 			continue
@@ -60,13 +63,42 @@ func (a *Agent) advertise(h host.Host) (netip.Addr, error) {
 		if !ip.IsUnspecified() {
 			return ip, nil
 		}
+		six = ip.Is6()
 	}
 	found, err := h.Network().Addrs()
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("advertise_addr: the host's addresses: %w", err)
 	}
-	if len(found) == 0 {
-		return netip.Addr{}, errors.New("advertise_addr: this host has no address that others could reach; give -advertise")
+	family := "IPv4"
+	if six {
+		family = "IPv6"
 	}
-	return found[0], nil
+	switch of := candidates(found, six); len(of) {
+	case 0:
+		return netip.Addr{}, fmt.Errorf("advertise_addr: this host has no %s address that others could reach: give -bind or -advertise", family)
+	case 1:
+		return of[0], nil
+	default:
+		return netip.Addr{}, fmt.Errorf("advertise_addr: others could reach this host at several %s addresses, %v: choose one with -bind or -advertise", family, of)
+	}
+}
+
+// candidates are the addresses that an agent may advertise which listens at all of a
+// family: of IPv4 the private ones, of IPv6 the public ones, and all if there are none
+// such (Consul documentation: Agents Command-line Reference, -bind; it knows no others).
+func candidates(found []netip.Addr, six bool) []netip.Addr {
+	var best, others []netip.Addr
+	for _, a := range found {
+		switch {
+		case a.Is6() != six:
+		case a.IsPrivate() != six:
+			best = append(best, a)
+		default:
+			others = append(others, a)
+		}
+	}
+	if len(best) > 0 {
+		return best
+	}
+	return others
 }

@@ -26,12 +26,20 @@ func Validate(c *config.Config) error {
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, the node's metadata, watches, DNS, the limit on connections, and the
-// level of the log. What else has changed waits for the next start, and the log says
-// so. An error means that nothing has changed.
+// agent runs: services and checks, the node's metadata, watches, DNS, limits of connections and requests,
+// when a server takes snapshots, and the level of the log. What else has changed since the start waits for the next one, and the
+// log says so. An error means that nothing has changed; the log has it, too.
 func (a *Agent) Reload() error {
 	a.loaded.mu.Lock()
 	defer a.loaded.mu.Unlock()
+	err := a.reload()
+	if err != nil {
+		a.log.Error("the configuration stays as it was", "error", err)
+	}
+	return err
+}
+
+func (a *Agent) reload() error {
 	c, err := a.loaded.config.Again()
 	if err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
@@ -51,6 +59,11 @@ func (a *Agent) Reload() error {
 	}
 	if err := a.local.Reload(definitions(c)); err != nil {
 		return fmt.Errorf("reloading the configuration: %w", err)
+	}
+	if s := a.Server(); s != nil {
+		if err := s.SetCompaction(compaction(c)); err != nil {
+			return fmt.Errorf("reloading the configuration: raft_snapshot_interval: %w", err)
+		}
 	}
 	a.local.SetNodeMeta(nodeMeta(c))
 	a.local.SetDiscardOutput(c.Probing.DiscardOutput)
@@ -75,7 +88,7 @@ func (a *Agent) Reload() error {
 	for _, w := range c.Warnings {
 		a.log.Warn(w)
 	}
-	for _, key := range a.loaded.config.Fixed(c) {
+	for _, key := range a.loaded.first.Fixed(c) {
 		a.log.Warn("a setting changed that waits for the next start of the agent", "setting", key)
 	}
 	a.log.Info("the configuration was reloaded", "services", len(c.Services), "checks", len(c.Checks))
@@ -128,8 +141,7 @@ func (a *Agent) followFiles() {
 		loaded, now := look()
 		if now != loaded && now == before && now != refused {
 			a.log.Info("files of the configuration have changed")
-			if err := a.Reload(); err != nil {
-				a.log.Error("the configuration stays as it was", "error", err)
+			if a.Reload() != nil {
 				refused = now
 			}
 		}

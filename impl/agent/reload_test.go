@@ -1,9 +1,11 @@
 package agent_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,18 +28,44 @@ func (m machine) file(name, text string) {
 	}
 }
 
-// startFrom starts an agent as the command line does, from a file.
-func (m machine) startFrom(name string) *agent.Agent {
+// startFrom starts an agent as the command line does, from a file; without a handler
+// its log is lost.
+func (m machine) startFrom(name string, log ...slog.Handler) *agent.Agent {
 	m.Helper()
 	c, err := config.Load(m.FS(), []string{"-server", "-bootstrap-expect", "1", "-data-dir", "/data", "-config-file", name})
 	if err != nil {
 		m.Fatal(err)
 	}
-	a, err := agent.New(m.Context(), c, m, slog.New(slog.DiscardHandler))
+	a, err := agent.New(m.Context(), c, m, slog.New(append(log, slog.DiscardHandler)[0]))
 	if err != nil {
 		m.Fatal(err)
 	}
 	return a
+}
+
+// logged is what an agent has logged.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Reset forgets it.
+func (l *logged) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
@@ -51,7 +79,7 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 		w.awaitHealth(time.Minute, c, "old", "m1=passing")
 		w.awaitHealth(time.Minute, c, "web", "m1=passing")
 
-		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }\nraft_trailing_logs = 7")
+		m.file("/etc/a.hcl", "service { name = \"web\"\n port = 81\n check { id = \"alive\"\n ttl = \"1h\" } }\nservice { name = \"new\" }\nnode_meta { x = \"y\" }\nreconnect_timeout = \"80h\"")
 		lines, stop := make(chan string, 1000), make(chan struct{})
 		logs, err := c.Agent().Monitor("warn", stop, nil)
 		if err != nil {
@@ -77,7 +105,7 @@ func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
 			w.Errorf("self: %v, %v", self["Meta"], err)
 		}
 		close(stop)
-		if len(lines) != 1 || !strings.Contains(<-lines, "setting=raft_trailing_logs") {
+		if len(lines) != 1 || !strings.Contains(<-lines, "setting=reconnect_timeout") {
 			w.Errorf("%d lines", len(lines))
 		}
 
@@ -116,6 +144,60 @@ func TestARecursorMayBeATemplateAlsoAtAReload(t *testing.T) {
 		}
 		w.close(a)
 		w.must(upstream.Shutdown())
+	})
+}
+
+// TestAChangeWaitsUntilItIsUndone reloads again and again.
+func TestAChangeWaitsUntilItIsUndone(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		m.file("/etc/a.hcl", `reconnect_timeout = "72h"`)
+		var log logged
+		a := m.startFrom("/etc/a.hcl", slog.NewTextHandler(&log, nil))
+		defer w.close(a)
+		for _, c := range []struct {
+			timeout string
+			waits   bool
+		}{{"73h", true}, {"73h", true}, {"74h", true}, {"72h", false}, {"72h", false}} {
+			m.file("/etc/a.hcl", fmt.Sprintf("reconnect_timeout = %q", c.timeout))
+			log.Reset()
+			w.must(a.Reload())
+			if waits := strings.Contains(log.String(), "setting=reconnect_timeout"); waits != c.waits {
+				w.Errorf("with %s it is %v that a change waits:\n%s", c.timeout, waits, log.String())
+			}
+		}
+	})
+}
+
+func TestAServerTakesSnapshotsAsAReloadSays(t *testing.T) {
+	inWorld(t, func(w world) {
+		m := w.machine(1)
+		m.file("/etc/a.hcl", "")
+		var log logged
+		a := m.startFrom("/etc/a.hcl", slog.NewTextHandler(&log, nil))
+		defer w.close(a)
+		m.ready(a)
+		snapshots := func() int {
+			entries, err := m.FS().ReadDir("/data/raft/snapshots")
+			w.must(err)
+			return len(entries)
+		}
+		for range 50 {
+			m.want(a, "PUT", "/v1/kv/a", "x", "true")
+		}
+		time.Sleep(5 * time.Minute)
+		if n := snapshots(); n > 0 {
+			w.Errorf("%d snapshots before there was a reason", n)
+		}
+		m.file("/etc/a.hcl", "raft_snapshot_threshold = 40\nraft_snapshot_interval = \"5s\"\nraft_trailing_logs = 7")
+		w.must(a.Reload())
+		time.Sleep(time.Minute) // the look that was under way, and one more
+		if n := snapshots(); n != 1 {
+			w.Errorf("%d snapshots", n)
+		}
+		if strings.Contains(log.String(), "waits for the next start") {
+			w.Error(log.String())
+		}
 	})
 }
 

@@ -54,7 +54,7 @@ func debugConfig(c *config.Config, advertise string) map[string]any {
 		"HTTPPort": c.Ports.HTTP, "DNSPort": c.Ports.DNS, "ServerPort": c.Ports.Server, "SerfPortLAN": c.Ports.SerfLAN,
 		"DNSDomain": c.Domain, "DNSAltDomain": c.AltDomain, "DNSRecursors": c.DNS.Recursors,
 		"DNSAllowStale": c.DNS.AllowStale, "DNSMaxStale": c.DNS.MaxStale.String(), "DNSNodeTTL": c.DNS.NodeTTL.String(), "DNSOnlyPassing": c.DNS.OnlyPassing,
-		"StartJoinAddrsLAN": c.Join.Start, "RetryJoinLAN": c.Join.Retry, "RetryJoinIntervalLAN": c.Join.Interval.String(), "RetryJoinMaxAttemptsLAN": c.Join.Max,
+		"RetryJoinLAN": c.Join.Retry, "RetryJoinIntervalLAN": c.Join.Interval.String(), "RetryJoinMaxAttemptsLAN": c.Join.Max,
 		"LeaveOnTerm": c.Leave.OnTerminate, "SkipLeaveOnInt": c.Leave.SkipOnInterrupt,
 		"EnableRemoteScriptChecks": c.Probing.Scripts, "EnableLocalScriptChecks": c.Probing.Scripts || c.Probing.LocalScripts,
 		"CheckUpdateInterval": c.Probing.OutputInterval.String(), "CheckOutputMaxSize": c.Probing.OutputMaxSize, "DiscardCheckOutput": c.Probing.DiscardOutput,

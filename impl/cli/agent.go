@@ -34,6 +34,9 @@ func agentVerb() verb {
 }
 
 func (c *call) runAgent(args []string) (err error) {
+	if c.OutliveReaders != nil {
+		c.OutliveReaders()
+	}
 	settings, err := config.Load(c.Host.FS(), args)
 	if err != nil {
 		return err
@@ -56,11 +59,16 @@ func (c *call) runAgent(args []string) (err error) {
 	log := slog.New(logging.Handler(to, logging.Trace))
 	if settings.LogJSON {
 		log = slog.New(logging.JSON(to, logging.Trace))
+		c.Stdout = io.Discard // who reads JSON can read nothing else; the log has its writer
 	}
 	for _, w := range settings.Warnings {
 		log.Warn(w)
 	}
 	ctx, signal := c.Signals(context.Background())
+	var hangups <-chan struct{} // nil: never
+	if c.Hangups != nil {
+		hangups = c.Hangups() // before the start, which SIGHUP would end
+	}
 	fmt.Fprintln(c.Stdout, "==> Starting Tribune agent...")
 	a, err := agent.New(ctx, settings, c.Host, log)
 	if err != nil {
@@ -80,6 +88,13 @@ func (c *call) runAgent(args []string) (err error) {
 			}
 		}()
 	}
+	c.announce(a, s)
+	out.open()
+	return c.attend(ctx, a, s, signal, hangups)
+}
+
+// announce says what was started.
+func (c *call) announce(a *agent.Agent, s config.Config) {
 	fmt.Fprintf(c.Stdout, "               Version: '%s'\n", agent.Version)
 	fmt.Fprintf(c.Stdout, "               Node ID: '%s'\n", s.NodeID)
 	fmt.Fprintf(c.Stdout, "             Node name: '%s'\n", s.NodeName)
@@ -88,8 +103,6 @@ func (c *call) runAgent(args []string) (err error) {
 	fmt.Fprintf(c.Stdout, "           Client Addr: %s (HTTP: %d, DNS: %d)\n", s.ClientAddr, s.Ports.HTTP, s.Ports.DNS)
 	fmt.Fprintf(c.Stdout, "          Cluster Addr: %s (Server: %d, LAN: %d)\n\n", a.Advertise(), s.Ports.Server, s.Ports.SerfLAN)
 	fmt.Fprintln(c.Stdout, "==> Log data will now stream in as it occurs:")
-	out.open()
-	return c.attend(ctx, a, s, signal)
 }
 
 // writePID says in a file which process this is, to whoever may read it. It may be a
@@ -132,15 +145,12 @@ func (g *gate) open() {
 
 // attend runs the agent until a signal, and has it leave first if the signal
 // and the settings ask for that.
-func (c *call) attend(ctx context.Context, a *agent.Agent, s config.Config, signal func() Signal) error {
-	if c.Hangups != nil {
-		hangups := c.Hangups()
-		watching, cancel := context.WithCancel(ctx)
-		var wait sync.WaitGroup
-		wait.Go(func() { c.reloadOn(watching, hangups, a) })
-		defer wait.Wait()
-		defer cancel()
-	}
+func (c *call) attend(ctx context.Context, a *agent.Agent, s config.Config, signal func() Signal, hangups <-chan struct{}) error {
+	watching, cancel := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	wait.Go(func() { c.reloadOn(watching, hangups, a) })
+	defer wait.Wait()
+	defer cancel()
 	err := a.Wait(ctx)
 	got := signal()
 	if got == Interrupt && !s.Leave.SkipOnInterrupt || got == Terminate && s.Leave.OnTerminate {
@@ -164,8 +174,6 @@ func (c *call) reloadOn(ctx context.Context, hangups <-chan struct{}, a *agent.A
 		case <-hangups:
 		}
 		fmt.Fprintln(c.Stdout, "==> Reloading configuration...")
-		if err := a.Reload(); err != nil {
-			fmt.Fprintf(c.Stderr, "Error! %v\n", err)
-		}
+		_ = a.Reload() // the log has it
 	}
 }

@@ -3,8 +3,10 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path"
@@ -40,9 +42,14 @@ func (o *output) String() string {
 
 // runAgent runs the verb agent on a host until a signal a minute later.
 func runAgent(h host.Host, signal cli.Signal, args ...string) (status int, stdout, stderr string) {
+	return runAgentWith(h, signal, nil, args...)
+}
+
+// runAgentWith is runAgent for one that is asked to load its configuration anew.
+func runAgentWith(h host.Host, signal cli.Signal, hangups func() <-chan struct{}, args ...string) (status int, stdout, stderr string) {
 	var out, complaints output
 	got := cli.None
-	status = cli.Run(cli.Env{Host: h, Stdout: &out, Stderr: &complaints, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
+	status = cli.Run(cli.Env{Host: h, Stdout: &out, Stderr: &complaints, Hangups: hangups, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
 		ctx, stop := context.WithCancel(ctx)
 		time.AfterFunc(time.Minute, func() {
 			got = signal
@@ -187,19 +194,102 @@ func TestAnAgentThatCannotRunSaysWhyInOneLine(t *testing.T) {
 	})
 }
 
+// busy is a machine that opens no port until one does not want it any more.
+type busy struct{ host.Host }
+
+func (b busy) Network() host.Network { return busyNetwork{b.Host.Network()} }
+
+type busyNetwork struct{ host.Network }
+
+func (busyNetwork) Listen(ctx context.Context, _, _ string) (net.Listener, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func TestAnAgentThatIsStoppedBeforeItHasStartedIsNotInTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := hosttest.NewNetwork()
-		other := netip.AddrFrom4([4]byte{10, 0, 0, 2})
-		network.Cut(other) // whom to join does not answer, and takes longer than a minute
-		h := network.Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), hosttest.NewDisk())
-		args := []string{"-server", "-data-dir", "/data", "-log-level", "error"}
-		for range 10 {
-			args = append(args, "-join", other.String())
-		}
-		status, out, complaints := runAgent(h, cli.Interrupt, args...)
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), hosttest.NewDisk())
+		status, out, complaints := runAgent(busy{h}, cli.Interrupt, "-server", "-data-dir", "/data", "-log-level", "error")
 		if status != 0 || complaints != "" || strings.Contains(out, "Log data") {
 			t.Errorf("status %d\n%s\n%s", status, out, complaints)
+		}
+	})
+}
+
+// hangup asks once, d from now on, or at once.
+func hangup(d time.Duration) func() <-chan struct{} {
+	return func() <-chan struct{} {
+		asked := make(chan struct{}, 1)
+		time.AfterFunc(d, func() { asked <- struct{}{} })
+		return asked
+	}
+}
+
+func TestAHangupDuringTheStartIsAReloadAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+		status, out, complaints := runAgentWith(h, cli.Terminate, func() <-chan struct{} {
+			if _, err := disk.Stat("/data"); err == nil {
+				t.Error("the agent starts before it listens to who hangs up")
+			}
+			return hangup(0)()
+		}, "-server", "-bootstrap", "-data-dir", "/data")
+		if status != 0 || complaints != "" || strings.Count(out, "==> Reloading configuration...\n") != 1 || strings.Count(out, "the configuration was reloaded") != 1 {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+	})
+}
+
+func TestALogInJSONIsAllThatAnAgentPrints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), hosttest.NewDisk())
+		status, out, complaints := runAgentWith(h, cli.Interrupt, hangup(time.Second), "-server", "-bootstrap", "-data-dir", "/data", "-log-json", "-hcl", "skip_leave_on_interrupt = false")
+		if status != 0 || complaints != "" || !strings.Contains(out, "the configuration was reloaded") {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
+		}
+		for line := range strings.Lines(out) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("%q is no JSON", line)
+			}
+		}
+	})
+}
+
+func TestAReloadThatFailsIsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hosttest.NewDisk()
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{10, 0, 0, 1}), disk)
+		write := func(text string) {
+			if err := host.ReplaceFile(disk, "/settings.hcl", []byte(text)); err != nil {
+				t.Error(err)
+			}
+		}
+		write("")
+		time.AfterFunc(time.Second, func() { write("server = 7x") })
+		status, out, complaints := runAgentWith(h, cli.Terminate, hangup(2*time.Second),
+			"-server", "-bootstrap", "-data-dir", "/data", "-config-file", "/settings.hcl", "-log-file", "/agent.log", "-log-level", "error")
+		if status != 0 || complaints != "" {
+			t.Errorf("status %d, %s", status, complaints)
+		}
+		file, err := host.ReadFile(disk, "/agent.log")
+		if err != nil {
+			t.Error(err)
+		}
+		for _, log := range []string{out, string(file)} {
+			if !strings.Contains(log, "the configuration stays as it was") || !strings.Contains(log, "/settings.hcl") {
+				t.Errorf("%s\ndoes not say why", log)
+			}
+		}
+	})
+}
+
+func TestAnAgentToTryThingsOutHasNothingToWaitForAfterAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hosttest.NewNetwork().Host("s1", netip.AddrFrom4([4]byte{127, 0, 0, 1}), hosttest.NewDisk())
+		status, out, complaints := runAgentWith(h, cli.Terminate, hangup(time.Second), "-dev", "-log-level", "info")
+		if status != 0 || complaints != "" || !strings.Contains(out, "the configuration was reloaded") || strings.Contains(out, "waits for the next start") {
+			t.Errorf("status %d, %s\n%s", status, complaints, out)
 		}
 	})
 }

@@ -39,8 +39,13 @@ type Env struct {
 	// release signals do what they do to a process that does not expect them.
 	Stops func(ctx context.Context) (stopped, hurried context.Context, release func())
 	// Hangups returns a channel that receives when the configuration is to be
-	// loaded anew (SIGHUP); nil if nobody can ask for that so.
+	// loaded anew (SIGHUP), at least once for all that came since the call and was
+	// not received yet; nil if nobody can ask for that so.
 	Hangups func() <-chan struct{}
+	// OutliveReaders has writing to Stdout and Stderr fail when nobody reads them any
+	// more, instead of ending the process (SIGPIPE): an agent goes on without those who
+	// read its log. nil if that never ends it.
+	OutliveReaders func()
 }
 
 // Signal is a signal that stops an agent.

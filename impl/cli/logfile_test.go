@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -103,5 +104,29 @@ func TestAFileOfTheLogIsGoneOnWithAndOthersAreLeftAlone(t *testing.T) {
 	}
 	if got := contents(t, disk, "/log"); !strings.HasPrefix(got, "mine|anew") || beside.String() != "afteranew and aloud" {
 		t.Errorf("%s and %s", got, beside.String())
+	}
+}
+
+// gone is who does not read any more.
+type gone struct{}
+
+func (gone) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestTheFileOfTheLogGetsWhatNobodyElseReads(t *testing.T) {
+	disk := hosttest.NewDisk()
+	l, err := openLogFile(disk, config.LogFile{Name: "/log/agent.log"}, gone{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"one ", "two"} {
+		if _, err := fmt.Fprint(l, text); !errors.Is(err, syscall.EPIPE) {
+			t.Error(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := contents(t, disk, "/log"); got != "one two" {
+		t.Error(got)
 	}
 }

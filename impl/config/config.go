@@ -110,7 +110,6 @@ type Ports struct {
 
 // Join says whom the agent contacts when it starts.
 type Join struct {
-	Start    []string // once; that none answers is an error
 	Retry    []string // until one answers
 	Interval time.Duration
 	Max      int  // attempts; 0: for ever
@@ -164,7 +163,7 @@ func settings() []setting {
 		{"primary_datacenter", "", "the datacenter of this agent: there is no other yet", func(c *Config) any { return &c.PrimaryDatacenter }},
 		{"data_dir", "data-dir", "directory for the agent's state", func(c *Config) any { return &c.DataDir }},
 		{"log_level", "log-level", "trace, debug, info, warn or error", func(c *Config) any { return &c.LogLevel }},
-		{"log_json", "log-json", "write log lines as JSON", func(c *Config) any { return &c.LogJSON }},
+		{"log_json", "log-json", "write log lines as JSON, and nothing else", func(c *Config) any { return &c.LogJSON }},
 		{"log_file", "log-file", "file that gets the log, too; a directory if it ends in a slash; when another is begun, the time becomes part of its name", func(c *Config) any { return &c.LogFile.Name }},
 		{"log_rotate_bytes", "log-rotate-bytes", "bytes of the log's file after which another is begun; 0: no limit", func(c *Config) any { return &c.LogFile.Bytes }},
 		{"log_rotate_duration", "log-rotate-duration", "time after which another file of the log is begun; 0: no limit", func(c *Config) any { return &c.LogFile.Age }},
@@ -172,8 +171,8 @@ func settings() []setting {
 		{"server", "server", "run as a server", func(c *Config) any { return &c.Server }},
 		{"bootstrap", "bootstrap", "lead a cluster of one without waiting for others; at most one server may", func(c *Config) any { return &c.Bootstrap }},
 		{"bootstrap_expect", "bootstrap-expect", "number of servers that must be there before the first election", func(c *Config) any { return &c.BootstrapExpect }},
-		{"bind_addr", "bind", "address for cluster communication, or a template such as {{ GetPrivateIP }}; 0.0.0.0 is all", func(c *Config) any { return &c.BindAddr }},
-		{"advertise_addr", "advertise", "address that others reach this agent at; default: the bind address, or the first private one", func(c *Config) any { return &c.AdvertiseAddr }},
+		{"bind_addr", "bind", "address for cluster communication, or a template such as {{ GetPrivateIP }}; 0.0.0.0 and [::] are all", func(c *Config) any { return &c.BindAddr }},
+		{"advertise_addr", "advertise", "address that others reach this agent at; default: the bind address, or of all the only private IPv4 address, with [::] the only public IPv6 address", func(c *Config) any { return &c.AdvertiseAddr }},
 		{"client_addr", "client", "addresses for the HTTP API and for DNS, with spaces between them", func(c *Config) any { return &c.ClientAddr }},
 		{"addresses.http", "", "addresses for the HTTP API; default: client_addr", func(c *Config) any { return &c.Addresses.HTTP }},
 		{"addresses.dns", "", "addresses for DNS; default: client_addr", func(c *Config) any { return &c.Addresses.DNS }},
@@ -182,7 +181,7 @@ func settings() []setting {
 		{"ports.dns", "dns-port", "port of DNS, UDP and TCP; -1: none", func(c *Config) any { return &c.Ports.DNS }},
 		{"ports.server", "server-port", "port for raft and requests between servers", func(c *Config) any { return &c.Ports.Server }},
 		{"ports.serf_lan", "serf-lan-port", "port for gossip", func(c *Config) any { return &c.Ports.SerfLAN }},
-		{"start_join", "join", "agent to join at the start, which must answer; may be given many times", func(c *Config) any { return &c.Join.Start }},
+		{"start_join", "join", "old name of retry_join", func(c *Config) any { return &c.Join.Retry }},
 		{"retry_join", "retry-join", "agent to join at the start, tried until one answers; may be given many times", func(c *Config) any { return &c.Join.Retry }},
 		{"retry_interval", "retry-interval", "time between attempts to join", func(c *Config) any { return &c.Join.Interval }},
 		{"retry_max", "retry-max", "attempts to join before the agent gives up; 0: for ever", func(c *Config) any { return &c.Join.Max }},
@@ -192,9 +191,9 @@ func settings() []setting {
 		{"skip_leave_on_interrupt", "", "do not leave the cluster on SIGINT; default: false in a client, true in a server", func(c *Config) any { return &c.Leave.SkipOnInterrupt }},
 		{"autopilot.cleanup_dead_servers", "", "take a server that failed out of the raft group once another has come", func(c *Config) any { return &c.CleanDeadServers }},
 		{"performance.raft_multiplier", "", "scales raft's timeouts, 1 to 10; lower finds a dead leader sooner", func(c *Config) any { return &c.Raft.Multiplier }},
-		{"raft_snapshot_threshold", "", "entries after which a snapshot is taken", func(c *Config) any { return &c.Raft.SnapshotThreshold }},
-		{"raft_snapshot_interval", "", "how often a server looks whether a snapshot is due", func(c *Config) any { return &c.Raft.SnapshotInterval }},
-		{"raft_trailing_logs", "", "entries that stay in the log behind a snapshot", func(c *Config) any { return &c.Raft.TrailingLogs }},
+		{"raft_snapshot_threshold", "", "for servers: entries after which a snapshot is taken", func(c *Config) any { return &c.Raft.SnapshotThreshold }},
+		{"raft_snapshot_interval", "", "for servers: how often it is looked whether a snapshot is due", func(c *Config) any { return &c.Raft.SnapshotInterval }},
+		{"raft_trailing_logs", "", "for servers: entries that stay in the log behind a snapshot; more helps followers that never catch up", func(c *Config) any { return &c.Raft.TrailingLogs }},
 		{"default_query_time", "default-query-time", "how long a read waits for a change that does not say how long", func(c *Config) any { return &c.Query.Default }},
 		{"max_query_time", "max-query-time", "how long a read may wait for a change", func(c *Config) any { return &c.Query.Max }},
 		{"session_ttl_min", "", "for servers: the least TTL of a session", func(c *Config) any { return &c.SessionTTLMin }},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -370,6 +371,16 @@ func TestTemplatesBecomeTheAddressesOfTheMachine(t *testing.T) {
 		if err := other.Expand(network); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+func TestAnOldNameOfRetryJoinIsTakenWithAWarning(t *testing.T) {
+	c, err := load(t, "-data-dir", "/d", "-join", "10.0.0.1", "-retry-join", "10.0.0.2", "-hcl", `start_join = ["10.0.0.3"]`)
+	if err != nil || !reflect.DeepEqual(c.Join.Retry, []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}) || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "start_join (-join) is deprecated") {
+		t.Errorf("%v, %v, %v", c.Join.Retry, c.Warnings, err)
+	}
+	if got := config.Default().Fixed(c); !slices.Contains(got, "retry_join") || slices.Contains(got, "start_join") {
+		t.Errorf("what has changed is %v", got)
 	}
 }
 

@@ -130,13 +130,16 @@ func (c *Config) note(key string) {
 }
 
 // complete sets the defaults that depend on other settings: a client agent that is
-// stopped leaves the cluster, a server is expected back.
+// stopped leaves the cluster, a server is expected back. It warns of old names.
 func (c *Config) complete() {
 	if !c.given["leave_on_terminate"] {
 		c.Leave.OnTerminate = !c.Server
 	}
 	if !c.given["skip_leave_on_interrupt"] {
 		c.Leave.SkipOnInterrupt = c.Server
+	}
+	if c.given["start_join"] {
+		c.Warnings = append(c.Warnings, "start_join (-join) is deprecated and means retry_join (-retry-join), as in Consul: the agent starts also if nobody answers, and tries again")
 	}
 }
 
@@ -161,13 +164,18 @@ func (c *Config) Files() (loaded, now string, err error) {
 
 // reloadable are the settings that an agent takes up while it runs, beside
 // definitions.
-var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback", "limits.rpc_rate", "limits.rpc_max_burst"}
+var reloadable = []string{"log_level", "node_meta", "discard_check_output", "recursors", "dns_config.", "limits.http_max_conns_per_client", "limits.http_exempt_loopback", "limits.rpc_rate", "limits.rpc_max_burst",
+	"raft_snapshot_threshold", "raft_snapshot_interval", "raft_trailing_logs"}
 
-// Fixed lists the keys of the settings that are otherwise in another
-// configuration and that a running agent does not take up.
+// Fixed lists the keys of the settings that are otherwise in another configuration, one
+// loaded later, and that a running agent does not take up. The data directory that
+// somebody made for a Dev agent is in no file.
 func (c *Config) Fixed(other *Config) []string {
 	var keys []string
 	for _, s := range settings() {
+		if s.key == "data_dir" && c.Dev && other.DataDir == "" || s.key == "start_join" { // which is retry_join
+			continue
+		}
 		taken := slices.ContainsFunc(reloadable, func(r string) bool { return s.key == r || strings.HasSuffix(r, ".") && strings.HasPrefix(s.key, r) })
 		if !taken && !reflect.DeepEqual(s.target(c), s.target(other)) {
 			keys = append(keys, s.key)

@@ -106,7 +106,7 @@ func (c *Config) Expand(n host.Network) error {
 	for _, list := range []struct {
 		key   string
 		items *[]string
-	}{{"start_join", &c.Join.Start}, {"retry_join", &c.Join.Retry}, {"recursors", &c.DNS.Recursors}} {
+	}{{"retry_join", &c.Join.Retry}, {"recursors", &c.DNS.Recursors}} {
 		var all []string // not in place: another configuration may have the same items
 		for _, item := range *list.items {
 			words, err := expand(n, list.key, item)

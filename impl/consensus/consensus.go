@@ -52,13 +52,8 @@ type Config struct {
 	Multiplier int
 	// Alone says that no other server will ever be there to be heard: the timeouts
 	// are a twentieth of that, so that it leads almost at once.
-	Alone bool
-	// SnapshotThreshold, SnapshotInterval and TrailingLogs say after how many
-	// entries a snapshot is due, how often that is looked at, and how many
-	// entries stay in the log behind it. Zero means 16384, 30 s and 10240.
-	SnapshotThreshold uint64
-	SnapshotInterval  time.Duration
-	TrailingLogs      uint64
+	Alone      bool
+	Compaction Compaction
 	// SegmentSize is at how many bytes a new file of the log is begun. Zero
 	// means 16 MiB.
 	SegmentSize int
@@ -213,16 +208,8 @@ func (n *Node) settings(c Config) *raft.Config {
 	n.lease = lease
 	rc.NotifyCh = n.leader
 	rc.ShutdownOnRemove = false
-	rc.SnapshotThreshold, rc.SnapshotInterval, rc.TrailingLogs = 16384, 30*time.Second, 10240
-	if c.SnapshotThreshold > 0 {
-		rc.SnapshotThreshold = c.SnapshotThreshold
-	}
-	if c.SnapshotInterval > 0 {
-		rc.SnapshotInterval = c.SnapshotInterval
-	}
-	if c.TrailingLogs > 0 {
-		rc.TrailingLogs = c.TrailingLogs
-	}
+	compact := c.Compaction.complete()
+	rc.SnapshotThreshold, rc.SnapshotInterval, rc.TrailingLogs = compact.Threshold, compact.Interval, compact.Trailing
 	return rc
 }
 

@@ -73,7 +73,7 @@ func openOn(t *testing.T, fsys host.FS, dir string, fsm raft.FSM) (*consensus.No
 	}
 	n, err := consensus.Open(consensus.Config{
 		ID: "s1", FS: fsys, Dir: dir, FSM: fsm, Stream: loopback{l},
-		Logger: slog.New(slog.DiscardHandler), SnapshotThreshold: 1 << 40,
+		Logger: slog.New(slog.DiscardHandler), Compaction: consensus.Compaction{Threshold: 1 << 40},
 	})
 	if err != nil {
 		_ = l.Close() // Open closes it only once raft has it

@@ -78,7 +78,7 @@ func (s *server) start() error {
 	s.tape = &tape{}
 	c := consensus.Config{
 		ID: s.id, FS: s.disk, Dir: "/data/raft", FSM: s.tape, Stream: layer{listener, s.host.Network()},
-		Logger: slog.New(slog.DiscardHandler), SnapshotThreshold: 1 << 40, SegmentSize: 2048,
+		Logger: slog.New(slog.DiscardHandler), Compaction: consensus.Compaction{Threshold: 1 << 40}, SegmentSize: 2048,
 	}
 	if s.lab.edit != nil {
 		s.lab.edit(&c)
@@ -187,7 +187,7 @@ func includes(got, want []string) bool {
 func TestNoAcknowledgedCommandIsLostWhereverThePowerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for at, whole := 0, false; !whole; at++ {
-			l := newLab(t, 1, func(c *consensus.Config) { c.TrailingLogs = 4 })
+			l := newLab(t, 1, func(c *consensus.Config) { c.Compaction.Trailing = 4 })
 			s, r := l.servers[0], rand.New(rand.NewPCG(uint64(at), 7))
 			ops := 0
 			cut := func(limit int) {
@@ -222,7 +222,7 @@ func TestAServerGoesOnFromAnyStateThatItsDiskCanBeIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(30) {
 			r := rand.New(rand.NewPCG(seed, 8))
-			l := newLab(t, 1, func(c *consensus.Config) { c.TrailingLogs = 4 })
+			l := newLab(t, 1, func(c *consensus.Config) { c.Compaction.Trailing = 4 })
 			s := l.servers[0]
 			var acknowledged []string
 			for round := range 8 {
@@ -295,7 +295,7 @@ func TestADamagedSnapshotIsAnErrorUnlessTheLogHoldsTheSame(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newLab(t, 1, func(conf *consensus.Config) { conf.TrailingLogs = c.trailing }).servers[0]
+				s := newLab(t, 1, func(conf *consensus.Config) { conf.Compaction.Trailing = c.trailing }).servers[0]
 				acknowledged := s.work(0, 24)
 				if c.missing {
 					if err := s.disk.Remove(last(t, s.disk, "/data/raft/snapshots", ".snap")); err != nil {
@@ -330,7 +330,7 @@ func TestADamagedSnapshotIsAnErrorUnlessTheLogHoldsTheSame(t *testing.T) {
 // TestALogThatBeginsInTheMiddleNeedsASnapshot takes the snapshot away.
 func TestALogThatBeginsInTheMiddleNeedsASnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newLab(t, 1, func(c *consensus.Config) { c.TrailingLogs = 1 }).servers[0]
+		s := newLab(t, 1, func(c *consensus.Config) { c.Compaction.Trailing = 1 }).servers[0]
 		if len(s.work(0, 10)) != 10 {
 			t.Fatal("the server does not work")
 		}
@@ -362,6 +362,33 @@ func TestALogWithoutItsMetaFileIsLeftAlone(t *testing.T) {
 		}
 		if after := last(t, s.disk, "/data/raft/wal", ".wal"); after != before {
 			t.Errorf("%s, before %s", after, before)
+		}
+	})
+}
+
+func TestASnapshotLeavesAsMuchOfTheLogAsWasSetLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLab(t, 1, nil).servers[0]
+		if err := s.start(); err != nil || !s.leads() {
+			t.Fatal(err)
+		}
+		defer s.stop()
+		for i := range 30 {
+			if _, _, err := s.node.Apply(t.Context(), fmt.Appendf(nil, "command %d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.node.SetCompaction(consensus.Compaction{Interval: time.Millisecond}); err == nil {
+			t.Error("it looks every millisecond")
+		}
+		if err := s.node.SetCompaction(consensus.Compaction{Threshold: 1 << 40, Trailing: 4}); err != nil {
+			t.Error(err)
+		}
+		if err := s.node.Snapshot(); err != nil {
+			t.Error(err)
+		}
+		if st := s.node.Status(); st.Last < 30 || st.First != st.Last-3 {
+			t.Errorf("the log holds entries %d to %d", st.First, st.Last)
 		}
 	})
 }

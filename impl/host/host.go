@@ -90,8 +90,8 @@ type Network interface {
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 	// LookupHost resolves a name to IP addresses in text form, sorted.
 	LookupHost(ctx context.Context, name string) ([]string, error)
-	// Addrs lists the machine's unicast addresses, loopback excluded, private
-	// IPv4 first: the first is the one to advertise when none was chosen.
+	// Addrs lists the unicast addresses of the machine's interfaces that are up,
+	// without those that mean something on this machine or its link alone.
 	Addrs() ([]netip.Addr, error)
 	// Proxy is the proxy by which the machine's environment wants a URL to be asked for
 	// (HTTP_PROXY, HTTPS_PROXY, NO_PROXY); nil: none.

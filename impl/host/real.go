@@ -175,31 +175,29 @@ func (realNetwork) LookupHost(ctx context.Context, name string) ([]string, error
 }
 
 func (realNetwork) Addrs() ([]netip.Addr, error) {
-	found, err := net.InterfaceAddrs()
+	interfaces, err := net.Interfaces()
 	if err != nil {
 		return nil, err
 	}
 	var addrs []netip.Addr
-	for _, a := range found {
-		p, err := netip.ParsePrefix(a.String())
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		found, err := i.Addrs()
 		if err != nil {
-			continue // an address that is no IP network has no use here
+			return nil, err
 		}
-		if ip := p.Addr().Unmap(); ip.IsGlobalUnicast() && !ip.IsLoopback() {
-			addrs = append(addrs, ip)
-		}
-	}
-	rank := func(a netip.Addr) int {
-		switch {
-		case a.Is4() && a.IsPrivate():
-			return 0
-		case a.Is4():
-			return 1
-		default:
-			return 2
+		for _, a := range found {
+			p, err := netip.ParsePrefix(a.String())
+			if err != nil {
+				continue // an address that is no IP network has no use here
+			}
+			if ip := p.Addr().Unmap(); ip.IsGlobalUnicast() && !ip.IsLoopback() {
+				addrs = append(addrs, ip)
+			}
 		}
 	}
-	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return rank(a) - rank(b) })
 	return addrs, nil
 }
 

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"runtime"
+	"runtime/debug"
 	goruntime "runtime/metrics"
 )
 
@@ -21,6 +22,11 @@ func (r *Registry) Process(version string) {
 	} {
 		r.Gauge(g.name, g.help, nil, func() float64 { return read(g.from) })
 	}
+	r.Gauge("runtime.total_gc_pause_ns", "nanoseconds for which garbage collections stopped the process", nil, func() float64 {
+		var s debug.GCStats
+		debug.ReadGCStats(&s) // runtime/metrics has a histogram alone
+		return float64(s.PauseTotal)
+	})
 }
 
 // read asks the Go runtime for one of its figures, all of which are counts.

@@ -76,13 +76,17 @@ type Times struct {
 
 // RaftConfig are raft's settings; zero means the default of consensus.Config.
 type RaftConfig struct {
-	Multiplier        int
-	Alone             bool
-	SnapshotThreshold uint64
-	SnapshotInterval  time.Duration
-	TrailingLogs      uint64
-	KeepDead          bool // servers stay in the group that failed, also when another has come
+	Multiplier int
+	Alone      bool
+	Compaction Compaction
+	KeepDead   bool // servers stay in the group that failed, also when another has come
 }
+
+// Compaction says when a snapshot takes the place of the log.
+type Compaction = consensus.Compaction
+
+// SetCompaction is consensus.Node.SetCompaction.
+func (s *Server) SetCompaction(c Compaction) error { return s.raft.SetCompaction(c) }
 
 // timers are the times that run for sessions.
 type timers struct {
@@ -162,8 +166,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.client = rpc.NewClient(c.Host.Network())
 	s.raft, err = consensus.Open(consensus.Config{
 		ID: c.NodeID, FS: c.Host.FS(), Dir: path.Join(c.DataDir, "raft"), FSM: s.fsm, Stream: s.port.Raft(),
-		Address: s.book.find, Logger: s.log, Multiplier: c.Raft.Multiplier, Alone: c.Raft.Alone, SnapshotThreshold: c.Raft.SnapshotThreshold,
-		SnapshotInterval: c.Raft.SnapshotInterval, TrailingLogs: c.Raft.TrailingLogs,
+		Address: s.book.find, Logger: s.log, Multiplier: c.Raft.Multiplier, Alone: c.Raft.Alone, Compaction: c.Raft.Compaction,
 	})
 	if err != nil {
 		return err
