@@ -26,9 +26,10 @@ func Validate(c *config.Config) error {
 }
 
 // Reload loads the configuration anew and puts in effect what can be while the
-// agent runs: services and checks, the node's metadata, watches, DNS, limits of connections and requests,
-// when a server takes snapshots, and the level of the log. What else has changed since the start waits for the next one, and the
-// log says so. An error means that nothing has changed; the log has it, too.
+// agent runs: services and checks, the node's metadata, watches, DNS, limits of
+// connections and requests, when a server takes snapshots, and the level of the log.
+// What else has changed since the start waits for the next one, and the log says so. An
+// error means that nothing has changed; the log has it, too.
 func (a *Agent) Reload() error {
 	a.loaded.mu.Lock()
 	defer a.loaded.mu.Unlock()

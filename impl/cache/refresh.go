@@ -105,8 +105,9 @@ func unanswered(err error) bool {
 }
 
 // keepFresh follows a result until the cache closes or nobody reads it any more, or
-// until the very first fetch fails or a server refuses a later one. The fetch after one that failed does not block: how
-// old the result is says whether servers answer, not whether something has changed.
+// until the very first fetch fails or a server refuses a later one. The fetch after one
+// that failed does not block: how old the result is says whether servers answer, not
+// whether something has changed.
 func keepFresh[Answer any](c *Cache, id string, e *followed, r api.CatalogRequest, f fetch[Answer]) {
 	r.MinQueryIndex, r.MaxQueryTime = 0, api.MaxWait
 	pause := firstPause
