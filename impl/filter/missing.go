@@ -29,24 +29,15 @@ func (w *writer) guarded(e *grammar.MatchExpression, path []string) string {
 // innermost map first.
 func entered(t reflect.Type, path []string) (maps []int) {
 	for i, part := range path {
-		for t.Kind() == reflect.Pointer {
-			t = t.Elem()
+		t = direct(t)
+		if t.Kind() == reflect.Map && i+1 < len(path) {
+			maps = append([]int{i}, maps...)
 		}
-		switch t.Kind() {
-		case reflect.Map:
-			if i+1 < len(path) {
-				maps = append([]int{i}, maps...)
-			}
-			t = t.Elem()
-		case reflect.Struct:
-			f, ok := t.FieldByName(part)
-			if !ok {
-				return nil // there is no such field: whoever evaluates it says so
-			}
-			t = f.Type
-		default:
-			return maps
+		next, ok := step(t, part)
+		if !ok {
+			return maps // there is no such field: whoever evaluates it says so
 		}
+		t = next
 	}
 	return maps
 }
