@@ -287,7 +287,7 @@ func TestAJSONNullSaysNothingAndAListOfObjectsIsTakenForItsObjects(t *testing.T)
 	if c.NodeName != "" || c.Ports.HTTP != 5 || c.Ports.Server != 6 || c.Warnings != nil || len(c.DNS.ServiceTTL) != 0 {
 		t.Errorf("%+v", c)
 	}
-	if got := strings.Join(c.Join.Start, ","); got != "a" || !reflect.DeepEqual(c.NodeMeta, map[string]string{"row": "7", "spare": "true"}) {
+	if got := strings.Join(c.Join.Retry, ","); got != "a" || !reflect.DeepEqual(c.NodeMeta, map[string]string{"row": "7", "spare": "true"}) {
 		t.Errorf("start_join %s, node_meta %v", got, c.NodeMeta)
 	}
 }
