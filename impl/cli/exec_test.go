@@ -24,7 +24,7 @@ func TestExecRunsACommandOnTheAgentsAndPrintsWhatTheySay(t *testing.T) {
 			if b, err := host.ReadFile(h.FS(), c.Args[len(c.Args)-1]); err == nil {
 				script = string(b)
 			}
-			if _, err := fmt.Fprint(c.Stdout, c.Args[:2]); err != nil {
+			if _, err := fmt.Fprint(c.Stdout, c.Args[:len(c.Args)-1]); err != nil {
 				return 0, err
 			}
 			time.Sleep(15 * time.Second)
@@ -34,9 +34,9 @@ func TestExecRunsACommandOnTheAgentsAndPrintsWhatTheySay(t *testing.T) {
 		finished := "    m1: one\n    m1: two\n    m1: \n==> m1: finished with exit code 3\n1 / 1 node(s) completed / acknowledged\n"
 		for line, want := range map[string]string{
 			"exec run me":                     "    m1: [/bin/sh -c]\n" + finished,
-			"exec -shell=false run me":        "    m1: [run me]\n" + finished,
+			"exec -shell=false run me":        "    m1: [run]\n" + finished,
 			"exec -node ^m -prefix other run": "    m1: [/bin/sh -c]\n" + finished,
-			"exec -":                          "    m1: [/bin/sh -c]\n" + finished,
+			"exec -":                          "    m1: [/bin/sh]\n" + finished,
 		} {
 			if status, out, complaints := h.run(line, 0); status != 2 || out != want || complaints != "" {
 				h.Errorf("%s: status %d, %q, %q; want %q", line, status, out, complaints, want)

@@ -71,7 +71,8 @@ func (h *home) client() *capi.Client {
 	return client
 }
 
-// run runs a verb, with a signal after some time; 0: never.
+// run runs a verb, with a signal after some time, and a second one a second later; 0:
+// never.
 func (h *home) run(line string, signal time.Duration) (status int, stdout, stderr string) {
 	var out, complaints output
 	until := func(ctx context.Context) context.Context {
@@ -87,7 +88,11 @@ func (h *home) run(line string, signal time.Duration) (status int, stdout, stder
 		return until(ctx), func() cli.Signal { return cli.Interrupt }
 	}
 	env.Stops = func(ctx context.Context) (stopped, hurried context.Context, release func()) {
-		return until(ctx), ctx, func() {}
+		hurried, hurry := context.WithCancel(ctx)
+		if signal > 0 {
+			time.AfterFunc(signal+time.Second, hurry)
+		}
+		return until(ctx), hurried, func() {}
 	}
 	status = cli.Run(env, strings.Fields(line))
 	return status, out.String(), complaints.String()
@@ -122,6 +127,24 @@ func (h *home) keys(prefix string) []string {
 		h.Fatal(err)
 	}
 	return keys
+}
+
+func TestASecondSignalEndsTheGraceOfACommand(t *testing.T) {
+	atHome(t, func(h *home) {
+		for _, line := range []string{"lock app child", "watch -type nodes handler"} {
+			var grace time.Duration
+			h.commands = func(ctx context.Context, c host.Command) (int, error) {
+				<-ctx.Done()
+				told := time.Now()
+				<-c.Hurry
+				grace = time.Since(told)
+				return 0, ctx.Err()
+			}
+			if h.run(line, time.Minute); grace != time.Second {
+				h.Errorf("%s: the command had %v", line, grace)
+			}
+		}
+	})
 }
 
 func TestLockRunsItsChildWhileItHoldsTheLock(t *testing.T) {
