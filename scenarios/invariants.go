@@ -57,7 +57,7 @@ func (w *watcher) watchLevels(stop <-chan struct{}) {
 		}
 		return 0
 	}
-	w.levels = levels.New(len(servers)-1, kind, kindOf(w.run.world, levels.Agent, agents))
+	w.levels = levels.New(len(servers), kind, kindOf(w.run.world, levels.Agent, agents))
 	every(stop, time.Second, func() {
 		w.levels.Look(w.run.world.Now(), len(w.run.nemesis.Log()) > 0)
 	})

@@ -60,25 +60,27 @@ const (
 	// live for up to a minute, and blocking queries of clients that vanished for as
 	// long as their wait.
 	Limit = 90 * time.Second
-	// Goroutines, Streams and PerPeer are by how much a level may be higher in the end:
-	// a server that has led since keeps up to three idle streams to each other server
-	// (raft's pool has room for them), which have a goroutine each, and who leads has a
-	// few for its duties. A leak grows by one with each request, connection or fault,
-	// of which there are hundreds.
-	Goroutines, Streams, PerPeer = 12, 4, 4
+	// Goroutines and Streams are by how much a level may be higher in the end, and
+	// PeerGoroutines and PeerStreams by how much more for each server: a server that has
+	// led since keeps up to three idle streams to each other one (raft's pool has room for
+	// them), which have a goroutine each, and who leads has a few for its duties; a client
+	// agent that has asked each server since keeps its connection, for which gRPC has six
+	// goroutines. A leak grows by one with each request, connection or fault, of which
+	// there are hundreds.
+	Goroutines, Streams         = 12, 4
+	PeerGoroutines, PeerStreams = 6, 4
 )
 
 // Watch looks at processes from outside. It is used by one goroutine at a time.
 type Watch struct {
-	kinds []Kind
-	peers int
-	start map[string]Level
+	kinds   []Kind
+	servers int
+	start   map[string]Level
 }
 
-// New returns a watch over nodes, which have so many peers with which they keep
-// connections.
-func New(peers int, kinds ...Kind) *Watch {
-	return &Watch{kinds: kinds, peers: peers, start: map[string]Level{}}
+// New returns a watch over nodes, which keep connections with so many servers.
+func New(servers int, kinds ...Kind) *Watch {
+	return &Watch{kinds: kinds, servers: servers, start: map[string]Level{}}
 }
 
 // Look takes note of the levels at a time of the run, if the cluster has settled and
@@ -108,17 +110,16 @@ func (w *Watch) highest() map[string]Level {
 // end.
 func (w *Watch) Back(r *Levels) (bool, string) {
 	r.Asked, r.Start, r.End = len(w.start) > 0, w.start, w.highest()
-	r.Text = Higher(r.Start, r.End, w.peers)
+	r.Text = Higher(r.Start, r.End, w.servers)
 	return r.Text == "" || !r.Asked, r.Text
 }
 
 // Higher says which level is higher in the end than it was, if any is by more than is
-// allowed with so many peers, or that somebody waits for a change still.
-func Higher(start, end map[string]Level, peers int) string {
-	more := peers * PerPeer
+// allowed with so many servers, or that somebody waits for a change still.
+func Higher(start, end map[string]Level, servers int) string {
 	for _, kind := range []string{Server, Agent} {
 		s, e := start[kind], end[kind]
-		if e.Goroutines > s.Goroutines+Goroutines+more || e.Streams > s.Streams+Streams+more {
+		if e.Goroutines > s.Goroutines+Goroutines+servers*PeerGoroutines || e.Streams > s.Streams+Streams+servers*PeerStreams {
 			return fmt.Sprintf("%s has %v, and had %v in the beginning", One(kind), e, s)
 		}
 		if e.Watched > 0 {

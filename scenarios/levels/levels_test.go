@@ -6,7 +6,7 @@ import (
 	"tribune/scenarios/levels"
 )
 
-func TestALevelMayBeHigherByWhatPeersNeedAndNoMore(t *testing.T) {
+func TestALevelMayBeHigherByWhatServersNeedAndNoMore(t *testing.T) {
 	start := map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20, Watched: 40}, levels.Agent: {Goroutines: 40, Streams: 3}}
 	for _, c := range []struct {
 		name string
@@ -16,9 +16,10 @@ func TestALevelMayBeHigherByWhatPeersNeedAndNoMore(t *testing.T) {
 		{"as it was, without watches", map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20}, levels.Agent: start[levels.Agent]}, true},
 		{"less", map[string]levels.Level{levels.Server: {Goroutines: 8, Streams: 2}}, true},
 		{"a new leader", map[string]levels.Level{levels.Server: {Goroutines: 80 + 28, Streams: 20 + 20}}, true},
+		{"an agent that has asked all servers", map[string]levels.Level{levels.Agent: {Goroutines: 40 + 4*6, Streams: 3 + 4}}, true},
 		{"streams that nobody closed", map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20 + 21}}, false},
 		{"a watch that nobody ended", map[string]levels.Level{levels.Server: {Watched: 1}}, false},
-		{"goroutines that nobody ended", map[string]levels.Level{levels.Agent: {Goroutines: 40 + 29}}, false},
+		{"goroutines that nobody ended", map[string]levels.Level{levels.Agent: {Goroutines: 40 + 37}}, false},
 	} {
 		if why := levels.Higher(start, c.end, 4); (why == "") != c.back {
 			t.Errorf("%s: %q", c.name, why)

@@ -270,7 +270,7 @@ func TestThePatchesKeepToTheirBudget(t *testing.T) {
 			t.Errorf("patch %s: no reason", p.Name)
 		}
 	}
-	if len(patches) > 58 || lines > 1070 {
+	if len(patches) > 58 || lines > 1076 {
 		t.Errorf("%d patches, %d lines", len(patches), lines)
 	}
 	t.Logf("%d patches add %d lines", len(patches), lines)

@@ -18,6 +18,7 @@ func nodeCanaries() []canary {
 		{"rate-change", rateChange},
 		{"monotonic", monotonic},
 		{"busy-loop", busyLoop},
+		{"busy-others", busyOthers},
 		{"busy-yield", busyYield},
 		{"streams", streams},
 		{"pause", pause},
@@ -107,6 +108,23 @@ func busyLoop(out io.Writer) {
 	fmt.Fprintln(out, time.Now().Format(time.RFC3339Nano))
 	time.Sleep(time.Millisecond)
 	fmt.Fprintln(out, fired, time.Now().Format(time.RFC3339Nano))
+}
+
+// busyOthers tries again and again, with a look at the clock, until others on its node
+// have done what they can do at once.
+func busyOthers(out io.Writer) {
+	detrt.NewNode("busy", 1).Go(func() {
+		done := 0
+		for range 3 {
+			go func() { done++ }()
+		}
+		for tries := 0; done < 3; tries++ {
+			if _ = time.Now(); tries == 100_000 {
+				panic("nobody else has had a turn")
+			}
+		}
+		fmt.Fprintln(out, time.Now().Format(time.RFC3339Nano))
+	})
 }
 
 // busyYield waits for another goroutine's timer by yielding.
