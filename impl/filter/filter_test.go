@@ -78,7 +78,7 @@ func TestOneOfTheObjectsInAListMustMatch(t *testing.T) {
 	all := []crate{
 		{Name: "a", Lid: &item{}, Items: []item{{Name: "x", Tags: []string{"red"}}, {Name: "y"}}, Labels: map[string]string{`k "1"`: `v\`}},
 		{Name: "b", Items: []item{{Name: "y"}}, Lid: &item{Name: "x"}},
-		{Name: "c", Lid: &item{}},
+		{Name: "c", Lid: &item{}, secret: "x"},
 	}
 	for expression, want := range map[string]string{
 		`Items.Name == "x"`:                                           "a",

@@ -109,10 +109,18 @@ func (r reader) find(path []string, through bool) (reflect.Type, error) {
 		}
 		var ok bool
 		if t, ok = step(t, part); !ok {
-			return nil, fmt.Errorf("Selector %q is not valid", strings.Join(path[:len(path)-len(rest)+i+1], ".")) // Consul's text
+			return nil, noSelector(path[:len(path)-len(rest)+i+1])
 		}
 	}
 	return direct(t), nil
+}
+
+// noSelector is a path that leads nowhere.
+type noSelector []string
+
+// Error has Consul's text.
+func (p noSelector) Error() string {
+	return fmt.Sprintf("Selector %q is not valid", strings.Join(p, "."))
 }
 
 // step is what a part of a path leads to.
