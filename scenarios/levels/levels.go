@@ -67,8 +67,7 @@ const (
 	// agent that has asked each server since keeps its connection, for which gRPC has six
 	// goroutines. A leak grows by one with each request, connection or fault, of which
 	// there are hundreds.
-	Goroutines, Streams         = 12, 4
-	PeerGoroutines, PeerStreams = 6, 4
+	Goroutines, Streams, PeerGoroutines, PeerStreams = 12, 4, 6, 4
 )
 
 // Watch looks at processes from outside. It is used by one goroutine at a time.
