@@ -92,7 +92,7 @@ func (h *home) run(line string, signal time.Duration) (status int, stdout, stder
 		if signal > 0 {
 			time.AfterFunc(signal+time.Second, hurry)
 		}
-		return until(ctx), hurried, func() {}
+		return until(ctx), hurried, hurry
 	}
 	status = cli.Run(env, strings.Fields(line))
 	return status, out.String(), complaints.String()
