@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	mathrand "math/rand"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ func nodeCanaries() []canary {
 		{"halfway", halfway},
 		{"memory", memory},
 		{"stuck", stuck},
+		{"idle", idle},
 		{"panic", panics},
 	}
 }
@@ -108,6 +110,16 @@ func busyLoop(out io.Writer) {
 	fmt.Fprintln(out, time.Now().Format(time.RFC3339Nano))
 	time.Sleep(time.Millisecond)
 	fmt.Fprintln(out, fired, time.Now().Format(time.RFC3339Nano))
+}
+
+// idle waits for something outside the world, which nobody does.
+func idle(io.Writer) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	defer w.Close()
+	_, _ = r.Read(make([]byte, 1)) // for ever
 }
 
 // busyOthers tries again and again, with a look at the clock, until others on its node
