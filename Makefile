@@ -45,7 +45,8 @@ browser:
 	else echo 'make browser: there is no Chromium, and only root can install Debian'"'"'s: the tests will be skipped'; fi
 	go test -tags browser -count 1 -timeout 10m -v ./scenarios/report
 
-# Leaves each patch of the runtime out in turn and sees that something differs.
+# Leaves each patch of the runtime out in turn and sees that something differs: a quarter
+# of an hour on two cores.
 canaries:
 	TRIBUNE_CANARIES=all go test ./sim/detrt/canary -run Needed -timeout 3h
 
