@@ -87,6 +87,7 @@ var testNeighbours = map[string]string{
 	"examples/register": "harness linearizability sim sim/nemesis",
 	"harness":           "harness",
 
+	"cmd/tribune":      "impl/host/hosttest",
 	"impl/consensus":   "impl/host/hosttest",
 	"impl/gossip":      "impl/host/hosttest",
 	"impl/rpc":         "impl/host/hosttest",

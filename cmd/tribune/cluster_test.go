@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"tribune/impl/host/hosttest"
 )
 
 // build builds the program once for a test.
@@ -33,15 +35,7 @@ type process struct {
 	http, rpc, serf   int
 	join              string
 	cmd               *exec.Cmd
-	log               bytes.Buffer
-	mu                sync.Mutex
-}
-
-// Write collects the log.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Write(b)
+	log               hosttest.Output
 }
 
 func (p *process) start(t *testing.T) {
@@ -49,7 +43,7 @@ func (p *process) start(t *testing.T) {
 	p.cmd = exec.Command(p.binary, "agent", "-server", "-bootstrap-expect", "3", "-node", p.name, "-data-dir", p.dir,
 		"-bind", "127.0.0.1", "-http-port", fmt.Sprint(p.http), "-server-port", fmt.Sprint(p.rpc), "-serf-lan-port", fmt.Sprint(p.serf), "-dns-port=-1",
 		"-retry-join", p.join, "-retry-interval", "500ms", "-config-file", filepath.Join(filepath.Dir(p.dir), "fast.hcl"))
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,47 +36,49 @@ func (a *Agent) Reload() error {
 	defer a.loaded.mu.Unlock()
 	err := a.reload()
 	if err != nil {
+		err = fmt.Errorf("reloading the configuration: %w", err)
 		a.log.Error("the configuration stays as it was", "error", err)
 	}
 	return err
 }
 
+// reload is Reload while nobody else does it.
 func (a *Agent) reload() error {
 	c, err := a.loaded.config.Again()
 	if err != nil {
-		return fmt.Errorf("reloading the configuration: %w", err)
+		return err
 	}
 	if err := Validate(c); err != nil {
-		return fmt.Errorf("reloading the configuration: %w", err)
+		return err
 	}
 	own := *c // as in New: what was loaded keeps its templates
 	if err := own.Expand(a.host.Network()); err != nil {
-		return fmt.Errorf("reloading the configuration: %w", err)
+		return err
 	}
 	if err := a.scriptsWait(c); err != nil {
-		return fmt.Errorf("reloading the configuration: %w", err)
+		return err
 	}
 	if a.HTTPAddr() == "" && len(c.Watches) > 0 {
-		return fmt.Errorf("reloading the configuration: watches: the agent follows them through its HTTP API, and this one was started without: ports.http was -1")
+		return errors.New("watches: the agent follows them through its HTTP API, and this one was started without: ports.http was -1")
 	}
 	if err := a.local.Reload(definitions(c)); err != nil {
-		return fmt.Errorf("reloading the configuration: %w", err)
+		return err
 	}
 	if s := a.Server(); s != nil {
 		if err := s.SetCompaction(compaction(c)); err != nil {
-			return fmt.Errorf("reloading the configuration: raft_snapshot_interval: %w", err)
+			return fmt.Errorf("raft_snapshot_interval: %w", err)
 		}
 	}
 	a.local.SetNodeMeta(nodeMeta(c))
 	a.local.SetDiscardOutput(c.Probing.DiscardOutput)
 	if a.dns != nil {
 		if err := a.dns.Apply(own.DNS); err != nil {
-			return fmt.Errorf("reloading the configuration: %w", err)
+			return err
 		}
 	}
 	watches, err := parseWatches(c)
 	if err != nil {
-		return fmt.Errorf("reloading the configuration: %w", err)
+		return err
 	}
 	if a.acts.watches != nil {
 		a.acts.watches.Set(watches)

@@ -1,11 +1,9 @@
 package agent_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"tribune/impl/agent"
 	"tribune/impl/config"
 	"tribune/impl/host"
+	"tribune/impl/host/hosttest"
 )
 
 // file writes a file on the machine's disk.
@@ -41,31 +40,6 @@ func (m machine) startFrom(name string, log ...slog.Handler) *agent.Agent {
 		m.Fatal(err)
 	}
 	return a
-}
-
-// logged is what an agent has logged.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// Reset forgets it.
-func (l *logged) Reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
 }
 
 func TestAReloadTakesUpWhatTheFilesDefineNow(t *testing.T) {
@@ -152,7 +126,7 @@ func TestAChangeWaitsUntilItIsUndone(t *testing.T) {
 	inWorld(t, func(w world) {
 		m := w.machine(1)
 		m.file("/etc/a.hcl", `reconnect_timeout = "72h"`)
-		var log logged
+		var log hosttest.Output
 		a := m.startFrom("/etc/a.hcl", slog.NewTextHandler(&log, nil))
 		defer w.close(a)
 		for _, c := range []struct {
@@ -173,7 +147,7 @@ func TestAServerTakesSnapshotsAsAReloadSays(t *testing.T) {
 	inWorld(t, func(w world) {
 		m := w.machine(1)
 		m.file("/etc/a.hcl", "")
-		var log logged
+		var log hosttest.Output
 		a := m.startFrom("/etc/a.hcl", slog.NewTextHandler(&log, nil))
 		defer w.close(a)
 		m.ready(a)

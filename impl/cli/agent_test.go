@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,24 +20,6 @@ import (
 	"tribune/impl/host/hosttest"
 )
 
-// output is what a running agent prints.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // runAgent runs the verb agent on a host until a signal a minute later.
 func runAgent(h host.Host, signal cli.Signal, args ...string) (status int, stdout, stderr string) {
 	return runAgentWith(h, signal, nil, args...)
@@ -47,7 +27,7 @@ func runAgent(h host.Host, signal cli.Signal, args ...string) (status int, stdou
 
 // runAgentWith is runAgent for one that is asked to load its configuration anew.
 func runAgentWith(h host.Host, signal cli.Signal, hangups func() <-chan struct{}, args ...string) (status int, stdout, stderr string) {
-	var out, complaints output
+	var out, complaints hosttest.Output
 	got := cli.None
 	status = cli.Run(cli.Env{Host: h, Stdout: &out, Stderr: &complaints, Hangups: hangups, Signals: func(ctx context.Context) (context.Context, func() cli.Signal) {
 		ctx, stop := context.WithCancel(ctx)

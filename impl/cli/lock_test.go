@@ -74,7 +74,7 @@ func (h *home) client() *capi.Client {
 // run runs a verb, with a signal after some time, and a second one a second later; 0:
 // never.
 func (h *home) run(line string, signal time.Duration) (status int, stdout, stderr string) {
-	var out, complaints output
+	var out, complaints hosttest.Output
 	until := func(ctx context.Context) context.Context {
 		if signal > 0 {
 			stopped, stop := context.WithCancel(ctx)

@@ -50,6 +50,7 @@ func (s *Server) TxnApply(ctx context.Context, r api.TxnRequest) (api.TxnRespons
 // it has them replicated.
 func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 	var refused []api.TxnError
+	sets := func(verb string) bool { return verb == api.TxnSet || verb == api.TxnCAS }
 	for i, op := range ops {
 		what := ""
 		switch {
@@ -61,11 +62,11 @@ func (s *Server) refuseTxn(ops []api.TxnOp) []api.TxnError {
 			what = "Must provide node"
 		case op.Node != nil && !op.Reads() && checkNodeID(op.Node.Node.ID) != nil:
 			what = checkNodeID(op.Node.Node.ID).Error()
-		case op.Service != nil && op.Service.Service.Service == "" && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
+		case op.Service != nil && op.Service.Service.Service == "" && sets(op.Service.Verb):
 			what = "Must provide service name (Service.Service) when adding a service"
-		case op.Service != nil && api.AnyAddress(op.Service.Service.Address) && (op.Service.Verb == api.TxnSet || op.Service.Verb == api.TxnCAS):
+		case op.Service != nil && api.AnyAddress(op.Service.Service.Address) && sets(op.Service.Verb):
 			what = errAnyAddress
-		case op.Check != nil && op.Check.Check.CheckID == "" && (op.Check.Verb == api.TxnSet || op.Check.Verb == api.TxnCAS):
+		case op.Check != nil && op.Check.Check.CheckID == "" && sets(op.Check.Verb):
 			what = errNoCheckID
 		}
 		if what != "" {
