@@ -14,8 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"tribune/sim/detrt"
 	"tribune/sim/overlay"
@@ -56,16 +54,14 @@ func Build(o Options) (string, error) {
 		return "", fmt.Errorf("a place for the binaries built with the runtime overlay: %w", err)
 	}
 	cache = filepath.Join(cache, "tribune")
+	defer sweep(cache)
 	sources := filepath.Join(cache, "overlay", key(tool.Version, tool.GOROOT, tool.dir, patches))
 	bin := filepath.Join(cache, "bin", key(tool.dir, o.Package, o.Test, o.Tags, sources))
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return "", err
-	}
-	unlock, err := lock(filepath.Join(bin, "lock"))
+	release, err := claim(cache, sources, bin)
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
+	defer release()
 	written, err := overlay.Write(sources, tool.roots(), patches)
 	if err != nil {
 		return "", err
@@ -189,30 +185,6 @@ func (t *tool) build(o Options, w overlay.Result, output string) error {
 	return err
 }
 
-// keep gives the binary a name made of its content and returns it, and removes
-// those that were last asked for more than a day before.
-func keep(dir, building string) (string, error) {
-	content, err := digest(building)
-	if err != nil {
-		return "", err
-	}
-	old, err := filepath.Glob(filepath.Join(dir, "*", filepath.Base(building)))
-	if err != nil {
-		return "", err
-	}
-	kept := filepath.Join(dir, content[:16], filepath.Base(building))
-	for _, name := range old {
-		if info, err := os.Stat(name); err == nil && name != kept && time.Since(info.ModTime()) > 24*time.Hour {
-			_ = os.RemoveAll(filepath.Dir(name)) // only costs room
-		}
-	}
-	now := time.Now() // one that is used again is not old
-	if err := os.Chtimes(kept, now, now); err == nil {
-		return kept, nil
-	}
-	return kept, copyFile(kept, building)
-}
-
 // Identity tells builds apart: it is the SHA-256 of a program's file, in hexadecimal. An
 // empty name is this program.
 func Identity(binary string) (string, error) {
@@ -234,47 +206,6 @@ func digest(file string) (string, error) {
 	h := sha256.New()
 	_, err = io.Copy(h, f)
 	return hex.EncodeToString(h.Sum(nil)), err
-}
-
-// copyFile makes to a copy of from that appears at once.
-func copyFile(to, from string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	temp := fmt.Sprintf("%s.%d", to, os.Getpid())
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(temp, to)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-	}
-	return err
-}
-
-// lock waits until no other process holds the file's lock.
-func lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("locking %s: %w", name, err)
-	}
-	return func() { _ = f.Close() }, nil
 }
 
 // key names a folder after everything that decides its content.

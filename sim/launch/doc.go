@@ -4,7 +4,8 @@
 // A program that needs the deterministic runtime calls Ensure first of all: if
 // it was built without, it builds itself again with the overlay into the user's
 // cache directory and becomes that binary by exec. Build does the same for any
-// package and is how mutants (deliberate bugs, applied as patches) come to be.
+// package and is how mutants (deliberate bugs, applied as patches) come to be. What was
+// asked for longest ago leaves the cache when it has grown to some gigabytes.
 //
 // One run is one process: addresses, hash seeds and collections are equal only
 // between processes that start alike. Spawn starts such a child with a fixed
