@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,6 +92,9 @@ func (all Systems) run(ctx context.Context, c Case, traced bool) (r Result, reco
 	began := time.Now()
 	out, err := launch.Output(ctx, launch.Spec{Main: childName, Input: in, Stderr: &complaints, Watch: watch})
 	said := strings.TrimSpace(complaints.String())
+	if err == nil && len(out) == 0 {
+		err = errNothing
+	}
 	if err != nil {
 		if said == "" {
 			said = "It said nothing: a program in the world must not call os.Exit or log.Fatal."
@@ -108,6 +112,9 @@ func (all Systems) run(ctx context.Context, c Case, traced bool) (r Result, reco
 	err = a.judge(s)
 	return a.Result, a.Trace, err
 }
+
+// errNothing says that a run's process ended well and told nothing of the run.
+var errNothing = errors.New("the run ended before it was done")
 
 // order is what a run's process is told, and answer what it says.
 type (

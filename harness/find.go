@@ -66,7 +66,7 @@ func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding,
 	p := newProgress(system, o)
 	const twice = 50 // one case in so many
 	options := explore.Options{First: o.First, Last: o.Last, Parallel: o.Parallel, Again: twice}
-	e := explore.New(subject{all, s, system, p}, options, func(r explore.Run[Case]) {
+	e := explore.New(subject{all, s, system, o.Folder, p}, options, func(r explore.Run[Case]) {
 		f.Cases++
 		p.next()
 		if r.Outcome.Failure != "" || r.Differs {
@@ -172,6 +172,7 @@ type subject struct {
 	all      Systems
 	system   System
 	name     string
+	folder   string // for cases that could not be run; "": nowhere
 	progress *progress
 }
 
@@ -195,14 +196,35 @@ func (s subject) Vary(number uint64, parent, other Case) Case {
 func (s subject) Run(ctx context.Context, c Case) (explore.Outcome, error) {
 	r, _, err := s.all.run(ctx, c, false)
 	s.progress.add(r)
+	if err != nil && ctx.Err() == nil {
+		err = errors.Join(err, s.broken(c))
+	}
 	return explore.Outcome{Features: r.Reached, Failure: signature(r.Problem), Fingerprint: r.Fingerprint}, err
 }
 
+// broken keeps a case that could not be run or judged, since a varied one does not follow
+// from its seed, and returns an error that says how to run it again.
+func (s subject) broken(c Case) error {
+	text := casefile.Write(c, Case{}, "This case came to no result.")
+	if s.folder == "" {
+		return fmt.Errorf("the case, as a file for -%s:\n%s", caseFlag, text)
+	}
+	name := filepath.Join(s.folder, fmt.Sprintf("%s-%d-broken.yaml", c.System, c.Seed))
+	if err := errors.Join(os.MkdirAll(s.folder, 0o755), os.WriteFile(name, text, 0o644)); err != nil {
+		return fmt.Errorf("the case, which could not be kept (%w):\n%s", err, text)
+	}
+	return fmt.Errorf("to run the case again: %s", again(name))
+}
+
 // signature is what is alike in problems that are alike: the words before the
-// first colon, without numbers.
+// first colon, without numbers. It is empty only where there is no problem.
 func signature(problem string) string {
 	words, _, _ := strings.Cut(problem, ":")
-	return regexp.MustCompile(`[0-9]+`).ReplaceAllString(words, "")
+	words = regexp.MustCompile(`[0-9]+`).ReplaceAllString(words, "")
+	if problem != "" && strings.TrimSpace(words) == "" {
+		return "a problem"
+	}
+	return words
 }
 
 // oneLine is a case on one line, equal for equal cases.

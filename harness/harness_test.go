@@ -141,6 +141,14 @@ func systems() harness.Systems {
 		"exits": with(func(s *harness.System) {
 			s.Program = running(func(context.Context, host.Host) error { os.Exit(3); return nil })
 		}),
+		"exits-well": with(func(s *harness.System) {
+			s.Program = running(func(context.Context, host.Host) error { os.Exit(0); return nil })
+		}),
+		"no-text": with(func(s *harness.System) {
+			s.Draw = func(c *harness.Client) linearizability.Op {
+				return linearizability.Op{Kind: linearizability.Put, Key: "cell", Value: string([]byte{0xff, byte(c.Operations)})}
+			}
+		}),
 		"draw-panics": with(func(s *harness.System) {
 			s.Draw = func(*harness.Client) linearizability.Op { panic("nothing to draw") }
 		}),
@@ -167,7 +175,7 @@ func TestMistakesAreSaid(t *testing.T) {
 		"rihgt": `there is no system "rihgt"; there are brittle, check-panics`, "empty": "it has no Nodes, no Program, no Draw, no Do",
 		"twins": "two nodes are called n", "client": "a node cannot be called client2", "no-network": `no network model is called "wlan"`,
 		"no-kind": `no fault is called "partitoin"`, "no-shape": `no partition is called "round"`, "no-target": `there is no server "leader"`,
-		"exits": "must not call os.Exit", "draw-panics": "client1 ends in Draw or Do, and must not: panic: nothing to draw",
+		"exits": "must not call os.Exit", "exits-well": "must not call os.Exit", "no-text": `with value "\xff`, "draw-panics": "client1 ends in Draw or Do, and must not: panic: nothing to draw",
 		"do-stays": "client1 does not come back from Do", "check-panics": "the system's Check panics: cannot count",
 		"strange": `an operation of kind "take" is drawn`, "repeats": "both write cell=1",
 	} {
@@ -212,6 +220,22 @@ func TestAProgramThatEndsByItselfIsAProblem(t *testing.T) {
 		if system == "panics" && (!strings.Contains(words, "forty are too many") || strings.Count(words, "panics: ") > 2 || !strings.Contains(words, "harness_test.go")) {
 			t.Errorf("the words do not say where the panic was: %s", words)
 		}
+	}
+}
+
+// TestACaseWithoutAResultIsKept: a varied case does not follow from its seed.
+func TestACaseWithoutAResultIsKept(t *testing.T) {
+	dir := t.TempDir()
+	_, err := systems().Find(t.Context(), "exits", harness.Search{Last: 1, Folder: dir})
+	name := filepath.Join(dir, "exits-1-broken.yaml")
+	if err == nil || !strings.Contains(err.Error(), "-harness.case "+name) {
+		t.Errorf("it does not say how to run the case again: %v", err)
+	}
+	if c, lerr := harness.Load(name); lerr != nil || c.System != "exits" || len(c.Faults) == 0 {
+		t.Errorf("kept is %+v: %v", c, lerr)
+	}
+	if _, err = systems().Find(t.Context(), "exits", harness.Search{Last: 1}); err == nil || !strings.Contains(err.Error(), "system: exits\n") {
+		t.Errorf("without a folder the case is lost: %v", err)
 	}
 }
 

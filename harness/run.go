@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tribune/impl/host"
 	"tribune/linearizability"
@@ -218,6 +219,9 @@ func (r *run) client(number int) sim.Program {
 func (r *run) operate(ctx context.Context, c *Client) {
 	c.Operations++
 	o := r.system.Draw(c)
+	if !utf8.ValidString(o.Key) || !utf8.ValidString(o.Value) { // others would be equal when they are told
+		r.broken = fmt.Sprintf("Draw gives %s an operation on %q with value %q: both must be UTF-8; give others in hexadecimal", c.Name, o.Key, o.Value)
+	}
 	o.Client, o.ServedBy, o.Call = c.Number, c.At, r.world.Now()
 	r.record(c.Name, c.At, string(o.Kind), o.Key, o.Value)
 	ctx, cancel := context.WithTimeout(ctx, r.system.Patience)

@@ -22,7 +22,7 @@ func TestWhatIsMadeOfACaseMakesSense(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := subject{all, system, "any", nil}
+	s := subject{all, system, "any", "", nil}
 	for number := range uint64(100) {
 		c, other := s.Fresh(number), s.Fresh(number+1)
 		for n := range uint64(20) {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,8 +51,11 @@ again.`)
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 {
+	switch {
+	case len(files) == 0:
 		return fmt.Errorf("%w: give at least one scenario file, such as scenarios/storm.yaml", errInput)
+	case len(files) > 1 && o.seeds == "" && o.limit == 0:
+		return fmt.Errorf("%w: the first of %d files would be explored without end; give -for or -seeds", errInput, len(files))
 	}
 	for _, err := range []error{writable("-corpus", o.corpus), takesFiles("-report", o.folder)} {
 		if err != nil {
@@ -88,7 +93,7 @@ again.`)
 	if failed {
 		return errFailed
 	}
-	return nil
+	return ctx.Err()
 }
 
 // exploration is what becomes of one file.
@@ -165,6 +170,9 @@ func (x *exploration) recall() error {
 		return err
 	}
 	x.keep = f
+	if err := x.mend(); err != nil {
+		return fmt.Errorf("the corpus %s: %w", x.options.corpus, err)
+	}
 	decoder := json.NewDecoder(f)
 	for n := 1; decoder.More(); n++ {
 		var k kept
@@ -180,6 +188,22 @@ func (x *exploration) recall() error {
 		}
 	}
 	return nil
+}
+
+// mend takes away what a full disk, or the end of a process, has left of a last line, which
+// could not be read, nor what would be written behind it.
+func (x *exploration) mend() error {
+	all, err := io.ReadAll(x.keep)
+	if err != nil {
+		return err
+	}
+	whole := bytes.LastIndexByte(all, '\n') + 1
+	if whole < len(all) {
+		fmt.Printf("%s: the last case is not whole and is left out\n", x.options.corpus)
+		err = x.keep.Truncate(int64(whole))
+	}
+	_, serr := x.keep.Seek(0, io.SeekStart)
+	return errors.Join(err, serr)
 }
 
 // learn is told of every run, in their order.

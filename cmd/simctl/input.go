@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"tribune/scenarios"
@@ -132,12 +133,16 @@ func seedRange(text string) ([]uint64, error) {
 	first, last, ok := strings.Cut(text, "..")
 	a, err := strconv.ParseUint(first, 10, 64)
 	b, err2 := strconv.ParseUint(last, 10, 64)
-	if !ok || err != nil || err2 != nil || a == 0 || b < a || b-a > 1_000_000 {
+	if !ok || err != nil || err2 != nil || a == 0 || b < a {
 		return nil, fmt.Errorf("%w: -seeds %q: give a range from 1 on, such as 1..50", errInput, text)
 	}
-	var seeds []uint64
-	for n := a; n <= b; n++ {
-		seeds = append(seeds, n)
+	const most = 1_000_000
+	if b-a >= most {
+		return nil, fmt.Errorf("%w: -seeds %q: give a range of a million at the most", errInput, text)
+	}
+	seeds := make([]uint64, b-a+1)
+	for i := range seeds {
+		seeds[i] = a + uint64(i)
 	}
 	return seeds, nil
 }
@@ -151,13 +156,20 @@ func writable(option, name string) error {
 }
 
 // creatable says what is wrong with a file that is to be written, if it has a name: that
-// it is a folder, or that its own folder is not there or takes no files.
+// it is a folder or cannot be written, or that its own folder is not there or takes no files.
 func creatable(option, name string) error {
 	if name == "" {
 		return nil
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return fmt.Errorf("%w: %s %s: it is a folder", errInput, option, name)
+	if info, err := os.Stat(name); err == nil {
+		if info.IsDir() {
+			return fmt.Errorf("%w: %s %s: it is a folder", errInput, option, name)
+		}
+		const toWrite = 2 // W_OK of access(2)
+		if err := syscall.Access(name, toWrite); err != nil {
+			return fmt.Errorf("%w: %s %s: %w", errInput, option, name, err)
+		}
+		return nil
 	}
 	dir := filepath.Dir(name)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {

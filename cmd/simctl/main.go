@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -71,7 +72,7 @@ func command(args []string) int {
 		if v.name != args[0] {
 			continue
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := interruptible()
 		defer stop()
 		err := v.run(ctx, args[1:])
 		switch {
@@ -79,12 +80,17 @@ func command(args []string) int {
 			return exitOK
 		case errors.Is(err, errFailed):
 			return exitFailed
+		}
+		for _, e := range parts(err) {
+			if ctx.Err() == nil || !errors.Is(e, ctx.Err()) { // what else went wrong is no less wrong
+				fmt.Fprintf(os.Stderr, "simctl %s: %s\n", v.name, strings.TrimPrefix(e.Error(), errInput.Error()+": "))
+			}
+		}
+		switch {
 		case ctx.Err() != nil:
 			fmt.Fprintln(os.Stderr, "interrupted")
 			return exitStopped
-		}
-		fmt.Fprintf(os.Stderr, "simctl %s: %s\n", v.name, strings.TrimPrefix(err.Error(), errInput.Error()+": "))
-		if errors.Is(err, errInput) {
+		case errors.Is(err, errInput):
 			return exitInput
 		}
 		return exitFailed
@@ -95,6 +101,30 @@ func command(args []string) int {
 	}
 	fmt.Fprintf(os.Stderr, "simctl: there is no command %q; simctl -h lists them%s\n", args[0], casefile.DidYouMean(args[0], known))
 	return exitInput
+}
+
+// interruptible is a context that ends when a person or a machine wants the command to
+// end, but for signals that nohup or a shell has it ignore.
+func interruptible() (context.Context, context.CancelFunc) {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	signals = slices.DeleteFunc(signals, signal.Ignored)
+	if len(signals) == 0 { // which NotifyContext takes for all
+		return context.WithCancel(context.Background())
+	}
+	return signal.NotifyContext(context.Background(), signals...)
+}
+
+// parts are the errors that errors.Join has joined into one.
+func parts(err error) []error {
+	wraps, ok := err.(interface{ Unwrap() []error })
+	if !ok || err.Error() != errors.Join(wraps.Unwrap()...).Error() { // fmt.Errorf adds words
+		return []error{err}
+	}
+	var all []error
+	for _, e := range wraps.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
 }
 
 func usage(w io.Writer) {

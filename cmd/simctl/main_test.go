@@ -1,10 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,12 +123,45 @@ func TestAMistakeIsOneLineThatSaysWhatToDo(t *testing.T) {
 		{[]string{"run", "-duration", "5", "scenarios/storm.yaml"}, `invalid value "5" for flag -duration: ` + noUnit},
 		{[]string{"run", "partition"}, noPartition}, {[]string{"run", "partition.yaml"}, noPartition}, {[]string{"explain", "scenario/partitoin.yml"}, noPartition},
 		{[]string{"run", "none.yaml"}, "no such file or directory"},
+		{[]string{"run", "-seeds", "1..2000000", "scenarios/storm.yaml"}, `-seeds "1..2000000": give a range of a million at the most`},
+		{[]string{"run", "-seeds", "5..18446744073709551615", "scenarios/storm.yaml"}, "give a range of a million at the most"},
+		{[]string{"explore", "scenarios/storm.yaml", "scenarios/partition.yaml"}, "the first of 2 files would be explored without end; give -for or -seeds"},
 		{[]string{"run", "-duration", "5s", "scenarios/partition.yaml"}, "scenarios/partition.yaml: within 5s none of its faults strikes: partition at 8s; give a longer -duration"},
 	} {
 		text, status := written(t, &os.Stderr, func() int { return command(c.args) })
 		if status != exitInput || !strings.HasPrefix(text, "simctl "+c.args[0]+": ") || !strings.HasSuffix(text, c.want+"\n") || strings.Count(text, "\n") != 1 {
 			t.Errorf("simctl %v: status %d and\n%s\nwant a line that ends with\n%s", c.args, status, text, c.want)
 		}
+	}
+}
+
+// TestSeedsUpToTheGreatestAreCounted: counting up to it must come to an end.
+func TestSeedsUpToTheGreatestAreCounted(t *testing.T) {
+	const greatest = math.MaxUint64
+	if got, err := seedRange("18446744073709551614..18446744073709551615"); err != nil || !slices.Equal(got, []uint64{greatest - 1, greatest}) {
+		t.Errorf("%d, %v", got, err)
+	}
+}
+
+// TestAnInterruptedCommandSaysWhatElseWentWrong: what could not be written is lost, and an
+// interruption is no excuse for that.
+func TestAnInterruptedCommandSaysWhatElseWentWrong(t *testing.T) {
+	lost := fmt.Errorf("%w: of the list: %w", errors.New("x"), fs.ErrPermission)
+	got := parts(errors.Join(context.Canceled, errors.Join(lost, io.EOF)))
+	if !slices.Equal(got, []error{context.Canceled, lost, io.EOF}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWhatWasMadeSmallerIsPrintedWhereItCannotBeWritten(t *testing.T) {
+	text, _ := written(t, &os.Stdout, func() int {
+		if err := keepSmall("/dev/full", []byte("name: small\n")); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("on a full disk: %v", err)
+		}
+		return 0
+	})
+	if !strings.Contains(text, "name: small\n") {
+		t.Errorf("it prints %q", text)
 	}
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -81,18 +83,32 @@ func (m *many) one(ctx context.Context, i int) {
 		m.failed++
 		m.line.clear()
 		again, err := runOne(ctx, m.options, j.scenario, j.seed, j.file)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil && again.Report == "":
-			fmt.Printf("  FAILED %v\n", err)
-		case err == nil && again.OK:
-			fmt.Printf("  FAILED before, with fingerprint %s: %s\n", judged.Fingerprint, complaint(judged))
-		}
-		again.OK = false
-		judged = again
+		var more string
+		judged, more = repeated(judged, again, cmp.Or(ctx.Err(), err))
+		fmt.Print(more)
 	}
 	m.judged[i] = &judged
 	m.line.show(m.progress)
+}
+
+// repeated is what to keep of a run that failed and of the same made again for its report,
+// which has printed what came of it, and what there is to print besides. The error is that
+// of the second run.
+func repeated(first, again report.Judged, err error) (keep report.Judged, more string) {
+	if died := (*scenarios.Death)(nil); err != nil && !errors.As(err, &died) && again.Unreported == "" {
+		return first, fmt.Sprintf("  FAILED %s\n  it was not made again for its report: %v\n", complaint(first), err)
+	}
+	again.OK = false
+	if again.Unreported != "" {
+		more = fmt.Sprintf("  FAILED the report: %s\n", again.Unreported)
+	}
+	if again.Fingerprint != first.Fingerprint || (again.Error == "") != (first.Error == "") {
+		text := fmt.Sprintf("fingerprint %s, which failed with %s, became %s; a bug of the harness: simctl prove -seeds %d..%d %s names the first event that differs",
+			first.Fingerprint, complaint(first), again.Fingerprint, first.Seed, first.Seed, first.File)
+		again.Verdicts = append(again.Verdicts, page.Verdict{Check: "repeated", Means: "The same seed is the same run.", Expected: "the same run", Got: "another", Text: text})
+		more += fmt.Sprintf("  FAILED repeated: %s\n", text)
+	}
+	return again, more
 }
 
 // complaint is the first thing that was wrong with a run.

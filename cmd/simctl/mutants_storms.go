@@ -57,10 +57,14 @@ func (s *storms) hunt(ctx context.Context, binary string, corpus []explore.Run[s
 	var virtual time.Duration
 	subject := s.subject(binary)
 	e := explore.New(subject, explore.Options{First: 1, Last: s.bound, Parallel: s.parallel, Unguided: corpus == nil}, func(r explore.Run[stormCase]) {
-		t := subject.trials[r.Number]
+		t := subject.trial(r.Number)
 		virtual += t.Virtual
 		if r.Outcome.Failure != "" {
-			found.Run, found.Check, found.Virtual = int(r.Number), t.Checks[0], virtual.Round(time.Second).String()
+			check := r.Outcome.Failure // of a run that came to no result
+			if len(t.Checks) > 0 {
+				check = t.Checks[0]
+			}
+			found.Run, found.Check, found.Virtual = int(r.Number), check, virtual.Round(time.Second).String()
 		}
 	})
 	for _, r := range corpus {
@@ -131,6 +135,13 @@ func (s *stormSubject) Run(ctx context.Context, c stormCase) (explore.Outcome, e
 		s.failed = append(s.failed, c.number)
 	}
 	return outcome, nil
+}
+
+// trial is what came of a case.
+func (s *stormSubject) trial(number uint64) mutants.Trial {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trials[number]
 }
 
 func (s *stormSubject) run(ctx context.Context, subject search.Subject, c stormCase) (explore.Outcome, mutants.Trial, error) {

@@ -225,7 +225,9 @@ func runOne(ctx context.Context, o runOptions, s scenarios.Scenario, seed uint64
 	}
 	switch {
 	case werr != nil:
-		return failed(errors.Join(err, fmt.Errorf("the report: %w", werr)))
+		judged := report.Judge(run, "", err)
+		judged.Unreported, judged.OK = werr.Error(), false
+		return judged, errors.Join(err, fmt.Errorf("the report: %w", werr))
 	case dir != "":
 		fmt.Printf("  report       %s\n", filepath.Join(dir, report.PageFile))
 	}

@@ -17,7 +17,7 @@ func shrinkVerb(ctx context.Context, args []string) error {
 	f := flags("shrink", "[options] FILE", `Makes a scenario that fails smaller as long as it still fails in the same way: fewer
 faults, nodes and operations, shorter, with rounder numbers. The result is a scenario
 file that tells what happens.`)
-	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's)")
+	seed := f.Uint64("seed", 0, "`N`: of the run that fails (default: the file's, or 1)")
 	limit := 10 * time.Minute
 	timeVar(f, &limit, "for", "`TIME`, such as 90s: real time at the most; what is smallest by then is written")
 	var parallel int
@@ -64,18 +64,32 @@ file that tells what happens.`)
 		return err
 	}
 	story := search.Story(r)
-	if err := os.WriteFile(*out, scenarios.Write(smallest, story), 0o644); err != nil {
+	if err := keepSmall(*out, scenarios.Write(smallest, story)); err != nil {
 		return err
 	}
 	fmt.Printf("%d faults, %d servers, %d clients, %v, after %d runs\n\n%s\n  simctl run%s %s\n", len(smallest.Faults), smallest.Topology.Servers, smallest.Topology.Clients, smallest.Duration, tries, story, mutantOption(mutant), *out)
 	if stopped {
-		why := "The time was up"
-		if ctx.Err() != nil {
+		why := "It ended early"
+		switch {
+		case ctx.Err() != nil:
 			why = "It was interrupted"
+		case limited.Err() != nil:
+			why = "The time was up"
 		}
 		fmt.Printf("\n%s: %v. To go on: simctl shrink%s -for TIME %s\n", why, err, mutantOption(mutant), *out)
 	}
 	return ctx.Err()
+}
+
+// keepSmall writes the scenario that became of another. It took long to find: where it
+// cannot be written it is printed.
+func keepSmall(file string, text []byte) error {
+	err := os.WriteFile(file, text, 0o644)
+	if err != nil {
+		fmt.Printf("\n%s\n", text)
+		return fmt.Errorf("the scenario above could not be written: %w", err)
+	}
+	return nil
 }
 
 // smallFile chooses the file for what a scenario's file becomes, unless a person has, and

@@ -31,8 +31,9 @@ type Judged struct {
 	Happened    uint64         `json:"happened"`
 	Memory      uint64         `json:"memory"` // bytes
 	Fingerprint string         `json:"fingerprint"`
-	Report      string         `json:"report,omitempty"` // folder
-	Replay      string         `json:"replay"`           // command
+	Report      string         `json:"report,omitempty"`     // folder
+	Unreported  string         `json:"unreported,omitempty"` // why there is no report, though there was to be one
+	Replay      string         `json:"replay"`               // command
 }
 
 // Judge sums a run up. The folder is that of the report, "" for none; err says why
@@ -154,15 +155,18 @@ func (r Judged) cases() []testCase {
 	if r.Report != "" {
 		again += fmt.Sprintf("look at it: %s/%s\n", r.Report, PageFile)
 	}
-	if r.Error != "" {
-		return []testCase{{Class: r.Scenario, Name: name("run"), Time: inSeconds(r.Took), Error: &trouble{Message: "the run came to no result", Type: "error", Text: r.Error + "\n" + again}}}
-	}
 	var all []testCase
-	for i, v := range r.Verdicts {
+	broken := func(what, message, why string) {
+		all = append(all, testCase{Class: r.Scenario, Name: name(what), Time: inSeconds(0), Error: &trouble{Message: message, Type: "error", Text: why + "\n" + again}})
+	}
+	if r.Unreported != "" {
+		broken("report", "the report could not be written", r.Unreported)
+	}
+	if r.Error != "" {
+		broken("run", "the run came to no result", r.Error)
+	}
+	for _, v := range r.Verdicts {
 		c := testCase{Class: r.Scenario, Name: name(v.Check), Time: inSeconds(0), Output: v.Text}
-		if i == 0 {
-			c.Time = inSeconds(r.Took)
-		}
 		if !v.OK {
 			var text strings.Builder
 			fmt.Fprintf(&text, "%s\n", v.Text)
@@ -176,6 +180,9 @@ func (r Judged) cases() []testCase {
 			c.Failure = &trouble{Message: fmt.Sprintf("%s is %s, expected %s", v.Check, v.Got, v.Expected), Type: v.Check, Text: text.String() + again}
 		}
 		all = append(all, c)
+	}
+	if len(all) > 0 {
+		all[0].Time = inSeconds(r.Took)
 	}
 	return all
 }

@@ -492,4 +492,15 @@ func TestVerdictsForPrograms(t *testing.T) {
 	if other := suites.Suites[1].Cases[0]; other.Error == nil || !strings.Contains(*other.Error, "a panic <&>") {
 		t.Errorf("%+v", other)
 	}
+
+	// What was found is told as well where the report could not be written.
+	judged[0].Unreported = "no space"
+	b.Reset()
+	suites.Suites = nil
+	if err := errors.Join(report.WriteJUnit(&b, judged), xml.Unmarshal(b.Bytes(), &suites)); err != nil {
+		t.Fatal(err)
+	}
+	if first := suites.Suites[0].Cases[0]; suites.Failures != 3 || suites.Errors != 2 || first.Error == nil || !strings.Contains(*first.Error, "no space") {
+		t.Errorf("%+v", suites)
+	}
 }

@@ -40,7 +40,10 @@ func (o Shrinking) anchor(ctx context.Context, s scenarios.Scenario, wanted []st
 			if tried.Check() != nil {
 				continue
 			}
-			fails := o.fails(ctx, tried, wanted)
+			fails, err := o.fails(ctx, tried, wanted)
+			if err != nil {
+				return s, err
+			}
 			if o.Tried != nil {
 				o.Tried(fmt.Sprintf("%s %v after %s of %s", f.Kind, f.After, f.On, f.Of), fails)
 			}

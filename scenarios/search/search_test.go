@@ -90,8 +90,13 @@ func TestAShrinkingThatIsStoppedSaysThatItIsNotDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
+	if _, _, err := (search.Shrinking{}).Shrink(interrupted, *s); !errors.Is(err, context.Canceled) || errors.Is(err, search.ErrPasses) {
+		t.Errorf("interrupted in the first run: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
 	for s.Seed = 1; s.Seed <= 20; s.Seed++ {
 		smallest, r, err := search.Shrinking{}.Shrink(ctx, *s)
 		if errors.Is(err, search.ErrPasses) {

@@ -28,12 +28,17 @@ type Shrinking struct {
 
 // Shrink makes a scenario smaller whose run with its seed fails, as long as it still
 // fails in the same way, and returns the smallest with what came of its run. When
-// the context ends, or three quarters of the time until its deadline are over, it takes
-// the smallest so far, and returns it with ErrStopped.
+// the context ends after the first run, or three quarters of the time until its deadline are over, or runs cannot
+// be started any more, it takes the smallest so far, and returns it with ErrStopped.
 func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.Scenario, scenarios.Result, error) {
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm, s.About = false, "" // it will be about another run
-	r, err := o.run(context.WithoutCancel(ctx), s, 0)
+	first, done := untilInterrupted(ctx)
+	defer done()
+	r, err := o.run(first, s, 0)
+	if first.Err() != nil { // the run has ended with it, which says nothing
+		return s, r, first.Err()
+	}
 	wanted, err := signatureOf(r, err)
 	if err != nil {
 		return s, r, err
@@ -43,10 +48,13 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 	}
 	cutting, stop := withoutAnchoring(ctx)
 	defer stop()
-	s = o.cut(cutting, s, r, wanted)
-	smallest, err := shrink.Smallest(cutting, s, shrink.Options[scenarios.Scenario]{
+	smallest, err := o.cut(cutting, s, r, wanted)
+	if err != nil {
+		return s, r, err
+	}
+	smallest, err = shrink.Smallest(cutting, smallest, shrink.Options[scenarios.Scenario]{
 		Candidates: Smaller,
-		Fails:      func(ctx context.Context, s scenarios.Scenario) (bool, error) { return o.fails(ctx, s, wanted), nil },
+		Fails:      func(ctx context.Context, s scenarios.Scenario) (bool, error) { return o.fails(ctx, s, wanted) },
 		Key:        func(s scenarios.Scenario) string { return string(scenarios.Write(s, "")) },
 		Parallel:   o.Parallel,
 		Tried: func(c shrink.Candidate[scenarios.Scenario], fails bool) {
@@ -55,21 +63,35 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 			}
 		},
 	})
-	stopped := cutting.Err() != nil
+	var stopped error
+	if cutting.Err() != nil {
+		stopped = ErrStopped
+	}
 	if err == nil {
 		smallest, err = o.anchor(ctx, smallest, wanted)
 	}
-	if err != nil && ctx.Err() == nil {
-		return smallest, r, err
+	switch {
+	case ctx.Err() != nil:
+		stopped = ErrStopped
+	case err != nil:
+		stopped = fmt.Errorf("%w: %w", ErrStopped, err)
 	}
-	stopped = stopped || ctx.Err() != nil
 	if r, err = o.run(context.WithoutCancel(ctx), smallest, 0); err != nil {
 		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: "the run", Expected: "a result", Got: "without one", Text: inWords(wanted)})
 	}
-	if stopped {
-		return smallest, r, ErrStopped
-	}
-	return smallest, r, nil
+	return smallest, r, stopped
+}
+
+// untilInterrupted is a context without the deadline: that the time is up early is no reason
+// to know nothing of the scenario.
+func untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	free, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return free, func() { stop(); cancel() }
 }
 
 // withoutAnchoring leaves a quarter of the time: a scenario whose faults strike at bare
@@ -84,7 +106,7 @@ func withoutAnchoring(ctx context.Context) (context.Context, context.CancelFunc)
 
 // cut ends the phase of faults soon after the first thing that went wrong, if the
 // scenario still fails then.
-func (o Shrinking) cut(ctx context.Context, s scenarios.Scenario, r scenarios.Result, wanted []string) scenarios.Scenario {
+func (o Shrinking) cut(ctx context.Context, s scenarios.Scenario, r scenarios.Result, wanted []string) (scenarios.Scenario, error) {
 	first := s.Duration.Duration
 	for _, v := range r.Violations {
 		first = min(first, v.At)
@@ -97,22 +119,25 @@ func (o Shrinking) cut(ctx context.Context, s scenarios.Scenario, r scenarios.Re
 	less := s
 	less.Duration.Duration = max((first + 2*time.Second).Truncate(time.Second), least)
 	if less.Faults = less.Fitting(s.Faults); less.Duration.Duration >= s.Duration.Duration || less.Check() != nil {
-		return s
+		return s, nil
 	}
-	fails := o.fails(ctx, less, wanted)
+	fails, err := o.fails(ctx, less, wanted)
+	if err != nil {
+		return s, err
+	}
 	if o.Tried != nil {
 		o.Tried(fmt.Sprintf("faults for %v", less.Duration), fails)
 	}
 	if !fails {
-		return s
+		return s, nil
 	}
-	return less
+	return less, nil
 }
 
 // fails reports whether a scenario fails in one of the ways that are wanted. A run ends
-// as soon as that is known. It does not, once the context has ended, or if the run could
-// not begin.
-func (o Shrinking) fails(ctx context.Context, s scenarios.Scenario, wanted []string) bool {
+// as soon as that is known. It does not, once the context has ended. That a run could not
+// begin is an error.
+func (o Shrinking) fails(ctx context.Context, s scenarios.Scenario, wanted []string) (bool, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	known := false
@@ -125,7 +150,13 @@ func (o Shrinking) fails(ctx context.Context, s scenarios.Scenario, wanted []str
 		},
 	})
 	failed, err := signatureOf(r, err)
-	return ctx.Err() == nil && (known || err == nil && alike(failed, wanted))
+	switch {
+	case ctx.Err() != nil:
+		return false, nil
+	case known:
+		return true, nil
+	}
+	return err == nil && alike(failed, wanted), err
 }
 
 func (o Shrinking) run(ctx context.Context, s scenarios.Scenario, most int) (scenarios.Result, error) {

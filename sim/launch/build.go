@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -49,11 +50,10 @@ func Build(o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := cacheDir()
 	if err != nil {
-		return "", fmt.Errorf("a place for the binaries built with the runtime overlay: %w", err)
+		return "", err
 	}
-	cache = filepath.Join(cache, "tribune")
 	defer sweep(cache)
 	sources := filepath.Join(cache, "overlay", key(tool.Version, tool.GOROOT, tool.dir, patches))
 	bin := filepath.Join(cache, "bin", key(tool.dir, o.Package, o.Test, o.Tags, sources))
@@ -186,16 +186,8 @@ func (t *tool) build(o Options, w overlay.Result, output string) error {
 }
 
 // Identity tells builds apart: it is the SHA-256 of a program's file, in hexadecimal. An
-// empty name is this program.
-func Identity(binary string) (string, error) {
-	if binary == "" {
-		var err error
-		if binary, err = os.Executable(); err != nil {
-			return "", fmt.Errorf("finding this program: %w", err)
-		}
-	}
-	return digest(binary)
-}
+// empty name is this program, even if its file is gone or another by now.
+func Identity(binary string) (string, error) { return digest(cmp.Or(binary, self)) }
 
 func digest(file string) (string, error) {
 	f, err := os.Open(file)

@@ -8,13 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // The cache holds a folder of patched sources for each set of patches, in overlay, and
-// a folder of binaries for each program that was built with one, in bin. A folder's
-// time is when a build last asked for it.
+// a folder of binaries for each program that was built with one, in bin. The newest time
+// in a folder is when somebody last asked for it.
 const (
 	// cacheRoom is how many bytes the cache keeps of what is not in use.
 	cacheRoom = 4 << 30
@@ -22,6 +23,15 @@ const (
 	// process that starts itself anew needs no file.
 	inUse = 2 * time.Hour
 )
+
+// cacheDir is where the cache is.
+func cacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("a place for the binaries built with the runtime overlay: %w", err)
+	}
+	return filepath.Join(dir, "tribune"), nil
+}
 
 // claim makes a build's folders, says that they are in use, and keeps others from
 // building in bin and from sweeping until release is called.
@@ -64,8 +74,8 @@ func sweep(cache string) {
 	var folders []folder
 	names, _ := filepath.Glob(filepath.Join(cache, "*", "*")) // the pattern is well formed
 	for _, name := range names {
-		if info, err := os.Stat(name); err == nil && info.IsDir() && time.Since(info.ModTime()) > inUse {
-			folders = append(folders, folder{name, info.ModTime(), size(name)})
+		if asked, size := used(name); time.Since(asked) > inUse {
+			folders = append(folders, folder{name, asked, size})
 		}
 	}
 	slices.SortFunc(folders, func(a, b folder) int { return b.asked.Compare(a.asked) })
@@ -77,18 +87,33 @@ func sweep(cache string) {
 	}
 }
 
-// size is how many bytes the files below a folder hold.
-func size(dir string) (bytes int64) {
+// used says when somebody last asked for what a folder holds, and how many bytes that is.
+func used(dir string) (asked time.Time, bytes int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // what has gone meanwhile has no size
+			return nil // what has gone meanwhile counts for nothing
 		}
-		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-			bytes += info.Size()
+		if info, err := d.Info(); err == nil {
+			if info.ModTime().After(asked) {
+				asked = info.ModTime()
+			}
+			if info.Mode().IsRegular() {
+				bytes += info.Size()
+			}
 		}
 		return nil
 	})
-	return bytes
+	return asked, bytes
+}
+
+// stillUsed keeps a binary in the cache for another while; one from elsewhere is not ours.
+func stillUsed(binary string) {
+	cache, err := cacheDir()
+	if err != nil || !strings.HasPrefix(binary, cache+string(filepath.Separator)) {
+		return
+	}
+	now := time.Now()
+	_ = os.Chtimes(binary, now, now) // if it is gone, starting it says so
 }
 
 // keep gives the binary a name made of its content and returns it, and removes

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -89,6 +90,8 @@ type Child struct {
 func Spawn(ctx context.Context, s Spec) (*Child, error) {
 	if s.Binary == "" {
 		s.Binary = self
+	} else {
+		stillUsed(s.Binary)
 	}
 	header, err := json.Marshal(order{s.Main, s.Perturb, s.Watch})
 	if err != nil {
@@ -216,6 +219,9 @@ func ChildMain(mains map[string]Main) {
 		fmt.Fprintf(os.Stderr, "child: limiting its memory: %v\n", err)
 		os.Exit(2)
 	}
+	// A terminal, or a shell with a limit of time, signals all of a group. It is for the
+	// parent to end, and to say what becomes of this run.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	mains[o.Main](input, descriptor(outputFD))
 	runtime.KeepAlive(kept)
 	os.Exit(0)
