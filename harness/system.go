@@ -51,7 +51,9 @@ type System struct {
 	// Patience is the time after which a client gives an operation up; 0: 2 s.
 	Patience time.Duration
 
-	// Faults is what is drawn from; nothing: all kinds.
+	// Faults is what is drawn from. Without kinds it is those of nemesis.Stormy, which
+	// bit-rot is none of, and without a percentage 50 of them; without points it is all,
+	// for 25 percent of the faults; without targets, random, majority and all roles.
 	Faults nemesis.Mix
 	// Network names the model of the network; "": lan.
 	Network string

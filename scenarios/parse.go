@@ -189,7 +189,8 @@ func (v *validator) check() {
 	}
 }
 
-// name checks that a folder can be called so, and a word in a command.
+// name checks that a file can be called so, as those are that explore writes, and a word in
+// a command.
 func (v *validator) name() {
 	unfit := func(r rune) bool { return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) }
 	if name := v.scenario.Name; strings.HasPrefix(name, ".") || strings.ContainsFunc(name, unfit) {

@@ -11,7 +11,7 @@ import (
 type Scenario struct {
 	Name     string   `yaml:"name"`
 	About    string   `yaml:"about"`
-	Storm    bool     `yaml:"storm"` // the seed draws everything that the file leaves out
+	Storm    bool     `yaml:"storm"` // the seed draws who is there, what strikes and more, whatever the file says (Draw)
 	Topology Topology `yaml:"topology"`
 	Network  Network  `yaml:"network"`
 	Agent    Agent    `yaml:"agent"`

@@ -31,9 +31,9 @@ func debugVerb(ctx context.Context, args []string) error {
 	var o debugOptions
 	f := flags("debug", "[options] FILE|REPORT", `Goes through a run event by event, forwards and backwards, and looks into its world
 at any moment: what a server has in its raft log, its state, its goroutines, its files.
-FILE is a scenario, which is run once; REPORT is the folder of a report, whose run is
-made again for each look. Commands come from the terminal, from -do, or from the
-standard input; help lists them.
+FILE is a scenario, whose run is made first; REPORT is the folder of a report. For each
+look the run is made again, up to there. Commands come from the terminal, from -do, or
+from the standard input; help lists them.
 
 `+trace.PredicateHelp)
 	f.Uint64Var(&o.seed, "seed", 0, "`N`: of a scenario's run (default: the file's, or 1)")

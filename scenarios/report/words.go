@@ -20,7 +20,7 @@ func means(check string) string {
 		"staleness":    "Reads are no older than their answers say, and the lag that the scenario allows.",
 		"behind":       "Default reads are no further behind than the scenario allows.",
 		"durable":      "No acknowledged write is missing in the end.",
-		"outage":       "No time without an acknowledged write is longer than the scenario allows.",
+		"outage":       "No time in which a client wants to write and none is acknowledged, from the first that is until all is healed, is longer than the scenario allows.",
 		"leaks":        "In the end processes hold no more goroutines, streams, watch channels and memory than they need.",
 		"transactions": "Each transaction seems to take effect as a whole, at one moment between its call and its return.",
 		"invariants":   "What raft, sessions, watches and the catalog promise holds at every moment of the run.",
