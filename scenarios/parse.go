@@ -194,7 +194,7 @@ func (v *validator) check() {
 func (v *validator) name() {
 	unfit := func(r rune) bool { return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) }
 	if name := v.scenario.Name; strings.HasPrefix(name, ".") || strings.ContainsFunc(name, unfit) {
-		v.fail("$.name", "name: reports are written to folders of that name: %q has a slash or a blank in it, or begins with a dot", name)
+		v.fail("$.name", "name: explore writes files of that name: %q has a slash or a blank in it, or begins with a dot", name)
 	}
 }
 

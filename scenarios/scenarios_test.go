@@ -275,7 +275,7 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"an empty topology", "topology:\n  servers: 0\n", "x.yaml:2: topology.servers"},
 		{"an empty file", "# nothing\n", "x.yaml: there is nothing in it"},
 		{"no YAML", "{{{", "x.yaml:1: "},
-		{"a name that is a path", "seed: 1\nname: ../up\n", `x.yaml:2: name: reports are written to folders of that name: "../up" has a slash`},
+		{"a name that is a path", "seed: 1\nname: ../up\n", `x.yaml:2: name: explore writes files of that name: "../up" has a slash`},
 		{"a name with a slash", "name: a/b\n", `x.yaml:1: name: reports`},
 		{"a name with a blank", "name: two words\n", `x.yaml:1: name: reports`},
 		{"a name that is hidden", "name: .git\n", `x.yaml:1: name: reports`},

@@ -37,12 +37,12 @@ type runOptions struct {
 func runVerb(ctx context.Context, args []string) error {
 	var o runOptions
 	f := flags("run", "[options] FILE...", `Runs each scenario file in a simulated world, prints a verdict for each check,
-and writes a report when a check fails or -report is given.`)
+and writes a report when a check fails or, but for -brief, -report is given.`)
 	f.Uint64Var(&o.seed, "seed", 0, "`N`: everything random is drawn from it; the same seed is the same run (default: the file's, or 1)")
 	f.StringVar(&o.seeds, "seeds", "", "`A..B`: run all seeds from A to B")
 	durationVar(f, &o.duration)
 	scheduleVar(f, &o)
-	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only)")
+	f.StringVar(&o.report, "report", "", "`DIR`: write reports there (default: runs, for failed runs only, as -brief does)")
 	f.StringVar(&o.junit, "junit", "", "`FILE`: write verdicts there as JUnit XML")
 	f.StringVar(&o.json, "json", "", "`FILE`: write verdicts there as JSON Lines, an object a run")
 	mutantVar(f, &o.mutant)
@@ -133,7 +133,7 @@ func (o runOptions) each(ctx context.Context, jobs []job) ([]report.Judged, erro
 	return judged, nil
 }
 
-// scheduleVar is the option that run and prove have in common.
+// scheduleVar is the option that run, prove and explain have in common.
 func scheduleVar(f *flag.FlagSet, o *runOptions) {
 	f.StringVar(&o.schedule, "schedule", "", "`KIND`: in which order goroutines run: shuffle, walk, pct:DEPTH or pct:DEPTH:WINDOW, instead of the file's")
 }
