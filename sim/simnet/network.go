@@ -134,7 +134,7 @@ func (n *Network) decide(from, to *Stack, p *Packet, sum uint64, flow *time.Dura
 	// depend on them.
 	latency := l.Latency.Draw(l.draws)
 	lost := ""
-	for range (p.Size + mtu - 1) / mtu {
+	for range p.parts() {
 		if l.loss.Lost(l.draws) {
 			lost = "link loss"
 		}

@@ -52,10 +52,11 @@ func (c *conn) transmit() {
 	}
 	o.restart(c.stack.net.sched.Now())
 	c.repair()
+	longest := c.stack.net.most(c)
 	for {
 		sent := o.nxt - o.una
 		left := uint64(len(o.data)) - min(sent, uint64(len(o.data)))
-		most := o.allows(min(left, o.window-min(sent, o.window), c.most))
+		most := o.allows(min(left, o.window-min(sent, o.window), longest))
 		if most == 0 {
 			break
 		}

@@ -39,7 +39,7 @@ type conn struct {
 	state    state
 	far      *conn     // the other end, as this one believes; nil before it has answered
 	owner    *listener // that accepts the stream; nil for one that was dialled
-	most     uint64    // bytes of a segment
+	largest  uint64    // bytes of a segment, if no rule says otherwise: see most
 	out      sender
 	in       receiver
 	failure  error // of a stream that broke; the first call that meets it takes it away
@@ -102,7 +102,7 @@ func newConn(s, peer *Stack, local, remote netip.AddrPort) *conn {
 	}
 	c.out.una, c.out.nxt, c.in.nxt, c.in.acked = 1, 1, 1, 1
 	c.out.window, c.in.offered = bufferSize, bufferSize
-	c.most = s.net.segmentSize(s, peer)
+	c.largest = s.net.segmentSize(s, peer)
 	c.out.flight, c.out.steady = firstFlight, bufferSize
 	c.out.rto = firstRTO
 	s.conns[tuple{local, remote}] = c
