@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -133,6 +134,9 @@ func (c *conn) shut() {
 		return
 	}
 	c.shutDown = true
+	if c.broken {
+		c.stack.broken = slices.DeleteFunc(c.stack.broken, func(x *conn) bool { return x == c })
+	}
 	c.readable.broadcast()
 	c.writable.broadcast()
 	switch {
@@ -163,6 +167,9 @@ func (c *conn) fail(err syscall.Errno) {
 		err = syscall.EPIPE // as Linux has it: all that was to come has come
 	}
 	c.failure, c.broken = err, true
+	if !c.shutDown && c.state != answered {
+		c.stack.broken = append(c.stack.broken, c)
+	}
 	c.forget()
 	c.readable.broadcast()
 	c.writable.broadcast()
