@@ -230,7 +230,6 @@ func (n *Network) ResetConns(name string) int {
 		if c.far != nil {
 			c.far.fail(syscall.ECONNRESET)
 		}
-		host.record(trace.NetReset, c.peer.name, "reset")
 		c.reset()
 	}
 	return reset

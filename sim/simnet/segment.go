@@ -116,7 +116,7 @@ func (c *conn) bounce() {
 // sendReset tells the other end that the stream is no more.
 func (c *conn) sendReset() {
 	n := c.stack.net
-	c.stack.record(trace.NetReset, c.peer.name, "")
+	c.stack.record(trace.NetReset, c.peer.name, "sent")
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
 	n.send(c.stack, c.peer, &p, 0, &c.out.flow, func() {
 		if at := c.peer.conns[tuple{c.remote, c.local}]; at != nil && at.far == c {

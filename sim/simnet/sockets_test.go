@@ -1,13 +1,17 @@
 package simnet_test
 
 import (
+	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"tribune/netmodel"
+	"tribune/sim/event"
 	"tribune/sim/simnet"
+	"tribune/sim/trace"
 )
 
 func TestSocketsAreListed(t *testing.T) {
@@ -91,4 +95,56 @@ func TestAFailedDialLeavesNoStream(t *testing.T) {
 			t.Errorf("%d streams are left", got)
 		}
 	})
+}
+
+// resets records who has to do with a reset.
+type resets []string
+
+func (r *resets) Record(e trace.Event) {
+	if e.Kind == trace.NetReset {
+		*r = append(*r, fmt.Sprintf("%s: with %s %s", e.Node, e.Peer, e.Text))
+	}
+}
+
+// TestAResetIsRecordedWhereAStreamIsLost has b dial a, which nobody there has read from.
+func TestAResetIsRecordedWhereAStreamIsLost(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ends func(n *simnet.Network, a *simnet.Stack, dialled net.Conn)
+		want resets
+	}{
+		{"killed before it has read", func(_ *simnet.Network, a *simnet.Stack, _ net.Conn) { a.Kill() }, resets{"a: with b sent", "b: with a lost"}},
+		{"after the other end was closed", func(_ *simnet.Network, a *simnet.Stack, dialled net.Conn) {
+			_ = dialled.Close()
+			time.Sleep(time.Second)
+			a.Kill()
+		}, resets{"a: with b sent"}},
+		{"unknown to a host that is back", func(_ *simnet.Network, a *simnet.Stack, dialled net.Conn) {
+			a.Crash()
+			a.Reopen()
+			_, _ = dialled.Write([]byte("more")) // what becomes of it is recorded
+		}, resets{"b: with a lost"}},
+		{"all of a host", func(n *simnet.Network, _ *simnet.Stack, _ net.Conn) { n.ResetConns("a") }, resets{"a: with b lost", "b: with a lost"}},
+		{"a silence", func(_ *simnet.Network, a *simnet.Stack, _ net.Conn) {
+			a.Crash()
+			time.Sleep(time.Hour)
+		}, nil},
+	} {
+		inBubble(t, func(t *testing.T, loop *event.Loop) {
+			var got resets
+			n := simnet.New(loop, &got, 1, netmodel.LAN())
+			a, b := n.AddHost("a", netip.MustParseAddr("10.0.0.1")), n.AddHost("b", netip.MustParseAddr("10.0.0.2"))
+			listen(t, a, ":80")
+			dialled := dial(t, b, "a:80")
+			if _, err := dialled.Write([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			c.ends(n, a, dialled)
+			time.Sleep(time.Second)
+			if slices.Sort(got); !slices.Equal(got, c.want) {
+				t.Errorf("%s: %q, not %q", c.name, got, c.want)
+			}
+		})
+	}
 }

@@ -163,6 +163,9 @@ func (c *conn) fail(err syscall.Errno) {
 	if c.state == gone {
 		return
 	}
+	if err == syscall.ECONNRESET && c.state == established && !c.shutDown {
+		c.stack.record(trace.NetReset, c.peer.name, "lost")
+	}
 	if c.in.ended && err == syscall.ECONNRESET {
 		err = syscall.EPIPE // as Linux has it: all that was to come has come
 	}
