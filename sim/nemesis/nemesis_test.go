@@ -320,6 +320,18 @@ func TestPointsAreNamedOnceAndSaySomething(t *testing.T) {
 	}
 }
 
+func TestWhoSendsAResetLosesNoConnection(t *testing.T) {
+	points := nemesis.Points()
+	i := slices.IndexFunc(points, func(p nemesis.Point) bool { return p.Name == "connection-reset" })
+	watch := nemesis.NewWatch(points[i], "", "")
+	for text, want := range map[string]bool{"lost": true, "sent": false} {
+		peer, passed := watch.Event(trace.Event{Kind: trace.NetReset, Node: "n1", Peer: "n2", Text: text})
+		if passed != want || passed && peer != "n2" {
+			t.Errorf("a reset that is %s: passed %t, with %q", text, passed, peer)
+		}
+	}
+}
+
 func TestWhatMakesNoSenseIsToldWithItsField(t *testing.T) {
 	every := func(f *nemesis.Fault) { f.Every.Duration = time.Second }
 	for want, f := range map[string]nemesis.Fault{

@@ -64,7 +64,7 @@ func Points() []Point {
 		{Name: "process-resumed", About: "goes on after a pause", Event: EventMatch{Kind: trace.Life, Text: `^resume`}},
 		{Name: "peer-connected", About: "has a new connection with another", Event: EventMatch{Kind: trace.NetOpen, Peer: true}},
 		{Name: "connection-closed", About: "closes a connection with another in order", Event: EventMatch{Kind: trace.NetClose, Peer: true}},
-		{Name: "connection-reset", About: "loses a connection with another by a reset", Event: EventMatch{Kind: trace.NetReset, Peer: true}},
+		{Name: "connection-reset", About: "loses a connection with another by a reset", Event: EventMatch{Kind: trace.NetReset, Text: `^lost$`, Peer: true}},
 		{Name: "packet-arrives", About: "gets a packet from another", Event: EventMatch{Kind: trace.NetDeliver, Peer: true}},
 		{Name: "packet-dropped", About: "does not get a packet that another has sent", Event: EventMatch{Kind: trace.NetDrop, Peer: true}},
 		{Name: "disk-failure", About: "has a disk operation that fails", Event: EventMatch{Kind: trace.DiskFail}},

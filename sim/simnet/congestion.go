@@ -10,8 +10,8 @@ import (
 // after a silence (RFC 6928).
 const firstFlight = 10 * leastSegment
 
-// segmentSize is how many bytes a segment from one host to another has at the most.
-// Where links lose packets it is one packet, since of a larger one all would be lost
+// segmentSize is how many bytes a segment from one host to another has at the most, if no
+// rule says otherwise. Where links lose packets it is one packet, since of a larger one all would be lost
 // with any.
 func (n *Network) segmentSize(from, to *Stack) uint64 {
 	if from == to {
@@ -21,6 +21,23 @@ func (n *Network) segmentSize(from, to *Stack) uint64 {
 		return leastSegment
 	}
 	return segmentSize
+}
+
+// most is how many bytes a segment of a stream has now at the most: a rule may make packets
+// of them.
+func (n *Network) most(c *conn) uint64 {
+	if c.largest == leastSegment || c.stack == c.peer {
+		return c.largest
+	}
+	for _, r := range n.rules {
+		if r.Each && r.matches(&Packet{
+			From: c.stack.name, To: c.peer.name, Protocol: TCP,
+			FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: leastSegment + tcpHeader,
+		}) {
+			return leastSegment
+		}
+	}
+	return c.largest
 }
 
 // grow lets more bytes be on their way when some have arrived: as many more as

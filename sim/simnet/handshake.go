@@ -93,6 +93,10 @@ func (l *listener) shut() {
 		delete(l.stack.listeners, port)
 	}
 	for _, c := range l.queue {
+		if c.broken {
+			c.shut()
+			continue
+		}
 		c.sendReset()
 		c.forget()
 	}
@@ -216,6 +220,7 @@ func (c *conn) await(ctx context.Context) error {
 		switch {
 		case c.failure != nil:
 			err := os.NewSyscallError("connect", c.failure)
+			c.shut()
 			n.mu.Unlock()
 			return err
 		case c.shutDown: // the process was killed, or the host lost its power

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -76,8 +77,7 @@ func TestWhatIsLostIsSentAgainWhenLinuxWould(t *testing.T) {
 // arrival writes with pauses between over a link that takes so long and loses some
 // packets, and returns how long it takes until the last byte can be read.
 func arrival(t *testing.T, oneWay time.Duration, writes []int, pause time.Duration, lost []int) (took time.Duration) {
-	// Where packets may be lost, segments are packets.
-	link := netmodel.Link{Latency: netmodel.Constant(oneWay), Loss: netmodel.Bernoulli(math.SmallestNonzeroFloat64)}
+	link := netmodel.Link{Latency: netmodel.Constant(oneWay)}
 	world(t, 1, netmodel.Uniform{Each: link}, func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
 		l := listen(t, hosts["a"], ":80")
 		from := dial(t, hosts["b"], "10.0.0.1:80")
@@ -113,6 +113,7 @@ func lose(which []int) simnet.Rule {
 	return simnet.Rule{
 		Name:  "some",
 		Match: func(p *simnet.Packet) bool { return p.From == "b" && p.Size > header },
+		Each:  true,
 		Start: func() simnet.Judge {
 			return func(*simnet.Packet, time.Duration, *rand.Rand) simnet.Verdict {
 				if seen++; slices.Contains(which, seen) {
@@ -121,6 +122,86 @@ func lose(which []int) simnet.Rule {
 				return simnet.Pass()
 			}
 		},
+	}
+}
+
+// TestAStreamSendsSinglePacketsWhereRulesFallOnEach looks at the packets of b before, while
+// and after a rule loses, doubles or holds back some of one protocol. A cut before it leaves
+// a large segment to be sent again.
+func TestAStreamSendsSinglePacketsWhereRulesFallOnEach(t *testing.T) {
+	const size, packet, second = 400 << 10, 1448 + 40, time.Second
+	for _, c := range []struct {
+		rule  simnet.Rule
+		large bool
+	}{
+		{simnet.Lose("loss", nil, netmodel.Bernoulli(0.1)), false},
+		{simnet.Duplicate("double", nil, 0.1, second), false},
+		{simnet.Reorder("late", nil, 0.1, second), false},
+		{simnet.Lose("loss of others", simnet.Of(simnet.UDP, nil), netmodel.Bernoulli(0.1)), true},
+		{simnet.Slow("slow", nil, netmodel.Constant(second)), true},
+	} {
+		world(t, 1, netmodel.LAN(), func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
+			l := listen(t, hosts["a"], ":80")
+			from := dial(t, hosts["b"], "a:80")
+			to, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			largest := 0
+			n.Add(simnet.Rule{Name: "look", Start: func() simnet.Judge {
+				return func(p *simnet.Packet, _ time.Duration, _ *rand.Rand) simnet.Verdict {
+					largest = max(largest, p.Size)
+					return simnet.Pass()
+				}
+			}})
+			pass := func() int {
+				if _, err := io.ReadFull(to, make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+				return largest
+			}
+			write := func() { _, _ = from.Write(make([]byte, size)) } // that it fails, the reader finds out
+			go write()
+			before := pass()
+			mend := n.Add(simnet.Block("cut", nil))
+			go write()
+			time.Sleep(second)
+			largest = 0
+			remove := n.Add(c.rule)
+			mend()
+			with := pass()
+			remove()
+			time.Sleep(second)
+			largest = 0
+			go write()
+			if after := pass(); before <= packet || with > packet != c.large || after <= packet {
+				t.Errorf("%s: the largest packets were of %d bytes before, %d with it and %d after", c.rule.Name, before, with, after)
+			}
+		})
+	}
+}
+
+// TestALargeDatagramMeetsARuleWithEachOfItsFragments counts what becomes of datagrams in ten
+// fragments.
+func TestALargeDatagramMeetsARuleWithEachOfItsFragments(t *testing.T) {
+	const of, p, fragments = 20_000, 0.2, 10
+	for _, c := range []struct {
+		rule simnet.Rule
+		want float64
+	}{
+		{simnet.Lose("loss", nil, netmodel.Bernoulli(p)), 1 - math.Pow(1-p, fragments)},
+		{simnet.Duplicate("double", nil, 1-p, time.Second), math.Pow(1-p, fragments)},
+		{simnet.Reorder("late", nil, p, time.Second), 1 - math.Pow(1-p, fragments)},
+	} {
+		judge, r, hit := c.rule.Start(), rand.New(rand.NewPCG(1, 1)), 0
+		for range of {
+			if !reflect.DeepEqual(judge(&simnet.Packet{Size: 1500 * fragments}, 0, r), simnet.Pass()) {
+				hit++
+			}
+		}
+		if got := float64(hit) / of; math.Abs(got-c.want) > 0.02 {
+			t.Errorf("%s: %.3f of all, not %.3f", c.rule.Name, got, c.want)
+		}
 	}
 }
 

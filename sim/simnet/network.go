@@ -134,7 +134,7 @@ func (n *Network) decide(from, to *Stack, p *Packet, sum uint64, flow *time.Dura
 	// depend on them.
 	latency := l.Latency.Draw(l.draws)
 	lost := ""
-	for range (p.Size + mtu - 1) / mtu {
+	for range p.parts() {
 		if l.loss.Lost(l.draws) {
 			lost = "link loss"
 		}
@@ -230,7 +230,6 @@ func (n *Network) ResetConns(name string) int {
 		if c.far != nil {
 			c.far.fail(syscall.ECONNRESET)
 		}
-		host.record(trace.NetReset, c.peer.name, "reset")
 		c.reset()
 	}
 	return reset

@@ -31,6 +31,9 @@ type Packet struct {
 	Size             int // bytes, with headers
 }
 
+// parts is how many packets of real links it is.
+func (p *Packet) parts() int { return (p.Size + mtu - 1) / mtu }
+
 // Match says which packets a rule is asked about; nil is all.
 type Match func(*Packet) bool
 
@@ -40,6 +43,10 @@ type Rule struct {
 	Name string
 	// Match chooses packets.
 	Match Match
+	// Each says that the rule's answers differ from packet to packet of real links. Streams
+	// send single ones where it matches, since of a larger segment all would share one
+	// answer.
+	Each bool
 	// Start returns the judge of one link direction.
 	Start func() Judge
 }
@@ -71,6 +78,8 @@ func Copy(d time.Duration) Verdict { return Verdict{copies: []time.Duration{d}} 
 // installed is a rule on the network; applied is what it is on one link.
 type installed struct{ Rule }
 
+func (r *installed) matches(p *Packet) bool { return r.Match == nil || r.Match(p) }
+
 type applied struct {
 	judge Judge
 	draws *rand.Rand
@@ -81,7 +90,7 @@ type applied struct {
 func (l *link) judge(n *Network, p *Packet, now time.Duration) Verdict {
 	var sum Verdict
 	for _, r := range n.rules {
-		if r.Match != nil && !r.Match(p) {
+		if !r.matches(p) {
 			continue
 		}
 		a := l.rules[r]
@@ -103,13 +112,13 @@ func always(j Judge) func() Judge { return func() Judge { return j } }
 
 // Block drops what matches.
 func Block(name string, m Match) Rule {
-	return Rule{name, m, always(func(*Packet, time.Duration, *rand.Rand) Verdict { return Drop() })}
+	return Rule{Name: name, Match: m, Start: always(func(*Packet, time.Duration, *rand.Rand) Verdict { return Drop() })}
 }
 
 // Flap drops what matches in the first part of every period. The first period begins at
 // since, a true time.
 func Flap(name string, m Match, since, down, period time.Duration) Rule {
-	return Rule{name, m, always(func(_ *Packet, now time.Duration, _ *rand.Rand) Verdict {
+	return Rule{Name: name, Match: m, Start: always(func(_ *Packet, now time.Duration, _ *rand.Rand) Verdict {
 		if (now-since)%period < down {
 			return Drop()
 		}
@@ -117,29 +126,37 @@ func Flap(name string, m Match, since, down, period time.Duration) Rule {
 	})}
 }
 
-// Lose loses packets as a model says.
+// Lose loses packets as a model says; a datagram in fragments is lost with any of them.
 func Lose(name string, m Match, loss netmodel.Loss) Rule {
-	return Rule{name, m, func() Judge {
+	return Rule{Name: name, Match: m, Each: true, Start: func() Judge {
 		chain := loss.Start()
-		return func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict {
-			if chain.Lost(r) {
-				return Drop()
+		return func(p *Packet, _ time.Duration, r *rand.Rand) Verdict {
+			v := Pass()
+			for range p.parts() {
+				if chain.Lost(r) {
+					v = Drop()
+				}
 			}
-			return Pass()
+			return v
 		}
 	}}
 }
 
 // Slow adds latency.
 func Slow(name string, m Match, extra netmodel.Dist) Rule {
-	return Rule{name, m, always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict { return Delay(extra.Draw(r)) })}
+	return Rule{Name: name, Match: m, Start: always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict { return Delay(extra.Draw(r)) })}
 }
 
 // Duplicate has packets arrive twice, with probability p, the copy up to
-// spread later. A stream drops the copies, as TCP does.
+// spread later; of a datagram in fragments when there are two of each. A stream drops the
+// copies, as TCP does.
 func Duplicate(name string, m Match, p float64, spread time.Duration) Rule {
-	return Rule{name, m, always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict {
-		again, after := r.Float64() < p, time.Duration(r.Float64()*float64(spread))
+	return Rule{Name: name, Match: m, Each: true, Start: always(func(k *Packet, _ time.Duration, r *rand.Rand) Verdict {
+		again, after := true, time.Duration(0)
+		for range k.parts() {
+			again = r.Float64() < p && again
+			after = max(after, time.Duration(r.Float64()*float64(spread)))
+		}
 		if again {
 			return Copy(after)
 		}
@@ -148,21 +165,25 @@ func Duplicate(name string, m Match, p float64, spread time.Duration) Rule {
 }
 
 // Reorder holds packets back, with probability p, for up to spread, so that
-// later ones overtake them. A stream puts them in order again, as TCP does.
+// later ones overtake them; a datagram in fragments as long as any of them. A stream puts
+// them in order again, as TCP does.
 func Reorder(name string, m Match, p float64, spread time.Duration) Rule {
-	return Rule{name, m, always(func(_ *Packet, _ time.Duration, r *rand.Rand) Verdict {
-		late, by := r.Float64() < p, time.Duration(r.Float64()*float64(spread))
-		if late {
-			return Delay(by)
+	return Rule{Name: name, Match: m, Each: true, Start: always(func(k *Packet, _ time.Duration, r *rand.Rand) Verdict {
+		var after time.Duration
+		for range k.parts() {
+			late, by := r.Float64() < p, time.Duration(r.Float64()*float64(spread))
+			if late {
+				after = max(after, by)
+			}
 		}
-		return Pass()
+		return Delay(after)
 	})}
 }
 
 // Gray is a failure that checks do not see: small packets pass, such as
 // heartbeats and probes, and those larger than limit bytes are lost.
 func Gray(name string, m Match, limit int) Rule {
-	return Rule{name, m, always(func(p *Packet, _ time.Duration, _ *rand.Rand) Verdict {
+	return Rule{Name: name, Match: m, Start: always(func(p *Packet, _ time.Duration, _ *rand.Rand) Verdict {
 		if p.Size > limit {
 			return Drop()
 		}

@@ -223,11 +223,15 @@ func (o *sender) allows(size uint64) uint64 {
 // repair sends again what is lost, as far as more may be on its way.
 func (c *conn) repair() {
 	o := &c.out
+	if o.board.lost == 0 {
+		return
+	}
+	longest := c.stack.net.most(c)
 	for i := 0; o.board.lost > 0 && i < len(o.board.sent); i++ {
 		if !o.board.sent[i].lost {
 			continue
 		}
-		most := o.allows(o.board.sent[i].size())
+		most := o.allows(min(o.board.sent[i].size(), longest))
 		if most == 0 {
 			return
 		}

@@ -52,10 +52,11 @@ func (c *conn) transmit() {
 	}
 	o.restart(c.stack.net.sched.Now())
 	c.repair()
+	longest := c.stack.net.most(c)
 	for {
 		sent := o.nxt - o.una
 		left := uint64(len(o.data)) - min(sent, uint64(len(o.data)))
-		most := o.allows(min(left, o.window-min(sent, o.window), c.most))
+		most := o.allows(min(left, o.window-min(sent, o.window), longest))
 		if most == 0 {
 			break
 		}
@@ -115,7 +116,7 @@ func (c *conn) bounce() {
 // sendReset tells the other end that the stream is no more.
 func (c *conn) sendReset() {
 	n := c.stack.net
-	c.stack.record(trace.NetReset, c.peer.name, "")
+	c.stack.record(trace.NetReset, c.peer.name, "sent")
 	p := Packet{Protocol: TCP, FromPort: c.local.Port(), ToPort: c.remote.Port(), Size: tcpHeader}
 	n.send(c.stack, c.peer, &p, 0, &c.out.flow, func() {
 		if at := c.peer.conns[tuple{c.remote, c.local}]; at != nil && at.far == c {

@@ -442,37 +442,3 @@ func TestAFlapBeginsWithItsDownPart(t *testing.T) {
 		}
 	}
 }
-
-func TestSocketsAreListed(t *testing.T) {
-	world(t, 1, netmodel.LAN(), func(t *testing.T, n *simnet.Network, hosts map[string]*simnet.Stack) {
-		l := listen(t, hosts["b"], ":80")
-		defer func() { _ = l.Close() }()
-		p, err := hosts["b"].ListenPacket(t.Context(), "udp", ":53")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = p.Close() }()
-		c := dial(t, hosts["a"], "b:80")
-		defer func() { _ = c.Close() }()
-		time.Sleep(time.Second)
-		remove := n.Add(simnet.Block("cut", nil))
-		defer remove()
-		if _, err := c.Write([]byte("hello")); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		local := c.LocalAddr().String()
-		want := []simnet.Socket{
-			{Protocol: "tcp", State: "listen", Local: "0.0.0.0:80", Unread: 1},
-			{Protocol: "tcp", State: "established", Local: "10.0.0.2:80", Remote: local, Peer: "a"},
-			{Protocol: "udp", State: "open", Local: "0.0.0.0:53"},
-		}
-		if got := hosts["b"].Sockets(); !slices.Equal(got, want) {
-			t.Errorf("%+v", got)
-		}
-		want = []simnet.Socket{{Protocol: "tcp", State: "established", Local: local, Remote: "10.0.0.2:80", Peer: "b", Unsent: 5}}
-		if got := hosts["a"].Sockets(); !slices.Equal(got, want) {
-			t.Errorf("%+v", got)
-		}
-	})
-}

@@ -31,6 +31,7 @@ type Stack struct {
 	listeners map[uint16][]*listener
 	datagrams map[uint16][]*packetConn
 	conns     map[tuple]*conn
+	broken    []*conn // in the order in which they broke, until their program closes them
 	nextPort  uint16
 }
 
@@ -52,6 +53,7 @@ func newStack(n *Network, name string, addrs []netip.Addr) *Stack {
 
 func (s *Stack) empty() {
 	s.listeners, s.datagrams, s.conns = map[uint16][]*listener{}, map[uint16][]*packetConn{}, map[tuple]*conn{}
+	s.broken = nil
 }
 
 // Name is the host's name.
@@ -119,11 +121,12 @@ func sortedPorts[V any](m map[uint16]V) []uint16 {
 	return ports
 }
 
-// Streams counts the TCP streams that a program of this host has not closed.
+// Streams counts the TCP streams that a program of this host has not closed, those that
+// broke among them.
 func (s *Stack) Streams() int {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
-	n := 0
+	n := len(s.broken)
 	for _, c := range s.conns {
 		if !c.shutDown {
 			n++
@@ -132,12 +135,15 @@ func (s *Stack) Streams() int {
 	return n
 }
 
+// sortedConns are all streams, those that broke and are not closed among them: a port of
+// these may be another's already.
 func (s *Stack) sortedConns() []*conn {
-	all := make([]*conn, 0, len(s.conns))
+	all := make([]*conn, 0, len(s.conns)+len(s.broken))
 	for _, c := range s.conns {
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b *conn) int {
+	all = append(all, s.broken...)
+	slices.SortStableFunc(all, func(a, b *conn) int {
 		return cmp.Or(a.local.Compare(b.local), a.remote.Compare(b.remote))
 	})
 	return all

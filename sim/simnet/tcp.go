@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,7 +40,7 @@ type conn struct {
 	state    state
 	far      *conn     // the other end, as this one believes; nil before it has answered
 	owner    *listener // that accepts the stream; nil for one that was dialled
-	most     uint64    // bytes of a segment
+	largest  uint64    // bytes of a segment, if no rule says otherwise: see most
 	out      sender
 	in       receiver
 	failure  error // of a stream that broke; the first call that meets it takes it away
@@ -102,7 +103,7 @@ func newConn(s, peer *Stack, local, remote netip.AddrPort) *conn {
 	}
 	c.out.una, c.out.nxt, c.in.nxt, c.in.acked = 1, 1, 1, 1
 	c.out.window, c.in.offered = bufferSize, bufferSize
-	c.most = s.net.segmentSize(s, peer)
+	c.largest = s.net.segmentSize(s, peer)
 	c.out.flight, c.out.steady = firstFlight, bufferSize
 	c.out.rto = firstRTO
 	s.conns[tuple{local, remote}] = c
@@ -133,6 +134,9 @@ func (c *conn) shut() {
 		return
 	}
 	c.shutDown = true
+	if c.broken {
+		c.stack.broken = slices.DeleteFunc(c.stack.broken, func(x *conn) bool { return x == c })
+	}
 	c.readable.broadcast()
 	c.writable.broadcast()
 	switch {
@@ -159,10 +163,16 @@ func (c *conn) fail(err syscall.Errno) {
 	if c.state == gone {
 		return
 	}
+	if err == syscall.ECONNRESET && c.state == established && !c.shutDown {
+		c.stack.record(trace.NetReset, c.peer.name, "lost")
+	}
 	if c.in.ended && err == syscall.ECONNRESET {
 		err = syscall.EPIPE // as Linux has it: all that was to come has come
 	}
 	c.failure, c.broken = err, true
+	if !c.shutDown && c.state != answered {
+		c.stack.broken = append(c.stack.broken, c)
+	}
 	c.forget()
 	c.readable.broadcast()
 	c.writable.broadcast()

@@ -14,7 +14,7 @@ TIME is the true virtual time since the world began, in seconds. NODE is where i
 happened, "-" for the world itself. KIND and WHAT:
   send deliver drop   a packet: from whom, protocol (or why it was dropped), bytes, checksum,
                       how long it was on its way
-  open close reset    a stream: with whom
+  open close reset    a stream: with whom; whether it was lost by a reset, or one was sent
   write sync          a disk: file, bytes, checksum
   meta diskfail       a disk: a name or a length changed; an operation failed
   fault               the planner struck, or stopped

@@ -18,7 +18,7 @@ const (
 	NetDrop
 	NetOpen  // a stream was established
 	NetClose // a stream was closed in order
-	NetReset // a stream was reset
+	NetReset // a stream was lost by a reset, or a reset was sent, as Text says
 	DiskWrite
 	DiskSync
 	DiskMeta // create, rename, remove, truncate, directory sync
