@@ -282,6 +282,9 @@ func (n *Node) Pause() (resume func()) {
 
 // pause begins or ends a pause of a process.
 func (n *Node) pause(p *process, by int) {
+	if by > 0 {
+		p.tag.Pause() // without the lock: others go on meanwhile, and who observes them must not wait
+	}
 	n.mu.Lock()
 	before := p.pauses
 	p.pauses += by
@@ -290,7 +293,6 @@ func (n *Node) pause(p *process, by int) {
 	case n.process != p: // it is dead
 	case before == 0:
 		how = "pause"
-		p.tag.Pause()
 	case p.pauses == 0:
 		how = "resume"
 		p.tag.Resume()
