@@ -229,6 +229,10 @@ func (w *watcher) leadership(led bool) {
 // report puts what was seen into a result, when all is over.
 func (w *watcher) report(r *Result) {
 	w.leadership(true)
+	w.run.world.Reap() // those who wait for processes to end would come too late
+	for _, n := range w.run.world.Nodes() {
+		w.panicked(n.Name(), n.Err())
+	}
 	r.Reigns, r.Figures.Leaderless = w.reigns, w.leaderless
 	r.Figures.Detection = w.members.result()
 }
