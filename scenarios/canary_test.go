@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -181,6 +182,14 @@ func plantsInTheGroup() map[string]func(r *run) {
 			r.world.Node("s1").Wait()
 			r.over = true
 			time.Sleep(second)
+		},
+		"no panic, when all is over": func(r *run) {
+			n := r.world.AddNode(sim.NodeConfig{Name: "last", Addrs: address(14, 9)})
+			n.Start(func(context.Context, host.Host, *slog.Logger) error { panic("no way out") })
+			for range 100 {
+				runtime.Gosched() // it panics, and nothing happens that it could be noticed at
+			}
+			r.watcher.report(&Result{})
 		},
 		"clients go on": func(r *run) {
 			client := func(context.Context, host.Host, *slog.Logger) error { return nil }

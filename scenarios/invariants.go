@@ -94,7 +94,7 @@ func (w *watcher) see() {
 			continue
 		}
 		nodes = append(nodes, a.Server().Raft())
-		seen = append(seen, observe(name, w.run.world.Node(name).Starts(), a.Server().Advertise(), a.Server().Raft()))
+		seen = append(seen, observe(w.run.world.Node(name), a.Server().Advertise(), a.Server().Raft()))
 	}
 	// A leader has its votes before it leads, so votes are looked at after that.
 	open := seen[:0]
@@ -175,11 +175,11 @@ func (w *watcher) stillLeads(o raftsafety.Observation) {
 }
 
 // observe is what a server says of itself.
-func observe(name string, life int, address string, n *consensus.Node) raftsafety.Observation {
+func observe(node *sim.Node, address string, n *consensus.Node) raftsafety.Observation {
 	s := n.Status()
 	o := raftsafety.Observation{
-		Server: name, ID: s.ID, Life: life, Leader: s.Leader, Term: s.Term, First: s.First, Last: s.Last, End: s.End,
-		Committed: s.Committed, Applied: s.Applied, Address: address,
+		Server: node.Name(), ID: s.ID, Life: node.Starts(), Leader: s.Leader, Term: s.Term, First: s.First, Last: s.Last, End: s.End,
+		Committed: s.Committed, Applied: s.Applied, Address: address, Silent: node.Disk().Stalled(),
 		Entry: func(i uint64) (raftsafety.Entry, bool) {
 			e, err := n.Entry(i) // an error: it was compacted meanwhile
 			return raftsafety.Entry{Term: e.Term, Command: e.Command, Group: e.Kind == "LogConfiguration", Data: e.Data}, err == nil
@@ -229,6 +229,10 @@ func (w *watcher) leadership(led bool) {
 // report puts what was seen into a result, when all is over.
 func (w *watcher) report(r *Result) {
 	w.leadership(true)
+	w.run.world.Reap() // those who wait for processes to end would come too late
+	for _, n := range w.run.world.Nodes() {
+		w.panicked(n.Name(), n.Err())
+	}
 	r.Reigns, r.Figures.Leaderless = w.reigns, w.leaderless
 	r.Figures.Detection = w.members.result()
 }

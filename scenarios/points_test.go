@@ -28,17 +28,19 @@ func TestTheDocumentationListsEveryPoint(t *testing.T) {
 func TestToNoteWhatIsPassedChangesNoRun(t *testing.T) {
 	s := load(t, "storm.yaml")
 	s.Duration.Duration = 20 * time.Second
-	for seed := uint64(1); seed <= 2; seed++ {
+	for seed, kind := range []string{"pct", "shuffle", "walk"} {
+		seed := uint64(seed)
+		s.Schedule.Kind = kind
 		want := fingerprint(t, s, seed, launch.Perturb{})
 		r, err := scenarios.Run(t.Context(), "", scenarios.Order{Scenario: s, Seed: seed, Unjudged: true, Passages: 3}, launch.Perturb{}, scenarios.Listener{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r.Fingerprint != want {
-			t.Errorf("seed %d is another run", seed)
+			t.Errorf("%s, seed %d is another run", kind, seed)
 		}
 		if !slices.ContainsFunc(r.Passages, func(p nemesis.Passage) bool { return p.Point == "elected" && p.Nth == 1 }) {
-			t.Errorf("seed %d: nobody was elected: %v", seed, r.Passages)
+			t.Errorf("%s, seed %d: nobody was elected: %v", kind, seed, r.Passages)
 		}
 	}
 }

@@ -101,6 +101,31 @@ func TestTheLastEntriesAreSeenBeforeAllAreApplied(t *testing.T) {
 	}
 }
 
+// stalled is a scenario in which the disk of a server that has just been elected does not
+// answer, and most of its log is on that disk alone.
+const stalled = `
+topology: {servers: 3, clients: 4}
+workload: {rate: 150}
+duration: 20s
+faults:
+  - {kind: kill, target: leader, at: 10s, for: 2s}
+  - {kind: disk-stall, target: here, on: elected, at: 10s, for: 8s}
+`
+
+func TestALeaderWhoseDiskDoesNotAnswerIsSeenAtOnce(t *testing.T) {
+	s, err := scenarios.Parse("stalled.yaml", []byte(stalled))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, *s, 1, launch.Perturb{})
+	if len(r.Faults) != 2 || len(r.Reigns) != 2 {
+		t.Fatalf("faults %+v, reigns %+v, want two each", r.Faults, r.Reigns)
+	}
+	if after := r.Reigns[1].At - r.Faults[1].At; after > 50*time.Millisecond {
+		t.Errorf("it was elected %v before anybody noticed", after)
+	}
+}
+
 func TestTellersAndWatchersOfAPrefixTalkToAgents(t *testing.T) {
 	s := load(t, "transactions.yaml")
 	s.Topology.Servers, s.Topology.Agents, s.Workload.Via = 3, 5, "agents"

@@ -84,7 +84,7 @@ func stage(tell story) launch.Main {
 
 func stories() map[string]story {
 	return map[string]story{
-		"exit": exit, "stop": stop, "kill": kill, "power": power, "pause": pause, "panic": panics, "clocks": clocks,
+		"exit": exit, "stop": stop, "kill": kill, "power": power, "pause": pause, "panic": panics, "panic and more": panicsAndMore, "clocks": clocks,
 		"log": logs, "violations": violations, "streams": streams, "agenda": agenda, "many lives": manyLives, "weighed": weighed,
 		"talk": talk(false), "talk, and one draws more": talk(true),
 	}

@@ -167,16 +167,26 @@ func (n *Node) exit(p *process, err error) {
 	n.end(p, err, text, n.stack.Kill, n.disk.Kill)
 }
 
-// end makes a process be no more, whatever it was doing.
+// end makes a process be no more, whatever it was doing. If it had panicked before, that
+// is its error, and is recorded before how it would have ended otherwise, if there is that.
 func (n *Node) end(p *process, err error, how string, network, disk func()) {
 	p.once.Do(func() {
 		p.tag.Freeze()
+		text, panicked := p.tag.Panicked()
+		if panicked {
+			err = &PanicError{text}
+		}
 		network()
 		disk()
 		n.mu.Lock()
 		n.process, n.lastErr = nil, err
 		n.mu.Unlock()
-		n.world.Recordf(trace.Life, n.name, "", "%s", how)
+		if panicked {
+			n.world.Recordf(trace.Life, n.name, "", "%v", err)
+		}
+		if how != "" {
+			n.world.Recordf(trace.Life, n.name, "", "%s", how)
+		}
 		close(p.ended)
 	})
 }
@@ -215,8 +225,9 @@ type PanicError struct{ Text string } // as the runtime says it
 // Error implements error.
 func (p *PanicError) Error() string { return "panic: " + p.Text }
 
-// Err is the error with which the last process ended: a *PanicError if it panicked, nil if
-// it was killed, lost its power, or returned none, and while none has ended yet.
+// Err is the error with which the last process ended: a *PanicError if it panicked, even if
+// something else ended it in the same instant; nil if it was killed, lost its power, or
+// returned none, and while none has ended yet.
 func (n *Node) Err() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -282,6 +293,9 @@ func (n *Node) Pause() (resume func()) {
 
 // pause begins or ends a pause of a process.
 func (n *Node) pause(p *process, by int) {
+	if by > 0 {
+		p.tag.Pause() // without the lock: others go on meanwhile, and who observes them must not wait
+	}
 	n.mu.Lock()
 	before := p.pauses
 	p.pauses += by
@@ -290,7 +304,6 @@ func (n *Node) pause(p *process, by int) {
 	case n.process != p: // it is dead
 	case before == 0:
 		how = "pause"
-		p.tag.Pause()
 	case p.pauses == 0:
 		how = "resume"
 		p.tag.Resume()
@@ -371,9 +384,8 @@ func (n *Node) checkPanic() {
 	if p == nil {
 		return
 	}
-	if text, panicked := p.tag.Panicked(); panicked {
-		err := &PanicError{text}
-		n.end(p, err, err.Error(), n.stack.Kill, n.disk.Kill)
+	if _, panicked := p.tag.Panicked(); panicked {
+		n.end(p, nil, "", n.stack.Kill, n.disk.Kill)
 	}
 }
 

@@ -3,9 +3,11 @@ package sim_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -286,5 +288,30 @@ func panics(s *scene) {
 	time.Sleep(time.Minute)
 	if !n.Running() || count != 120 && count != 119 {
 		s.errorf("running: %t, and the other one counted to %d", n.Running(), count)
+	}
+}
+
+// panicsAndMore: a panic is the end of a process, whatever it says and whoever would end
+// the process in the same instant.
+func panicsAndMore(s *scene) {
+	n := s.node("n")
+	for _, value := range []any{"no way out", "", errors.New("")} {
+		for how, end := range map[string]func(){"kill": n.Kill, "power failure": n.Crash, "": s.Reap} {
+			n.Start(forever)
+			n.Go(func() { panic(value) })
+			for range 100 {
+				runtime.Gosched() // it panics, and nothing happens that it could be noticed at
+			}
+			end()
+			want, lives := fmt.Sprint("n panic: ", value, "\n"), s.lines(trace.Life)
+			if how != "" {
+				want += fmt.Sprintf("%v n %s\n", s.Now(), how)
+			}
+			var panicked *sim.PanicError
+			if n.Running() || !errors.As(n.Err(), &panicked) || panicked.Text != fmt.Sprint(value) || !strings.HasSuffix(lives, want) {
+				s.errorf("%q, and then %q: running: %t, %v, and the record tells:\n%s", value, how, n.Running(), n.Err(), lives)
+			}
+			n.Kill()
+		}
 	}
 }

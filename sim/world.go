@@ -197,16 +197,22 @@ func (w *World) beat() {
 // between runs after every event: it looks after nodes that crashed, and
 // collects garbage when it is time to.
 func (w *World) between() {
+	w.Reap()
+	if w.sinceGC.Add(1) >= collectEvery && !w.stopped.Load() {
+		w.sinceGC.Store(0)
+		synctest.Wait()
+		detrt.Collect()
+	}
+}
+
+// Reap ends the processes that have panicked. It is done after every event on the agenda;
+// whoever ends a run does it too, or does not learn of those that panicked since.
+func (w *World) Reap() {
 	if p := detrt.Panics(); p != w.panics {
 		w.panics = p
 		for _, n := range w.Nodes() {
 			n.checkPanic()
 		}
-	}
-	if w.sinceGC.Add(1) >= collectEvery && !w.stopped.Load() {
-		w.sinceGC.Store(0)
-		synctest.Wait()
-		detrt.Collect()
 	}
 }
 

@@ -46,8 +46,10 @@ type Observation struct {
 	VotedFor string   // the address of whom it voted for
 	Voters   []string // the IDs of the group as it knows it; nil: not known
 
-	// Entry returns an entry of its log; false if it has been compacted.
-	Entry func(index uint64) (Entry, bool)
+	// Entry returns an entry of its log; false if it has been compacted. It is not called
+	// if Silent says that whoever reads the log now would wait for the disk.
+	Entry  func(index uint64) (Entry, bool)
+	Silent bool
 }
 
 // Watch is what has been seen so far. It is used by one goroutine at a time.
@@ -79,6 +81,8 @@ type life struct {
 	applied   uint64
 	led       uint64 // the last term in which it was seen leading
 	short     int    // how often in a row its log ended before what it has applied
+	// unread are judgements that need its log, as it is when it can be read.
+	unread []func(now Observation)
 }
 
 // disk is what a server must remember, whatever becomes of its process.
@@ -104,16 +108,27 @@ func (w *Watch) See(all []Observation) (elected []Observation) {
 		w.forward(l, o)
 		w.remembers(o)
 		if o.Leader && w.leads(l, o) {
-			w.elected(o, all)
+			w.elected(l, o, all)
 			elected = append(elected, o)
 		}
-		for i := max(l.checked+1, o.First, 1); i <= min(o.Committed, o.Last); i++ {
-			w.committed(o, i)
+		if !o.Silent {
+			w.read(l, o)
 		}
-		l.checked = max(l.checked, min(o.Committed, o.Last))
 		w.learned(o)
 	}
 	return elected
+}
+
+// read makes up for what needs a server's log and was not judged yet.
+func (w *Watch) read(l *life, o Observation) {
+	for _, judge := range l.unread {
+		judge(o)
+	}
+	l.unread = nil
+	for i := max(l.checked+1, o.First, 1); i <= min(o.Committed, o.Last); i++ {
+		w.committed(o, i)
+	}
+	l.checked = max(l.checked, min(o.Committed, o.Last))
 }
 
 // forward sees that the indexes of a process do not go back, and that its log and its
@@ -172,11 +187,14 @@ func (w *Watch) leads(l *life, o Observation) bool {
 	if o.End < committed { // what its log does not hold its snapshot does
 		w.court.Violate("leader completeness", "%s leads in term %d with a log up to %d, and %d is committed", o.Server, o.Term, o.End, committed)
 	}
-	for i := max(o.First, 1); i <= min(committed, o.Last); i++ {
-		if e, ok := o.Entry(i); ok && !w.same(i, e) {
-			w.court.Violate("leader completeness", "%s leads in term %d and has another entry at index %d: of term %d, and not %d", o.Server, o.Term, i, e.Term, w.entries[i].Term)
+	// Nobody takes from it what was committed before, so that may be read later.
+	l.unread = append(l.unread, func(now Observation) {
+		for i := max(now.First, 1); i <= min(committed, now.Last); i++ {
+			if e, ok := now.Entry(i); ok && !w.same(i, e) {
+				w.court.Violate("leader completeness", "%s leads in term %d and has another entry at index %d: of term %d, and not %d", o.Server, o.Term, i, e.Term, w.entries[i].Term)
+			}
 		}
-	}
+	})
 	return true
 }
 
@@ -206,19 +224,29 @@ func (w *Watch) by(term uint64) uint64 {
 	return 0
 }
 
-// elected sees that a majority can have voted for a leader: too few have if too many
-// did not. Who does not run, or has voted in a later term since, may have. A leader that
-// has changed the group since its election is not judged: another group elected it.
-func (w *Watch) elected(o Observation, all []Observation) {
-	for i := o.Last; i >= max(o.First, 1); i-- {
-		e, ok := o.Entry(i)
-		if !ok || e.Term != o.Term {
-			break
+// elected sees that a majority can have voted for a leader. One that has changed the group
+// since its election is not judged: another group elected it. Nor is one whose log can be
+// read only when its term is over: it may have lost what would say so.
+func (w *Watch) elected(l *life, o Observation, all []Observation) {
+	l.unread = append(l.unread, func(now Observation) {
+		for i := now.Last; i >= max(now.First, 1); i-- {
+			e, ok := now.Entry(i)
+			if !ok || e.Term != o.Term {
+				break
+			}
+			if e.Group {
+				return
+			}
 		}
-		if e.Group {
-			return
+		if now.Term == o.Term {
+			w.majority(o, all)
 		}
-	}
+	})
+}
+
+// majority complains about a leader for which too few can have voted: too many did not.
+// Who does not run, or has voted in a later term since, may have.
+func (w *Watch) majority(o Observation, all []Observation) {
 	var not []string
 	for _, v := range all {
 		if slices.Contains(o.Voters, v.ID) && (v.VoteTerm < o.Term || v.VoteTerm == o.Term && v.VotedFor != o.Address) {

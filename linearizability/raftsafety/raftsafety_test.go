@@ -3,6 +3,7 @@ package raftsafety_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"tribune/linearizability/raftsafety"
@@ -49,6 +50,13 @@ func grouped(o raftsafety.Observation, at uint64) raftsafety.Observation {
 		e.Group = i == at
 		return e, ok
 	}
+	return o
+}
+
+// silent says that the disk does not answer: whoever reads the log would wait.
+func silent(o raftsafety.Observation) raftsafety.Observation {
+	o.Silent = true
+	o.Entry = func(i uint64) (raftsafety.Entry, bool) { panic(fmt.Sprintf("entry %d of %s is read", i, o.Server)) }
 	return o
 }
 
@@ -111,6 +119,53 @@ func TestWhatRaftDoesNotAllowIsFound(t *testing.T) {
 			}
 			if c.want == "" && len(got.names) > 0 || c.want != "" && !slices.Contains(got.names, c.want) {
 				t.Errorf("complaints about %q, want %q", got.names, c.want)
+			}
+		})
+	}
+}
+
+// TestWhoseDiskDoesNotAnswerIsJudgedAllTheSame takes what needs no log at once, and the rest
+// when the log can be read.
+func TestWhoseDiskDoesNotAnswerIsJudgedAllTheSame(t *testing.T) {
+	leader := func(log ...uint64) raftsafety.Observation {
+		return with(leading(server(2, 3, log...)), func(o *raftsafety.Observation) { o.Committed, o.Applied = 1, 1 })
+	}
+	follower := func(log ...uint64) raftsafety.Observation {
+		return with(voted(server(2, 4, log...), 3, 2), func(o *raftsafety.Observation) { o.Committed, o.Applied = 1, 1 })
+	}
+	before, voter := server(1, 3, 2, 2), voted(server(1, 3, 2, 2), 3, 2)
+	nobody, other := voted(server(1, 3, 2, 2), 3, 3), voted(server(3, 3), 3, 3)
+	for _, c := range []struct {
+		name       string
+		first      look // in which the disk does not answer
+		now, later string
+		then       raftsafety.Observation // when it does
+	}{
+		{"a leader", look{silent(leader(2, 2)), voter}, "", "", leader(2, 2, 3)},
+		{"a second leader", look{silent(leader(2, 2)), leading(server(1, 3, 2, 2))}, "election safety", "election safety", leader(2, 2)},
+		{"a leader that lacks what is committed", look{silent(leader(2)), voter}, "leader completeness", "leader completeness", leader(2)},
+		{"a leader that has something else", look{silent(leader(2, 3)), voter}, "", "leader completeness", leader(2, 3)},
+		{"one that has something else and leads no more", look{silent(leader(2, 3)), voter}, "", "leader completeness", follower(2, 3)},
+		{"a leader without votes", look{silent(leader(2, 2)), nobody, other}, "", "votes of a majority", leader(2, 2, 3)},
+		{"a leader that has changed the group", look{silent(leader(2, 2)), nobody, other}, "", "", grouped(leader(2, 2, 3), 3)},
+		{"one that may have done so and leads no more", look{silent(leader(2, 2)), nobody, other}, "", "", follower(2, 2, 4)},
+		{"another entry at one index", look{silent(server(2, 3, 2, 3))}, "", "state machine safety", server(2, 3, 2, 3)},
+		{"another entry in the next process", look{silent(leader(2, 3)), voter}, "", "", with(follower(2, 3), func(o *raftsafety.Observation) { o.Life = 2 })},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := &court{}
+			w := raftsafety.New(got)
+			w.See(look{before})
+			if elected := w.See(c.first); (len(elected) > 0) != c.first[0].Leader {
+				t.Errorf("%d are seen to lead for the first time", len(elected))
+			}
+			if names := strings.Join(slices.Compact(got.names), ", "); names != c.now {
+				t.Errorf("complaints about %q while the disk does not answer, want %q", names, c.now)
+			}
+			w.See(look{c.then})
+			w.See(look{c.then})
+			if names := strings.Join(slices.Compact(got.names), ", "); names != c.later {
+				t.Errorf("complaints about %q when it does, want %q", names, c.later)
 			}
 		})
 	}

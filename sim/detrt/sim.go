@@ -248,8 +248,8 @@ func (n *Node) Freeze() { simNodeFreeze(n.tag) }
 // Goroutines counts the node's goroutines, whatever they do or wait for.
 func (n *Node) Goroutines() int { return simNodeCount(n.tag) }
 
-// Panicked reports whether the node ended because one of its goroutines
-// panicked and nobody recovered, and with what.
+// Panicked reports whether the node has ended and one of its goroutines had panicked
+// before, without anybody to recover, and with what, which may be "".
 func (n *Node) Panicked() (text string, ok bool) { return simNodeDied(n.tag) }
 
 // Order is a hash of which of the node's goroutines had which turn so far.

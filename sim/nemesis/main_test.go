@@ -27,6 +27,7 @@ import (
 type story struct {
 	faults     []nemesis.Fault
 	registered bool // the points that are passed are noted
+	crowd      bool // each program is several that count
 	// told looks at the world after ten seconds, and says what is not as it
 	// should be.
 	told func(s *scene)
@@ -81,8 +82,9 @@ func (s *scene) after(node, text string) []trace.Event {
 
 // cluster looks after three programs; the first that runs leads.
 type cluster struct {
-	world *sim.World
-	down  map[string]int
+	world   *sim.World
+	down    map[string]int
+	program sim.Program
 }
 
 func cast() nemesis.Cast {
@@ -112,7 +114,7 @@ func (c *cluster) Down(node string, end func()) {
 
 func (c *cluster) Up(node string) {
 	if c.down[node]--; c.down[node] == 0 && !c.world.Node(node).Running() {
-		c.world.Node(node).Start(count)
+		c.world.Node(node).Start(c.program)
 	}
 }
 
@@ -120,9 +122,23 @@ func (c *cluster) Repair(*sim.Node) {}
 
 func (c *cluster) Begin(nemesis.Strike, []string) func() { return func() {} }
 
+// crowd is a program in which some have lost their turn most of the time, where there are
+// scheduling points.
+func crowd(ctx context.Context, h host.Host, log *slog.Logger) error {
+	ended := make(chan error)
+	for i := range 8 {
+		go func() { ended <- countIn(ctx, fmt.Sprint("/count", i), h, log) }()
+	}
+	return <-ended
+}
+
 // count is the program: every 100 ms it appends to a file, syncs it, and says so.
 func count(ctx context.Context, h host.Host, log *slog.Logger) error {
-	f, err := h.FS().OpenFile("/count", os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	return countIn(ctx, "/count", h, log)
+}
+
+func countIn(ctx context.Context, file string, h host.Host, log *slog.Logger) error {
+	f, err := h.FS().OpenFile(file, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -149,10 +165,19 @@ const theEnd = "the end "
 func stage(tell story) launch.Main {
 	return func(in []byte, out io.Writer) {
 		seed := binary.BigEndian.Uint64(in)
+		schedule, err := sim.ParseSchedule(string(in[8:]))
+		if err != nil {
+			fmt.Fprintln(out, err)
+			return
+		}
+		program := count
+		if tell.crowd {
+			program = crowd
+		}
 		recording := trace.NewRecording(nil, 1<<14)
 		register := nemesis.NewRegister(cast(), 5)
-		err := sim.Run(sim.Options{Seed: seed, Model: netmodel.LAN(), Trace: recording}, func(w *sim.World) {
-			s := &scene{World: w, cluster: &cluster{w, map[string]int{}}, out: out}
+		err = sim.Run(sim.Options{Seed: seed, Schedule: schedule, Model: netmodel.LAN(), Trace: recording}, func(w *sim.World) {
+			s := &scene{World: w, cluster: &cluster{w, map[string]int{}, program}, out: out}
 			s.nemesis = nemesis.New(w, cast(), s.cluster)
 			if tell.registered {
 				register.Attach(w)
@@ -162,7 +187,7 @@ func stage(tell story) launch.Main {
 			for i, name := range cast().Servers {
 				addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)})
 				n := w.AddNode(sim.NodeConfig{Name: name, Addrs: []netip.Addr{addr}, Disk: simdisk.Options{Sync: netmodel.Constant(time.Millisecond)}})
-				n.Start(count)
+				n.Start(program)
 			}
 			s.nemesis.Schedule(strikes)
 			time.Sleep(8 * time.Second)
@@ -198,11 +223,17 @@ func TestMain(m *testing.M) {
 // tell tells a story and returns the fingerprint of its world.
 func tell(t *testing.T, name string, seed uint64) string {
 	t.Helper()
+	return tellIn(t, name, seed, "shuffle")
+}
+
+func tellIn(t *testing.T, name string, seed uint64, schedule string) string {
+	t.Helper()
 	var stderr bytes.Buffer
-	out, err := launch.Output(t.Context(), launch.Spec{Main: name, Input: binary.BigEndian.AppendUint64(nil, seed), Stderr: &stderr})
+	input := append(binary.BigEndian.AppendUint64(nil, seed), schedule...)
+	out, err := launch.Output(t.Context(), launch.Spec{Main: name, Input: input, Stderr: &stderr})
 	said, fingerprint, ended := strings.Cut(string(out), theEnd)
 	if err != nil || !ended || said != "" {
-		t.Fatalf("seed %d: %v\n%s%s", seed, err, said, stderr.String())
+		t.Fatalf("%s, seed %d: %v\n%s%s", schedule, seed, err, said, stderr.String())
 	}
 	return fingerprint
 }

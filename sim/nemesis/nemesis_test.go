@@ -60,6 +60,8 @@ func looking() map[string]story {
 		"looks at all log lines":  {faults: []nemesis.Fault{fault("kill", "here", "greets", 0, nth(1000))}},
 		"looks at some log lines": {faults: []nemesis.Fault{fault("kill", "here", "logged", 0, line("^INFO nothing"))}},
 		"looks at nothing":        {},
+		"is paused":               {crowd: true, faults: pauses()},
+		"is paused, registered":   {crowd: true, faults: pauses(), registered: true},
 		"is registered": {registered: true, told: func(s *scene) {
 			var greeted []string
 			for _, p := range s.passages {
@@ -76,6 +78,14 @@ func looking() map[string]story {
 			}
 		}},
 	}
+}
+
+// pauses strike each node again and again while it is busy.
+func pauses() (all []nemesis.Fault) {
+	for _, node := range cast().Servers {
+		all = append(all, fault("pause", "here", "logged", 100*ms, line("counted"), of(node), nth(3), times(40), later(99*ms)))
+	}
+	return all
 }
 
 func striking() map[string]story {
@@ -206,6 +216,11 @@ func TestLookingOnIsNothingToARun(t *testing.T) {
 		}
 		if tell(t, "is registered", seed) != tell(t, "looks at nothing", seed) {
 			t.Errorf("seed %d: to note what is passed changed the run", seed)
+		}
+		for _, schedule := range []string{"shuffle", "walk", "pct:3:64"} {
+			if tellIn(t, "is paused, registered", seed, schedule) != tellIn(t, "is paused", seed, schedule) {
+				t.Errorf("%s, seed %d: to note what is passed while nodes are paused changed the run", schedule, seed)
+			}
 		}
 	}
 }

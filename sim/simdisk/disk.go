@@ -168,6 +168,13 @@ func (d *Disk) Stall() (resume func()) {
 	})
 }
 
+// Stalled reports whether operations are held back now.
+func (d *Disk) Stalled() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stalls > 0
+}
+
 // FailRule makes operations fail.
 type FailRule struct {
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
