@@ -123,6 +123,11 @@ func plants() map[string]func(r *run) {
 			t := &teller{plantedClient(r), map[string]account{}}
 			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
 		},
+		"answers to transactions":                   func(r *run) { transact(r, http.StatusConflict, `{}`) },
+		"answers to transactions, without a result": func(r *run) { transact(r, http.StatusOK, `{"Results": []}`) },
+		"answers to transactions, of another key": func(r *run) {
+			transact(r, http.StatusOK, `{"Results": [{"KV": {"Key": "a", "ModifyIndex": 5}}, {"KV": {"Key": "c", "ModifyIndex": 5}}]}`)
+		},
 		"exactly-once application": func(r *run) {
 			w := newWatcher(r)
 			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
@@ -142,6 +147,13 @@ func plants() map[string]func(r *run) {
 		}
 	}
 	return all
+}
+
+// transact has a teller read two accounts with a transaction that gets an answer.
+func transact(r *run, status int, text string) {
+	t := &teller{plantedClient(r), map[string]account{}}
+	t.draws, t.agents, t.servers = stream(1, "teller"), []string{"s1"}, []*capi.Client{answering(status, text)}
+	t.audit(context.Background(), []string{"a", "b"})
 }
 
 // innocents are what is all right, and nothing must complain of.

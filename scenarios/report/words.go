@@ -52,6 +52,7 @@ func promise(invariant string) string {
 		"wake-up":                  "a watcher hears of a write to its key",
 		"fencing tokens":           "each holder of a lock gets a higher token than those before",
 		"session TTL":              "a session lives at least as long as its TTL after a renewal",
+		"answers to transactions":  "an answer says which step failed, or has a result for each",
 		"sum of accounts":          "transfers keep the sum of all accounts",
 		"each event once":          "an agent lists a user event once",
 		"renamed nodes":            "a node that has another name leaves nothing under the old one",
