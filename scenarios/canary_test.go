@@ -105,11 +105,6 @@ func plants() map[string]func(r *run) {
 			l.saw(7, "a=1@7")
 			l.saw(6, "a=1@7")
 		},
-		"wake-up": func(r *run) {
-			began := r.world.Now() - watchWait
-			r.history = []linearizability.Op{{Key: "x", Kind: linearizability.Put, Value: "v", Outcome: linearizability.OK, Call: began + 1, Return: began + 2}}
-			(&follower{client: plantedClient(r), key: "x"}).missed(began)
-		},
 		"each event once": func(r *run) {
 			w := &crowd{run: r, heard: map[string]map[string]bool{}, lives: map[string]int{}}
 			w.hear("s1", 1, []*capi.UserEvent{{Payload: []byte("e")}, {Payload: []byte("e")}})
@@ -135,9 +130,11 @@ func plants() map[string]func(r *run) {
 	}
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
+	maps.Copy(all, plantsInWatches())
 	maps.Copy(all, plantsInTheFleet())
 	maps.Copy(all, plantsInTheCatalog())
 	maps.Copy(all, innocents())
+	maps.Copy(all, innocentWatches())
 	for name, looks := range plantsInRaft() {
 		all[name] = func(r *run) {
 			w := raftsafety.New(r.world)
