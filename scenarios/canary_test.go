@@ -25,6 +25,7 @@ import (
 	"tribune/linearizability/raftsafety"
 	"tribune/netmodel"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 // Every check has a canary: something that it must reject. Those of invariants are
@@ -70,7 +71,7 @@ func emptyRun(w *sim.World) *run {
 	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
 	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
 	r := &run{plan: NewPlan(*s, 1), world: w}
-	r.resource, r.watcher = newResource(r), newWatcher(r)
+	r.resource, r.watcher, r.nemesis = newResource(r), newWatcher(r), nemesis.New(w, r.plan.cast(), r)
 	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}
 	return r

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -12,6 +13,7 @@ import (
 	"tribune/impl/host"
 	"tribune/linearizability"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 	"tribune/sim/trace"
 )
 
@@ -109,14 +111,16 @@ func (f *follower) saw(index uint64, value string) {
 // watched, and whether the answer has it: then no delete can have found it.
 func (c *client) missed(began time.Duration, what string, is func(key string) (watched, there bool)) {
 	now := c.run.world.Now()
-	end := min(began+c.wait, now) - watchSlack
+	end := min(began+c.run.plan.Scenario.byServers(c.wait), now) - watchSlack
 	for i := len(c.run.history) - 1; i >= 0 && c.run.history[i].Return > began; i-- {
 		o := c.run.history[i]
 		watched, there := is(o.Key)
 		if !watched || o.Outcome != linearizability.OK || o.Call <= began || o.Return >= end || !changes(o, there) {
 			continue
 		}
-		c.run.world.Violate("wake-up", "%s waited from %v to %v for %s, and a %s of %s was done there at %v", c.name, began, now, what, o.Kind, o.Key, o.Return)
+		if !c.run.slept(began) {
+			c.run.world.Violate("wake-up", "%s waited from %v to %v for %s, and a %s of %s was done there at %v", c.name, began, now, what, o.Kind, o.Key, o.Return)
+		}
 		return
 	}
 }
@@ -135,6 +139,16 @@ func changes(o linearizability.Op, there bool) bool {
 		return there && o.Done
 	}
 	return false
+}
+
+// slept reports whether a server has been paused since a time. If it led, queries that it
+// had may have ended while it slept; when it wakes it answers them with what it knew,
+// before it notices that another leads.
+func (r *run) slept(since time.Duration) bool {
+	return slices.ContainsFunc(r.nemesis.Log(), func(s nemesis.Struck) bool {
+		lasted := s.Until == 0 || s.Until >= since
+		return s.Kind == "pause" && lasted && slices.ContainsFunc(s.Nodes, func(name string) bool { return slices.Contains(r.plan.names(), name) })
+	})
 }
 
 // waiting lists those who ask blocking queries.

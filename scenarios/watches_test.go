@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	capi "github.com/hashicorp/consul/api"
 
+	"tribune/impl/host"
 	"tribune/linearizability"
+	"tribune/sim/nemesis"
 )
 
 // plantsInWatches are canaries of what watchers promise.
@@ -45,6 +48,19 @@ func innocentWatches() map[string]func(r *run) {
 		"list of a server that is behind": func(r *run) {
 			r.addServer(2, r.plan.Servers[2])
 			listed(r, true, asleep{wrote: put("k12")})
+		},
+		"query of a server that slept": func(r *run) {
+			r.addServer(1, r.plan.Servers[1])
+			n := r.world.Node("s2")
+			n.Start(func(ctx context.Context, _ host.Host, _ *slog.Logger) error { <-ctx.Done(); return nil })
+			followed(r, "", asleep{wrote: put("x"), meanwhile: func() {
+				r.nemesis.Strike(nemesis.Strike{Fault: nemesis.Fault{Kind: "pause"}, For: second, Hits: []string{"s2"}})
+			}})
+			n.Kill()
+		},
+		"answer of a fast clock that was held up": func(r *run) {
+			r.plan.Scenario.Clocks.Rates = []float64{1, 2}
+			followed(r, "", asleep{wrote: put("x"), later: second})
 		},
 		"query that ends when its time is up": func(r *run) {
 			c := waiting(r)
@@ -100,6 +116,8 @@ type asleep struct {
 	run        *run
 	key, value string
 	wrote      linearizability.Op // meanwhile
+	later      time.Duration      // than the beginning of the query
+	meanwhile  func()             // if not nil, happens too
 }
 
 // of is a client of the server, which has a value, unless that is empty, of a key.
@@ -113,8 +131,11 @@ func (a asleep) of(r *run, key, value string) *capi.Client {
 }
 
 func (a asleep) RoundTrip(*http.Request) (*http.Response, error) {
+	if a.meanwhile != nil {
+		a.meanwhile()
+	}
 	o := a.wrote
-	o.Call = a.run.world.Now() + 1
+	o.Call = a.run.world.Now() + a.later + 1
 	o.Return = o.Call + 1
 	a.run.history = append(a.run.history, o)
 	time.Sleep(watchWait)
