@@ -37,7 +37,7 @@ func (r *run) startListers() []*sim.Node {
 	for i := range r.plan.Scenario.Workload.PrefixWatchers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("p%d", i+1), Addrs: address(11, i+1)})
 		n.Start(func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-			c, err := r.newWaiting(1500+i, n.Name(), h.Network(), watchWait)
+			c, err := newWaiting(r, 1500+i, n.Name(), h.Network(), watchWait)
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ type follower struct {
 // follow is the program of a node that watches a key.
 func (r *run) follow(number int, name string) sim.Program {
 	return func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-		c, err := r.newWaiting(number, name, h.Network(), watchWait)
+		c, err := newWaiting(r, number, name, h.Network(), watchWait)
 		if err != nil {
 			return err
 		}
@@ -56,8 +56,8 @@ func (r *run) follow(number int, name string) sim.Program {
 
 // newWaiting returns a client of the servers that asks blocking queries, which wait for
 // up to a time.
-func (r *run) newWaiting(number int, name string, n host.Network, wait time.Duration) (*client, error) {
-	c, err := r.newClient(number, name, n, r.patience(wait))
+func newWaiting(r *run, number int, name string, n host.Network, wait time.Duration) (*client, error) {
+	c, err := r.newClient(number, name, n, r.plan.Scenario.patience(wait))
 	if err == nil {
 		c.wait = wait
 	}
@@ -66,8 +66,8 @@ func (r *run) newWaiting(number int, name string, n host.Network, wait time.Dura
 
 // patience is how long a client waits for the answer to a query that waits for up to a
 // time.
-func (r *run) patience(wait time.Duration) time.Duration {
-	return r.plan.Scenario.bySlowest(wait) + r.timeout()
+func (s Scenario) patience(wait time.Duration) time.Duration {
+	return s.bySlowest(wait) + s.Workload.Timeout.Duration
 }
 
 // look waits for the key to change.
@@ -118,7 +118,7 @@ func (c *client) missed(began time.Duration, what string, is func(key string) (w
 		if !watched || o.Outcome != linearizability.OK || o.Call <= began || o.Return >= end || !changes(o, there) {
 			continue
 		}
-		if !c.run.slept(began) {
+		if !c.run.watcher.slept(began) {
 			c.run.world.Violate("wake-up", "%s waited from %v to %v for %s, and a %s of %s was done there at %v", c.name, began, now, what, o.Kind, o.Key, o.Return)
 		}
 		return
@@ -144,33 +144,34 @@ func changes(o linearizability.Op, there bool) bool {
 // slept reports whether a server has been paused since a time. If it led, queries that it
 // had may have ended while it slept; when it wakes it answers them with what it knew,
 // before it notices that another leads.
-func (r *run) slept(since time.Duration) bool {
-	return slices.ContainsFunc(r.nemesis.Log(), func(s nemesis.Struck) bool {
+func (w *watcher) slept(since time.Duration) bool {
+	return slices.ContainsFunc(w.run.nemesis.Log(), func(s nemesis.Struck) bool {
 		lasted := s.Until == 0 || s.Until >= since
-		return s.Kind == "pause" && lasted && slices.ContainsFunc(s.Nodes, func(name string) bool { return slices.Contains(r.plan.names(), name) })
+		return s.Kind == "pause" && lasted && slices.ContainsFunc(s.Nodes, func(name string) bool { return slices.Contains(w.run.plan.names(), name) })
 	})
 }
 
 // waiting lists those who ask blocking queries.
-func (r *run) waiting() (all []*client) {
-	for _, f := range r.followers {
+func (w *watcher) waiting() (all []*client) {
+	for _, f := range w.run.followers {
 		all = append(all, f.client)
 	}
-	for _, l := range r.listers {
+	for _, l := range w.run.listers {
 		all = append(all, l.client)
 	}
-	for _, k := range r.fleet.nurses {
+	for _, k := range w.run.fleet.nurses {
 		all = append(all, k.client)
 	}
 	return all
 }
 
-// end complains about blocking queries that do not end, now that all is healed and nothing
+// ended complains about blocking queries that do not end, now that all is healed and nothing
 // is written any more. Those that are under way may still fail.
-func (r *run) end() {
+func (w *watcher) ended() {
+	r, s := w.run, w.run.plan.Scenario
 	since := r.world.Now()
-	for _, c := range r.waiting() {
-		limit := r.patience(c.wait) + tryEvery + r.plan.Scenario.bySlowest(c.wait+c.wait/16) + endSlack
+	for _, c := range w.waiting() {
+		limit := s.patience(c.wait) + tryEvery + s.bySlowest(c.wait+c.wait/16) + endSlack
 		ended := r.until(max(since+limit-r.world.Now(), 0), func() (bool, string) { return c.answered > since, "" })
 		if !ended.OK {
 			r.world.Violate("blocking queries end", "%s waits for up to %v, and has had no answer since %v", c.name, c.wait, since)
@@ -255,7 +256,7 @@ func (f *fleet) startNurses() []*sim.Node {
 	for i := range r.plan.Scenario.Workload.HealthWatchers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("n%d", i+1), Addrs: address(12, i+1)})
 		n.Start(func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-			c, err := r.newWaiting(1700+i, n.Name(), h.Network(), nurseWait)
+			c, err := newWaiting(r, 1700+i, n.Name(), h.Network(), nurseWait)
 			if err != nil {
 				return err
 			}
@@ -306,7 +307,7 @@ func (k *nurse) wrong(now, since time.Duration) string {
 // time. The first that they ask may be silent.
 func (f *fleet) nursedInTime(now time.Duration) {
 	for _, k := range f.nurses {
-		if !k.known && now-k.began <= f.run.patience(nurseWait)+detection {
+		if !k.known && now-k.began <= f.run.plan.Scenario.patience(nurseWait)+detection {
 			continue
 		}
 		if why := k.wrong(now, detection+watchSlack); why != "" {

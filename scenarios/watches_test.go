@@ -32,7 +32,7 @@ func plantsInWatches() map[string]func(r *run) {
 		},
 		"blocking queries end": func(r *run) {
 			r.listers = []*lister{{client: waiting(r)}}
-			r.end()
+			r.watcher.ended()
 		},
 	}
 }
@@ -66,10 +66,10 @@ func innocentWatches() map[string]func(r *run) {
 			c := waiting(r)
 			r.followers = []*follower{{client: c}}
 			go func() {
-				time.Sleep(r.patience(c.wait) + c.wait) // the one before has failed
+				time.Sleep(r.plan.Scenario.patience(c.wait) + c.wait) // the one before has failed
 				c.answered = r.world.Now()
 			}()
-			r.end()
+			r.watcher.ended()
 		},
 	}
 }
