@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -192,7 +191,7 @@ func (t *teller) ask(ctx context.Context, o *linearizability.Txn) error {
 	o.Done = done
 	if !done {
 		if len(a.Errors) == 0 {
-			return errors.New("the transaction was refused, and no step failed")
+			return t.wrong("the transaction was refused, and no step failed")
 		}
 		return nil
 	}
@@ -204,7 +203,7 @@ func (t *teller) ask(ctx context.Context, o *linearizability.Txn) error {
 			continue // no result
 		}
 		if len(results) == 0 || results[0].KV == nil || results[0].KV.Key != s.Key {
-			return fmt.Errorf("the answer has no result for step %d, %s %s", i, s.Verb, s.Key)
+			return t.wrong("the answer has no result for step %d, %s %s", i, s.Verb, s.Key)
 		}
 		found := results[0].KV
 		results = results[1:]
@@ -214,6 +213,13 @@ func (t *teller) ask(ctx context.Context, o *linearizability.Txn) error {
 		}
 	}
 	return nil
+}
+
+// wrong complains about an answer that fits no transaction, and is the error of who got it.
+func (t *teller) wrong(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	t.run.world.Violate("answers to transactions", "%s: %v", t.name, err)
+	return err
 }
 
 // startTellers starts the tellers, if the scenario has any, and returns their

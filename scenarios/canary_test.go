@@ -26,6 +26,7 @@ import (
 	"tribune/linearizability/raftsafety"
 	"tribune/netmodel"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 )
 
 // Every check has a canary: something that it must reject. Those of invariants are
@@ -71,7 +72,7 @@ func emptyRun(w *sim.World) *run {
 	s.Topology = Topology{Servers: 3, Agents: 1, Clients: 1}
 	s.Workload.Contenders, s.Workload.Sessions, s.Checks.Bounds = 1, onHealth, holds
 	r := &run{plan: NewPlan(*s, 1), world: w}
-	r.resource, r.watcher = newResource(r), newWatcher(r)
+	r.resource, r.watcher, r.nemesis = newResource(r), newWatcher(r), nemesis.New(w, r.plan.cast(), r)
 	r.fleet = &fleet{run: r, sites: map[string]*site{}, dns: map[string]resolution{}}
 	r.fleet.sites["a1"] = &site{agent: "a1", address: "10.0.5.1", webUp: true, jobUp: true, changed: map[string]time.Duration{}}
 	return r
@@ -106,11 +107,6 @@ func plants() map[string]func(r *run) {
 			l.saw(7, "a=1@7")
 			l.saw(6, "a=1@7")
 		},
-		"wake-up": func(r *run) {
-			began := r.world.Now() - watchWait
-			r.history = []linearizability.Op{{Key: "x", Kind: linearizability.Put, Value: "v", Outcome: linearizability.OK, Call: began + 1, Return: began + 2}}
-			(&follower{client: plantedClient(r), key: "x"}).missed(began)
-		},
 		"each event once": func(r *run) {
 			w := &crowd{run: r, heard: map[string]map[string]bool{}, lives: map[string]int{}}
 			w.hear("s1", 1, []*capi.UserEvent{{Payload: []byte("e")}, {Payload: []byte("e")}})
@@ -124,6 +120,11 @@ func plants() map[string]func(r *run) {
 			t := &teller{plantedClient(r), map[string]account{}}
 			t.count([]linearizability.Step{{Key: "a", Found: true, Seen: "3 c1-1", SeenAt: 5}, {Key: "b", Found: true, Seen: "-2 c1-1", SeenAt: 5}})
 		},
+		"answers to transactions":                   func(r *run) { transact(r, http.StatusConflict, `{}`) },
+		"answers to transactions, without a result": func(r *run) { transact(r, http.StatusOK, `{"Results": []}`) },
+		"answers to transactions, of another key": func(r *run) {
+			transact(r, http.StatusOK, `{"Results": [{"KV": {"Key": "a", "ModifyIndex": 5}}, {"KV": {"Key": "c", "ModifyIndex": 5}}]}`)
+		},
 		"exactly-once application": func(r *run) {
 			w := newWatcher(r)
 			w.replayed(func() (uint64, string, error) { return 0, "another digest", nil })
@@ -131,9 +132,11 @@ func plants() map[string]func(r *run) {
 	}
 	maps.Copy(all, plantsInTheGroup())
 	maps.Copy(all, plantsInLocks())
+	maps.Copy(all, plantsInWatches())
 	maps.Copy(all, plantsInTheFleet())
 	maps.Copy(all, plantsInTheCatalog())
 	maps.Copy(all, innocents())
+	maps.Copy(all, innocentWatches())
 	for name, looks := range plantsInRaft() {
 		all[name] = func(r *run) {
 			w := raftsafety.New(r.world)
@@ -143,6 +146,13 @@ func plants() map[string]func(r *run) {
 		}
 	}
 	return all
+}
+
+// transact has a teller read two accounts with a transaction that gets an answer.
+func transact(r *run, status int, text string) {
+	t := &teller{plantedClient(r), map[string]account{}}
+	t.draws, t.agents, t.servers = stream(1, "teller"), []string{"s1"}, []*capi.Client{answering(status, text)}
+	t.audit(context.Background(), []string{"a", "b"})
 }
 
 // innocents are what is all right, and nothing must complain of.

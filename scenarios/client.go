@@ -38,6 +38,9 @@ type client struct {
 	seen    map[string]uint64
 	writes  int
 	indexes map[string]uint64 // the last X-Consul-Index, by what must not go back, see forward
+
+	wait     time.Duration // for how long its blocking queries wait; 0: it asks none
+	answered time.Duration // when one of them last had an answer
 }
 
 // newClient returns a client of the servers that waits for an answer for up to

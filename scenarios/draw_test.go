@@ -134,6 +134,29 @@ explore: {contenders: [0, 0], tellers: [0, 0], reads: [stale]}
 	}
 }
 
+func TestDefaultReadsThatAreDrawnNeedNotBeLinearizable(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"explore: {reads: [default]}", "either"},
+		{"explore: {reads: [consistent]}", "holds"},
+		{"explore: {reads: [stale]}", "holds"},
+		{"workload: {reads: default}", "either"},
+		{"storm: true\nworkload: {reads: default}", "either"},
+		{"workload: {reads: default}\nchecks: {linearizable: violated}", "violated"},
+	} {
+		s, err := scenarios.Parse("x.yaml", []byte(c.text+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		drawn := scenarios.Draw(*s, 1)
+		if got := drawn.Checks.Linearizable; got != c.want {
+			t.Errorf("of what is drawn from %q linearizable is to be %q, want %q", c.text, got, c.want)
+		}
+		if err := drawn.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestABoundThatIsTakenAwayLeavesOtherDraws(t *testing.T) {
 	for field := range allFields(reflect.TypeFor[scenarios.Explore]()) {
 		blank := parts()[field.Name]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (r *run) startListers() []*sim.Node {
 	for i := range r.plan.Scenario.Workload.PrefixWatchers {
 		n := r.world.AddNode(sim.NodeConfig{Name: fmt.Sprintf("p%d", i+1), Addrs: address(11, i+1)})
 		n.Start(func(ctx context.Context, h host.Host, _ *slog.Logger) error {
-			c, err := r.newClient(1500+i, n.Name(), h.Network(), watchWait+r.timeout())
+			c, err := newWaiting(r, 1500+i, n.Name(), h.Network(), watchWait)
 			if err != nil {
 				return err
 			}
@@ -69,11 +70,11 @@ func (l *lister) place() string {
 
 // turn waits for the keys to change.
 func (l *lister) turn(ctx context.Context) {
-	where := l.place()
+	where, began := l.place(), l.run.world.Now()
 	if where != l.where {
 		l.where, l.index, l.list = where, 0, ""
 	}
-	q := &api.QueryOptions{WaitIndex: l.index, WaitTime: watchWait, AllowStale: l.stale, RequireConsistent: !l.stale}
+	q := &api.QueryOptions{WaitIndex: l.index, WaitTime: l.wait, AllowStale: l.stale, RequireConsistent: !l.stale}
 	pairs, meta, err := l.servers[l.at].KV().List(watchedPrefix, q.WithContext(ctx))
 	if err != nil {
 		if !l.stale {
@@ -86,9 +87,15 @@ func (l *lister) turn(ctx context.Context) {
 		}
 		return
 	}
+	l.answered = l.run.world.Now()
 	if l.place() != where { // either process may have answered
 		l.where = ""
 		return
+	}
+	if !l.stale && meta.LastIndex == l.index {
+		l.missed(began, watchedPrefix+"*", func(key string) (watched, there bool) {
+			return strings.HasPrefix(key, watchedPrefix), slices.ContainsFunc(pairs, func(p *api.KVPair) bool { return p.Key == key })
+		})
 	}
 	var b strings.Builder
 	for _, p := range pairs {

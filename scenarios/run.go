@@ -347,6 +347,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	}
 	if len(followers) > 0 {
 		r.result.Recovery.Watches = r.until(limits.Converge.Duration, r.followed)
+		r.watcher.ended()
 	}
 	r.stopClients(followers)
 	r.watcher.look()

@@ -103,6 +103,60 @@ func lateWatch() Mutant {
 	}
 }
 
+// sleepsThroughDeletes leaves those alone who watch a key, when it is deleted.
+func sleepsThroughDeletes() Mutant {
+	return Mutant{
+		Name:     "sleeps-through-deletes",
+		Area:     "blocking queries",
+		Bug:      "a blocking query on a key is not woken when the key is deleted",
+		Scenario: "watches.yaml",
+		MaxSeeds: 5,
+		Patches: []overlay.Patch{{
+			Name: "sleeps-through-deletes",
+			Why:  "who watches does not learn that it has gone",
+			File: "github.com/hashicorp/go-immutable-radix/iradix.go",
+			Old:  "		// Remove the leaf node\n		nc := t.writeNode(n, true)\n",
+			New:  "		// Remove the leaf node\n		nc := t.writeNode(n, false)\n",
+		}},
+	}
+}
+
+// oneKeyOfAList has a list under a prefix wait for one of its keys.
+func oneKeyOfAList() Mutant {
+	return Mutant{
+		Name:     "one-key-of-a-list",
+		Area:     "blocking queries",
+		Bug:      "a blocking query on a prefix watches the key that is called as the prefix",
+		Scenario: "snapshots-and-watches.yaml",
+		MaxSeeds: 5,
+		Patches: []overlay.Patch{{
+			Name: "one-key-of-a-list",
+			Why:  "a change of any other key wakes nobody",
+			File: "tribune/impl/kv/kv.go",
+			Old:  "	ws.Add(rows.WatchCh())\n",
+			New:  "	if _, watch, err := find(tx, prefix); err == nil {\n		ws.Add(watch)\n	}\n",
+		}},
+	}
+}
+
+// endlessWait has blocking queries wait for the change, and for nothing else.
+func endlessWait() Mutant {
+	return Mutant{
+		Name:     "endless-wait",
+		Area:     "blocking queries",
+		Bug:      "a blocking query does not end when its time is up",
+		Scenario: "watches.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "endless-wait",
+			Why:  "who asks gets no answer, and cannot tell the server from one that is dead",
+			File: "tribune/impl/server/read.go",
+			Old:  "context.WithTimeout(ctx, most+rand.N(most/16+1))",
+			New:  "context.WithTimeout(ctx, 1000*time.Hour+most+rand.N(most/16+1))",
+		}},
+	}
+}
+
 // filterKeepsOldResult leaves a filtered answer as it was when nothing fits any more.
 func filterKeepsOldResult() Mutant {
 	return Mutant{
