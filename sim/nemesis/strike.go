@@ -126,7 +126,7 @@ func disk(s Strike, d *simdisk.Disk) func() {
 	case "disk-stall":
 		return d.Stall()
 	}
-	return d.Fail(simdisk.FailRule{Op: "sync", Glob: s.File, Probability: s.Rate})
+	return d.Fail(simdisk.FailRule{Name: s.name(), Op: "sync", Glob: s.File, Probability: s.Rate})
 }
 
 func (n *Nemesis) process(s Strike, node *sim.Node) func() {

@@ -160,9 +160,9 @@ func TestTakingARuleAwayLeavesTheOthersAsTheyWere(t *testing.T) {
 		d := newDisk(7)
 		f := open(t, d, "f", os.O_RDWR|os.O_CREATE)
 		if other {
-			d.Fail(simdisk.FailRule{Op: "write", Probability: 0.5})
+			d.Fail(simdisk.FailRule{Name: "one", Op: "write", Glob: "f", Probability: 0.5})
 		}
-		d.Fail(simdisk.FailRule{Op: "write", Glob: "f", Probability: 0.3, Err: errOther})
+		d.Fail(simdisk.FailRule{Name: "two", Op: "write", Glob: "f", Probability: 0.3, Err: errOther})
 		for i := range 200 {
 			if _, err := f.WriteAt([]byte("x"), 0); err != nil && (!other || strings.Contains(err.Error(), errOther.Error())) {
 				hit = append(hit, i)

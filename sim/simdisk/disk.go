@@ -1,7 +1,6 @@
 package simdisk
 
 import (
-	"fmt"
 	"hash/fnv"
 	"io"
 	"io/fs"
@@ -46,7 +45,6 @@ type Disk struct {
 	epoch   int   // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
-	added   map[string]int    // rules ever added, by operation and glob
 	stalled chan struct{}     // closed when the last stall ends; nil: none
 	stalls  int               // that last
 	changes []*func(*Options) // of the options, while faults last, in the order in which they began
@@ -87,7 +85,7 @@ type sector *[sectorSize]byte
 func New(name string, s event.Scheduler, rec trace.Recorder, seed uint64, o Options) *Disk {
 	return &Disk{
 		name: name, seed: seed, sched: s, rec: rec, options: o, root: newDir(),
-		locks: map[string]bool{}, added: map[string]int{}, crashes: stream(seed, "disk crash "+name),
+		locks: map[string]bool{}, crashes: stream(seed, "disk crash "+name),
 		delays: stream(seed, "disk delay "+name), rots: stream(seed, "disk rot "+name),
 	}
 }
@@ -170,6 +168,7 @@ func (d *Disk) Stall() (resume func()) {
 
 // FailRule makes operations fail.
 type FailRule struct {
+	Name        string  // of its stream of draws: rules of one name draw alike
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
 	Glob        string  // of the file's name (Matches)
 	Probability float64 // 0 counts as 1
@@ -192,9 +191,7 @@ func (d *Disk) Fail(r FailRule) (remove func()) {
 	if r.Err == nil {
 		r.Err = syscall.EIO
 	}
-	key := r.Op + " " + r.Glob
-	d.added[key]++
-	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, fmt.Sprintf("disk fault %s %s %d", d.name, key, d.added[key]))}
+	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, "disk fault "+d.name+" "+r.Name)}
 	d.rules = append(d.rules, f)
 	return func() {
 		d.mu.Lock()
