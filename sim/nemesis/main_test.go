@@ -120,7 +120,8 @@ func (c *cluster) Repair(*sim.Node) {}
 
 func (c *cluster) Begin(nemesis.Strike, []string) func() { return func() {} }
 
-// count is the program: every 100 ms it appends to a file, syncs it, and says so.
+// count is the program: every 100 ms it appends to a file, syncs it, and says so. Then it
+// syncs the directory, and says so if that fails.
 func count(ctx context.Context, h host.Host, log *slog.Logger) error {
 	f, err := h.FS().OpenFile("/count", os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -141,6 +142,9 @@ func count(ctx context.Context, h host.Host, log *slog.Logger) error {
 			return err
 		}
 		log.Info("counted", "n", n)
+		if err := h.FS().SyncDir("/"); err != nil {
+			log.Warn("names may be lost")
+		}
 	}
 }
 

@@ -169,6 +169,20 @@ func together() map[string]story {
 				}
 			},
 		},
+		"the sync of a directory fails too": {
+			faults: []nemesis.Fault{lasting("disk-error", "n1", time.Second, time.Second, file("/"), func(f *nemesis.Fault) { f.Rate = 1 })},
+			told: func(s *scene) {
+				failed := 0
+				for _, e := range s.events {
+					if e.Kind == trace.Log && e.Text == "WARN names may be lost" {
+						failed++
+					}
+				}
+				if failed != 10 {
+					s.errorf("%d syncs of a directory failed of those that there are in a second, 10", failed)
+				}
+			},
+		},
 		"a fault does not set off itself": {
 			faults: []nemesis.Fault{
 				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}, Every: nemesis.Duration{Duration: 3 * time.Second}},

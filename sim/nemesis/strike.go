@@ -126,7 +126,12 @@ func disk(s Strike, d *simdisk.Disk) func() {
 	case "disk-stall":
 		return d.Stall()
 	}
-	return d.Fail(simdisk.FailRule{Name: s.name(), Op: "sync", Glob: s.File, Probability: s.Rate})
+	files := d.Fail(simdisk.FailRule{Name: s.name(), Op: "sync", Glob: s.File, Probability: s.Rate})
+	names := d.Fail(simdisk.FailRule{Name: s.name() + " names", Op: "syncdir", Glob: s.File, Probability: s.Rate})
+	return func() {
+		files()
+		names()
+	}
 }
 
 func (n *Nemesis) process(s Strike, node *sim.Node) func() {
