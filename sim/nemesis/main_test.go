@@ -116,7 +116,10 @@ func (c *cluster) Up(node string) {
 	}
 }
 
-func (c *cluster) Repair(*sim.Node) {}
+func (c *cluster) Repair(node *sim.Node) {
+	time.Sleep(time.Second)
+	c.world.Recordf(trace.Fault, "", "", "%s is repaired", node.Name())
+}
 
 func (c *cluster) Begin(nemesis.Strike, []string) func() { return func() {} }
 

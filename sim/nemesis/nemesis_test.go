@@ -169,6 +169,18 @@ func together() map[string]story {
 				}
 			},
 		},
+		"all that lasts ends at one time, and repairs are waited for": {
+			faults: []nemesis.Fault{lasting("bit-rot", "n1", 7*time.Second, time.Minute, size(5)), lasting("pause", "n2", 7500*ms, time.Second)},
+			told: func(s *scene) {
+				i := slices.IndexFunc(s.events, func(e trace.Event) bool { return e.Node == "n2" && e.Kind == trace.Log && e.At > 7500*ms })
+				if i < 0 || s.events[i].At > 8100*ms {
+					s.errorf("n2 was paused when all was healed at 8s")
+				}
+				if s.after("", "n1 is repaired") == nil || s.after("", "healed")[0].At < 9*time.Second {
+					s.errorf("the repair was not waited for")
+				}
+			},
+		},
 		"the sync of a directory fails too": {
 			faults: []nemesis.Fault{lasting("disk-error", "n1", time.Second, time.Second, file("/"), func(f *nemesis.Fault) { f.Rate = 1 })},
 			told: func(s *scene) {

@@ -159,7 +159,7 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 		flipped := node.Disk().Rot(s.File, s.Size)
 		n.world.Recordf(trace.Fault, "", "", "%d bits of the files of %s have flipped", flipped, name)
 		up()
-		return func() { n.cluster.Repair(node) }
+		return func() { n.repair(node) }
 	case "pause":
 		return node.Pause()
 	case "clock-jump":
