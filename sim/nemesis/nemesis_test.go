@@ -181,6 +181,15 @@ func together() map[string]story {
 				}
 			},
 		},
+		"a clock drifts as little as is wanted": {
+			faults: []nemesis.Fault{lasting("clock-drift", "n1", time.Second, time.Second, func(f *nemesis.Fault) { f.Rate = 1.0004 })},
+			told: func(s *scene) {
+				s.expect("1s the clock of n1 goes at 1.00040 of true time")
+				if s.after("n1", "clock goes 100040/100000") == nil {
+					s.errorf("the clock goes right")
+				}
+			},
+		},
 		"the sync of a directory fails too": {
 			faults: []nemesis.Fault{lasting("disk-error", "n1", time.Second, time.Second, file("/"), func(f *nemesis.Fault) { f.Rate = 1 })},
 			told: func(s *scene) {

@@ -3,7 +3,6 @@ package nemesis
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -165,8 +164,8 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 	case "clock-jump":
 		node.Jump(s.By.Duration)
 	case "clock-drift":
-		const unit = 1000
-		return node.Drift(int64(math.Round(s.Rate*unit)), unit)
+		c := sim.ClockAt(s.Rate)
+		return node.Drift(c.Num, c.Den)
 	}
 	return func() {}
 }
