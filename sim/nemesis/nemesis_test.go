@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tribune/sim/nemesis"
+	"tribune/sim/simnet"
 	"tribune/sim/trace"
 )
 
@@ -323,6 +324,38 @@ func TestABridgeIsOneNode(t *testing.T) {
 			if len(s.Hits) != 1 {
 				t.Errorf("the bridge is %v: %s", s.Hits, cast().Describe(s, s.Hits))
 			}
+		}
+	}
+}
+
+func TestABridgePartsServersAndOthersAlikeAndNotAlwaysTheSame(t *testing.T) {
+	c := nemesis.Cast{Servers: []string{"s1", "s2", "s3", "s4", "s5"}, Others: []string{"a1", "a2", "a3", "a4", "a5"}}
+	for _, bridge := range []string{"s1", "a1"} {
+		parted := map[string]bool{}
+		for seed := range uint64(20) {
+			s := c.Draw([]nemesis.Fault{{Kind: "partition", Shape: "bridge", Target: bridge}}, seed, time.Minute)[0]
+			cuts := simnet.Bridge(s.Hits[0], s.Order[:]...)
+			var links [2][]string
+			for i, names := range [][]string{c.Servers, c.Others} {
+				for _, from := range names {
+					for _, to := range names {
+						if p := (simnet.Packet{From: from, To: to}); from < to && cuts(&p) {
+							links[i] = append(links[i], from+to)
+						}
+					}
+				}
+			}
+			want := [2]int{6, 4} // links between 2 and 3, and between 2 and 2
+			if slices.Contains(c.Servers, bridge) {
+				want = [2]int{4, 6}
+			}
+			if got := [2]int{len(links[0]), len(links[1])}; got != want {
+				t.Errorf("seed %d: with the bridge %s there are cut %v", seed, bridge, links)
+			}
+			parted[fmt.Sprint(links)] = true
+		}
+		if len(parted) < 5 {
+			t.Errorf("20 times the halves are one of %v", parted)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (s Strike) cut(hits, names []string) simnet.Match {
 	case "ring":
 		return simnet.Ring(hits)
 	case "bridge":
-		return simnet.Bridge(hits[0], names)
+		return simnet.Bridge(hits[0], s.Order[:]...)
 	case "one-way":
 		// What the others send does not arrive; what it sends does. Or the reverse.
 		if s.cuts() == inward {
