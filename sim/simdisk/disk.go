@@ -66,6 +66,7 @@ type inode struct {
 	pages   map[int64]*[pageSize]byte
 	size    int64
 	durable int64            // size on the platter
+	lengths []span           // other sizes that it had since the last sync
 	undo    map[int64]sector // what the platter holds, of sectors written since the last sync
 	syncing []*flush         // syncs that have begun, oldest first
 	lost    map[int64]sector // the same, of sectors whose sync failed
@@ -75,8 +76,12 @@ type inode struct {
 type flush struct {
 	old  map[int64]sector // what the platter holds of the sectors it writes
 	size int64            // the file's size that it writes
+	past []span           // the lengths of the file before it, since the last sync
 	err  error            // why another sync lost what it writes; nil: none did
 }
+
+// span is the lengths from one to another, both included.
+type span struct{ from, to int64 }
 
 // sector is the content of a sector on the platter; nil is zeroes.
 type sector *[sectorSize]byte
