@@ -51,6 +51,7 @@ func stories() map[string]story {
 	all := looking()
 	maps.Copy(all, striking())
 	maps.Copy(all, together())
+	maps.Copy(all, hurting())
 	return all
 }
 
@@ -170,6 +171,24 @@ func together() map[string]story {
 				}
 			},
 		},
+		"a fault does not set off itself": {
+			faults: []nemesis.Fault{
+				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}, Every: nemesis.Duration{Duration: 3 * time.Second}},
+				fault("kill", "n2", "fault-begins", 100*ms, times(3)),
+				fault("pause", "n3", "fault-ends", 100*ms, times(2), nth(2)),
+			},
+			told: func(s *scene) {
+				s.expect("1s n1 is paused", "1s kill -9 of n2, on fault-begins", "2s n3 is paused, on fault-ends",
+					"2s kill -9 of n2, on fault-begins", "2.1s n3 is paused, on fault-ends", "2.1s kill -9 of n2, on fault-begins",
+					"4s n1 is paused", "7s n1 is paused")
+			},
+		},
+	}
+}
+
+// hurting are stories of how much a fault does, and of its end.
+func hurting() map[string]story {
+	return map[string]story{
 		"all that lasts ends at one time, and repairs are waited for": {
 			faults: []nemesis.Fault{lasting("bit-rot", "n1", 7*time.Second, time.Minute, size(5)), lasting("pause", "n2", 7500*ms, time.Second)},
 			told: func(s *scene) {
@@ -203,18 +222,6 @@ func together() map[string]story {
 				if failed != 10 {
 					s.errorf("%d syncs of a directory failed of those that there are in a second, 10", failed)
 				}
-			},
-		},
-		"a fault does not set off itself": {
-			faults: []nemesis.Fault{
-				{Kind: "pause", Target: "n1", At: nemesis.Duration{Duration: time.Second}, For: nemesis.Duration{Duration: time.Second}, Every: nemesis.Duration{Duration: 3 * time.Second}},
-				fault("kill", "n2", "fault-begins", 100*ms, times(3)),
-				fault("pause", "n3", "fault-ends", 100*ms, times(2), nth(2)),
-			},
-			told: func(s *scene) {
-				s.expect("1s n1 is paused", "1s kill -9 of n2, on fault-begins", "2s n3 is paused, on fault-ends",
-					"2s kill -9 of n2, on fault-begins", "2.1s n3 is paused, on fault-ends", "2.1s kill -9 of n2, on fault-begins",
-					"4s n1 is paused", "7s n1 is paused")
 			},
 		},
 	}
