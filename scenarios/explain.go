@@ -37,8 +37,8 @@ func (p Plan) Explain() string {
 		if server.Skew != 0 {
 			fmt.Fprintf(&b, "The clock of %s is off by %v.\n", server.Name, server.Skew.Round(time.Millisecond))
 		}
-		if server.Rate != 1 {
-			fmt.Fprintf(&b, "The clock of %s goes at %.3f of true time.\n", server.Name, server.Rate)
+		if c := server.Clock(); !c.Right() {
+			fmt.Fprintf(&b, "The clock of %s goes at %s of true time.\n", server.Name, c.Rate())
 		}
 	}
 	b.WriteString(s.Workload.work())

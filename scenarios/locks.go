@@ -139,7 +139,8 @@ func (s Scenario) byServers(d time.Duration) time.Duration {
 			fastest = max(fastest, f.Rate)
 		}
 	}
-	return time.Duration(float64(d) / fastest)
+	c := sim.ClockAt(fastest)
+	return time.Duration(float64(d) * float64(c.Den) / float64(c.Num))
 }
 
 // acquiredSince reports whether the lock was handed out after a time.

@@ -31,10 +31,11 @@ type ServerPlan struct {
 	Rate float64 // of its clock
 }
 
-// Clock is the server's clock. It goes at a whole number of thousandths.
+// Clock is the server's clock.
 func (s ServerPlan) Clock() sim.Clock {
-	const unit = 1000
-	return sim.Clock{Skew: s.Skew, Num: int64(s.Rate * unit), Den: unit}
+	c := sim.ClockAt(s.Rate)
+	c.Skew = s.Skew
+	return c
 }
 
 // Strike is one fault at one time.

@@ -292,6 +292,30 @@ checks: {outage: 25s, behind: 3s, bounds: holds, reigns: holds, transactions: vi
 	}
 }
 
+func TestAClockGoesAtTheRateThatIsWantedToAHundredThousandth(t *testing.T) {
+	for _, c := range []struct {
+		rate     float64
+		num, den int64
+		text     string
+	}{
+		{0.1, 100, 1000, "0.100"}, {0.15, 150, 1000, "0.150"}, {1.25, 1250, 1000, "1.250"}, {1, 1000, 1000, ""}, {10, 10000, 1000, "10.000"},
+		{1.0004, 100040, 100000, "1.00040"}, {0.9999, 99990, 100000, "0.99990"}, {1.234567, 123457, 100000, "1.23457"}, {9.99999, 999999, 100000, "9.99999"},
+	} {
+		s, err := scenarios.Parse("x.yaml", fmt.Appendf(nil, "clocks: {rates: [%v, %v]}\n", c.rate, c.rate))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := scenarios.NewPlan(*s, 1)
+		if got := plan.Servers[0].Clock(); got.Num != c.num || got.Den != c.den {
+			t.Errorf("at %v the clock goes %d/%d", c.rate, got.Num, got.Den)
+		}
+		said := strings.Contains(plan.Explain(), "The clock of s1 goes at "+c.text+" of true time.")
+		if said != (c.text != "") {
+			t.Errorf("of a rate of %v it says\n%s", c.rate, plan.Explain())
+		}
+	}
+}
+
 func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an unknown key", "topology:\n  server: 3\n", `x.yaml:2: unknown key "server"; did you mean "servers"?`},
@@ -310,6 +334,7 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"a fault that does nothing", "faults:\n  - {kind: loss}\n", `needs rate, duplicate or reorder`},
 		{"a link that is never up", "faults:\n  - {kind: flap, target: s1, by: 2s, period: 1s}\n", "never up"},
 		{"a clock that stands still", "faults:\n  - {kind: clock-drift, target: s1, rate: 0.01}\n", "x.yaml:2: rate: 0.01 of true time"},
+		{"a clock that goes right", "faults:\n  - {kind: clock-drift, target: s1, rate: 1.000001}\n", "x.yaml:2: rate: 1.000001 of true time is true time"},
 		{"a network that loses everything twice", "network: {loss: 2}\n", "x.yaml:1: network.loss"},
 		{"a parameter of another kind", "faults:\n  - {kind: kill, target: s1, size: 3}\n", `a fault of kind "kill" takes no size`},
 		{"a parameter that is missing", "faults:\n  - {kind: gray, target: s1}\n", `a fault of kind "gray" needs size`},

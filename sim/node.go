@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +40,24 @@ type NodeConfig struct {
 type Clock struct {
 	Skew     time.Duration // added to the wall clock
 	Num, Den int64         // the clock advances Num in Den of true time; 0/0 is 1/1
+}
+
+// ClockAt is a clock that goes at a rate of true time, rounded to a hundred-thousandth.
+func ClockAt(rate float64) Clock {
+	const unit, coarse = 100_000, 1000 // in which most rates are told
+	c := Clock{Num: int64(math.Round(rate * unit)), Den: unit}
+	if c.Num%(unit/coarse) == 0 {
+		c.Num, c.Den = c.Num/(unit/coarse), coarse
+	}
+	return c
+}
+
+// Right reports whether the clock goes at the rate of true time.
+func (c Clock) Right() bool { return c.Num == c.Den }
+
+// Rate says at which rate of true time the clock goes.
+func (c Clock) Rate() string {
+	return strings.TrimSuffix(fmt.Sprintf("%.5f", float64(c.Num)/float64(c.Den)), "00")
 }
 
 // clock is a Clock as it was at one moment of true time.

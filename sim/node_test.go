@@ -171,7 +171,7 @@ func power(s *scene) {
 			lost++
 		case err == nil && string(b) == "written":
 			kept++
-		case err != nil || strings.Trim(string(b), "\x00") != "":
+		case err != nil || !strings.HasPrefix("written", strings.TrimRight(string(b), "\x00")):
 			s.errorf("written: %q, %v", b, err)
 		}
 		s.must(n.Disk().RemoveAll("written"))

@@ -36,7 +36,8 @@ type Cluster interface {
 	// Up ends a Down.
 	Up(node string)
 	// Repair is told when damage to a node's disk that lasts (bit-rot) has had its
-	// time, to do what an operator would.
+	// time, to do what an operator would. It may take its time over it, while other
+	// faults strike.
 	Repair(node *sim.Node)
 	// Begin begins a fault of the cluster's own kind and returns how to end it.
 	Begin(s Strike, hits []string) (end func())

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tribune/sim"
 	"tribune/sim/casefile"
 )
 
@@ -123,6 +124,8 @@ func (c *checker) amounts() {
 	switch {
 	case f.Kind == "clock-drift" && (f.Rate < 0.1 || f.Rate > 10):
 		c.fail("rate", "rate: %v of true time is not between 0.1 and 10", f.Rate)
+	case f.Kind == "clock-drift" && sim.ClockAt(f.Rate).Right():
+		c.fail("rate", "rate: %v of true time is true time: clocks go at a whole number of hundred-thousandths", f.Rate)
 	case f.Kind != "clock-drift":
 		c.probability("rate", f.Rate)
 	}

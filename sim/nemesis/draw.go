@@ -18,6 +18,7 @@ type Strike struct {
 	For   time.Duration
 	Later time.Duration // of an aimed fault: so long after the point
 	Hits  []string      // nodes; a role, "here" or "peer" alone: found out when it strikes
+	Order [2][]string   // of a bridge: the servers and the others, as they stand when they are halved
 	ID    string        // of the fault among those drawn with it, for its streams
 	Turn  int           // counts the strikes of one fault
 }
@@ -67,7 +68,7 @@ func (c Cast) strikes(id string, f Fault, r *rand.Rand, end time.Duration) []Str
 	}
 	var all []Strike
 	for at := f.At.Duration; at <= end; at += f.Every.Duration {
-		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: c.hits(f, r), ID: id, Turn: len(all)}
+		st := Strike{Fault: f, Begin: at, For: f.For.Duration, Hits: c.hits(f, r), Order: c.order(f, r), ID: id, Turn: len(all)}
 		if f.Jitter.Duration > 0 {
 			st.Begin += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
 		}
@@ -86,7 +87,7 @@ func (c Cast) aimed(id string, f Fault, r *rand.Rand) []Strike {
 	f.Nth, f.Times = max(f.Nth, 1), max(f.Times, 1)
 	var all []Strike
 	for turn := range f.Times {
-		st := Strike{Fault: f, Begin: f.At.Duration, For: f.For.Duration, Later: f.After.Duration, Hits: c.hits(f, r), ID: id, Turn: turn}
+		st := Strike{Fault: f, Begin: f.At.Duration, For: f.For.Duration, Later: f.After.Duration, Hits: c.hits(f, r), Order: c.order(f, r), ID: id, Turn: turn}
 		if f.Jitter.Duration > 0 {
 			st.Later += time.Duration(r.Int64N(int64(f.Jitter.Duration)))
 		}
@@ -95,17 +96,30 @@ func (c Cast) aimed(id string, f Fault, r *rand.Rand) []Strike {
 	return all
 }
 
+// order draws how those stand whom a bridge halves.
+func (c Cast) order(f Fault, r *rand.Rand) (order [2][]string) {
+	if f.Shape == "bridge" {
+		order = [2][]string{shuffle(c.Servers, r), shuffle(c.Others, r)}
+	}
+	return order
+}
+
+func shuffle(names []string, r *rand.Rand) []string {
+	names = slices.Clone(names)
+	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names
+}
+
 // hits draws whom a fault strikes.
 func (c Cast) hits(f Fault, r *rand.Rand) []string {
-	shuffled := slices.Clone(c.Servers)
-	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	shuffled := shuffle(c.Servers, r)
 	kind, _ := c.kind(f.Kind)
 	_, role := c.role(f.Target)
 	switch {
 	case f.dividesAll():
 		members := slices.Concat(shuffled, c.Others)
 		if len(c.Others) > 0 {
-			r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+			members = shuffle(members, r)
 		}
 		return members
 	case f.Target != "" && f.Target == c.Other:

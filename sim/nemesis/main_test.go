@@ -118,7 +118,10 @@ func (c *cluster) Up(node string) {
 	}
 }
 
-func (c *cluster) Repair(*sim.Node) {}
+func (c *cluster) Repair(node *sim.Node) {
+	time.Sleep(time.Second)
+	c.world.Recordf(trace.Fault, "", "", "%s is repaired", node.Name())
+}
 
 func (c *cluster) Begin(nemesis.Strike, []string) func() { return func() {} }
 
@@ -132,7 +135,8 @@ func crowd(ctx context.Context, h host.Host, log *slog.Logger) error {
 	return <-ended
 }
 
-// count is the program: every 100 ms it appends to a file, syncs it, and says so.
+// count is the program: every 100 ms it appends to a file, syncs it, and says so. Then it
+// syncs the directory, and says so if that fails.
 func count(ctx context.Context, h host.Host, log *slog.Logger) error {
 	return countIn(ctx, "/count", h, log)
 }
@@ -157,6 +161,9 @@ func countIn(ctx context.Context, file string, h host.Host, log *slog.Logger) er
 			return err
 		}
 		log.Info("counted", "n", n)
+		if err := h.FS().SyncDir("/"); err != nil {
+			log.Warn("names may be lost")
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ type Nemesis struct {
 	aims    *aims          // nil before Aim
 	active  map[int]func() // strikes that last, and how to end them
 	next    int
+	repairs []chan struct{} // closed when done
 	log     []Struck
 	over    bool
 }
@@ -109,16 +111,27 @@ func (n *Nemesis) targets(s Strike) []string {
 	return []string{who}
 }
 
-// Heal ends all that lasts; nothing strikes any more.
+// repair has damage repaired. It does not wait: who ends faults ends all at one time.
+func (n *Nemesis) repair(node *sim.Node) {
+	done := make(chan struct{})
+	n.repairs = append(n.repairs, done)
+	n.world.Go(func() {
+		n.cluster.Repair(node)
+		close(done)
+	})
+}
+
+// Heal ends all that lasts, and returns when what was damaged is repaired; nothing
+// strikes any more.
 func (n *Nemesis) Heal() {
 	n.over = true
-	ids := make([]int, 0, len(n.active))
-	for id := range n.active {
-		ids = append(ids, id)
+	for _, id := range slices.Sorted(maps.Keys(n.active)) {
+		if stop := n.active[id]; stop != nil { // its time may be up just now
+			stop()
+		}
 	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		n.active[id]()
+	for _, done := range n.repairs {
+		<-done
 	}
 	n.world.Recordf(trace.Fault, "", "", healed)
 }

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tribune/sim/nemesis"
+	"tribune/sim/simnet"
 	"tribune/sim/trace"
 )
 
@@ -50,6 +51,7 @@ func stories() map[string]story {
 	all := looking()
 	maps.Copy(all, striking())
 	maps.Copy(all, together())
+	maps.Copy(all, hurting())
 	return all
 }
 
@@ -194,6 +196,47 @@ func together() map[string]story {
 	}
 }
 
+// hurting are stories of how much a fault does, and of its end.
+func hurting() map[string]story {
+	return map[string]story{
+		"all that lasts ends at one time, and repairs are waited for": {
+			faults: []nemesis.Fault{lasting("bit-rot", "n1", 7*time.Second, time.Minute, size(5)), lasting("pause", "n2", 7500*ms, time.Second)},
+			told: func(s *scene) {
+				i := slices.IndexFunc(s.events, func(e trace.Event) bool { return e.Node == "n2" && e.Kind == trace.Log && e.At > 7500*ms })
+				if i < 0 || s.events[i].At > 8100*ms {
+					s.errorf("n2 was paused when all was healed at 8s")
+				}
+				if s.after("", "n1 is repaired") == nil || s.after("", "healed")[0].At < 9*time.Second {
+					s.errorf("the repair was not waited for")
+				}
+			},
+		},
+		"a clock drifts as little as is wanted": {
+			faults: []nemesis.Fault{lasting("clock-drift", "n1", time.Second, time.Second, func(f *nemesis.Fault) { f.Rate = 1.0004 })},
+			told: func(s *scene) {
+				s.expect("1s the clock of n1 goes at 1.00040 of true time")
+				if s.after("n1", "clock goes 100040/100000") == nil {
+					s.errorf("the clock goes right")
+				}
+			},
+		},
+		"the sync of a directory fails too": {
+			faults: []nemesis.Fault{lasting("disk-error", "n1", time.Second, time.Second, file("/"), func(f *nemesis.Fault) { f.Rate = 1 })},
+			told: func(s *scene) {
+				failed := 0
+				for _, e := range s.events {
+					if e.Kind == trace.Log && e.Text == "WARN names may be lost" {
+						failed++
+					}
+				}
+				if failed != 10 {
+					s.errorf("%d syncs of a directory failed of those that there are in a second, 10", failed)
+				}
+			},
+		},
+	}
+}
+
 func TestStories(t *testing.T) {
 	for name := range stories() {
 		t.Run(name, func(t *testing.T) {
@@ -303,6 +346,38 @@ func TestABridgeIsOneNode(t *testing.T) {
 			if len(s.Hits) != 1 {
 				t.Errorf("the bridge is %v: %s", s.Hits, cast().Describe(s, s.Hits))
 			}
+		}
+	}
+}
+
+func TestABridgePartsServersAndOthersAlikeAndNotAlwaysTheSame(t *testing.T) {
+	c := nemesis.Cast{Servers: []string{"s1", "s2", "s3", "s4", "s5"}, Others: []string{"a1", "a2", "a3", "a4", "a5"}}
+	for _, bridge := range []string{"s1", "a1"} {
+		parted := map[string]bool{}
+		for seed := range uint64(20) {
+			s := c.Draw([]nemesis.Fault{{Kind: "partition", Shape: "bridge", Target: bridge}}, seed, time.Minute)[0]
+			cuts := simnet.Bridge(s.Hits[0], s.Order[:]...)
+			var links [2][]string
+			for i, names := range [][]string{c.Servers, c.Others} {
+				for _, from := range names {
+					for _, to := range names {
+						if p := (simnet.Packet{From: from, To: to}); from < to && cuts(&p) {
+							links[i] = append(links[i], from+to)
+						}
+					}
+				}
+			}
+			want := [2]int{6, 4} // links between 2 and 3, and between 2 and 2
+			if slices.Contains(c.Servers, bridge) {
+				want = [2]int{4, 6}
+			}
+			if got := [2]int{len(links[0]), len(links[1])}; got != want {
+				t.Errorf("seed %d: with the bridge %s there are cut %v", seed, bridge, links)
+			}
+			parted[fmt.Sprint(links)] = true
+		}
+		if len(parted) < 5 {
+			t.Errorf("20 times the halves are one of %v", parted)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"tribune/sim"
 )
 
 // Mix says what Random draws from.
@@ -145,6 +147,9 @@ func (f *Fault) harden(h float64, shapes []string, r *rand.Rand) {
 		}
 	case "clock-drift":
 		f.Rate = 0.9 + 0.2*h
+		if sim.ClockAt(f.Rate).Right() {
+			f.Rate = 1.1 // no fault would be none
+		}
 	case "disk-slow":
 		f.By = scale(5*time.Millisecond, 300*time.Millisecond)
 	case "disk-error":

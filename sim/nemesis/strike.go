@@ -3,7 +3,6 @@ package nemesis
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -106,7 +105,7 @@ func (s Strike) cut(hits, names []string) simnet.Match {
 	case "ring":
 		return simnet.Ring(hits)
 	case "bridge":
-		return simnet.Bridge(hits[0], names)
+		return simnet.Bridge(hits[0], s.Order[:]...)
 	case "one-way":
 		// What the others send does not arrive; what it sends does. Or the reverse.
 		if s.cuts() == inward {
@@ -126,7 +125,12 @@ func disk(s Strike, d *simdisk.Disk) func() {
 	case "disk-stall":
 		return d.Stall()
 	}
-	return d.Fail(simdisk.FailRule{Op: "sync", Glob: s.File, Probability: s.Rate})
+	files := d.Fail(simdisk.FailRule{Name: s.name(), Op: "sync", Glob: s.File, Probability: s.Rate})
+	names := d.Fail(simdisk.FailRule{Name: s.name() + " names", Op: "syncdir", Glob: s.File, Probability: s.Rate})
+	return func() {
+		files()
+		names()
+	}
 }
 
 func (n *Nemesis) process(s Strike, node *sim.Node) func() {
@@ -154,14 +158,14 @@ func (n *Nemesis) process(s Strike, node *sim.Node) func() {
 		flipped := node.Disk().Rot(s.File, s.Size)
 		n.world.Recordf(trace.Fault, "", "", "%d bits of the files of %s have flipped", flipped, name)
 		up()
-		return func() { n.cluster.Repair(node) }
+		return func() { n.repair(node) }
 	case "pause":
 		return node.Pause()
 	case "clock-jump":
 		node.Jump(s.By.Duration)
 	case "clock-drift":
-		const unit = 1000
-		return node.Drift(int64(math.Round(s.Rate*unit)), unit)
+		c := sim.ClockAt(s.Rate)
+		return node.Drift(c.Num, c.Den)
 	}
 	return func() {}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tribune/sim"
 )
 
 // Describe says what a strike does to whom.
@@ -49,7 +51,7 @@ func (c Cast) Describe(s Strike, hits []string) string {
 	case "clock-jump":
 		return fmt.Sprintf("the clock of %s jumps by %v", who, s.By.Round(time.Millisecond))
 	case "clock-drift":
-		return fmt.Sprintf("the clock of %s goes at %.3f of true time", who, s.Rate)
+		return fmt.Sprintf("the clock of %s goes at %s of true time", who, sim.ClockAt(s.Rate).Rate())
 	case "disk-full":
 		return fmt.Sprintf("the disk of %s is full", who)
 	case "disk-slow":

@@ -36,7 +36,7 @@ func (n *inode) clone(copies map[*inode]*inode) *inode {
 	c := &inode{
 		isDir: n.isDir, gone: n.gone, size: n.size, durable: n.durable,
 		undo: maps.Clone(n.undo), lost: maps.Clone(n.lost), pages: maps.Clone(n.pages),
-		live: maps.Clone(n.live), kept: maps.Clone(n.kept),
+		live: maps.Clone(n.live), kept: maps.Clone(n.kept), lengths: slices.Clone(n.lengths),
 	}
 	copies[n] = c
 	for at, page := range c.pages {
@@ -44,7 +44,7 @@ func (n *inode) clone(copies map[*inode]*inode) *inode {
 		c.pages[at] = &content
 	}
 	for _, f := range n.syncing {
-		c.syncing = append(c.syncing, &flush{old: maps.Clone(f.old), size: f.size})
+		c.syncing = append(c.syncing, &flush{old: maps.Clone(f.old), size: f.size, past: slices.Clone(f.past)})
 	}
 	for _, names := range []map[string]*inode{c.live, c.kept} {
 		for name, child := range names {

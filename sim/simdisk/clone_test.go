@@ -8,10 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"tribune/impl/host"
+	"tribune/netmodel"
+	"tribune/sim/event"
 	"tribune/sim/simdisk"
 )
 
@@ -155,14 +159,91 @@ func TestAClonesCrashTearsAWriteInEveryWay(t *testing.T) {
 	}
 }
 
+// TestACrashLeavesAnyLengthThatAFileHadSinceItsSync has a small file written anew in place,
+// as long as it was, and a log appended to.
+func TestACrashLeavesAnyLengthThatAFileHadSinceItsSync(t *testing.T) {
+	d := newDisk(1)
+	write := func(name string, flag int, text string) host.File {
+		f := open(t, d, name, os.O_WRONLY|os.O_CREATE|flag)
+		_, err := f.Write([]byte(text))
+		must(t, err)
+		return f
+	}
+	must(t, write("/small", os.O_TRUNC, "old").Sync())
+	must(t, write("/log", os.O_APPEND, "1").Sync())
+	must(t, d.SyncDir("/"))
+	write("/small", os.O_TRUNC, "new")
+	write("/log", os.O_APPEND, "2")
+	write("/log", os.O_APPEND, "34")
+	for _, c := range []struct{ name, want string }{{"/small", " n ne new o ol old"}, {"/log", "1 12 123 1234"}} {
+		seen := map[string]bool{}
+		for seed := range uint64(512) {
+			crashed := d.Clone(seed)
+			crashed.Crash()
+			seen[strings.TrimRight(string(crashed.Content(c.name)), "\x00")] = true
+		}
+		if got := strings.Join(slices.Sorted(maps.Keys(seen)), " "); got != c.want {
+			t.Errorf("crashes leave of %s %q, not %q", c.name, got, c.want)
+		}
+	}
+}
+
+// A sync that fails has not made a length durable, nor does it take one away.
+func TestLengthsAreAsSyncsThatSucceededPromise(t *testing.T) {
+	inBubble(t, func(t *testing.T, loop *event.Loop) {
+		d := simdisk.New("d", loop, ignore{}, 1, simdisk.Options{Sync: netmodel.Constant(time.Second)})
+		f := open(t, d, "f", os.O_WRONLY|os.O_CREATE|os.O_APPEND)
+		must(t, d.SyncDir("/"))
+		lengths := func() string {
+			seen := map[int]bool{}
+			for seed := range uint64(256) {
+				c := d.Clone(seed)
+				c.Crash()
+				seen[len(c.Content("f"))] = true
+			}
+			return fmt.Sprint(slices.Sorted(maps.Keys(seen)))
+		}
+		expect := func(when, want string) {
+			t.Helper()
+			if got := lengths(); got != want {
+				t.Errorf("%s a crash leaves one of the lengths %s, not %s", when, got, want)
+			}
+		}
+		write := func(text string) {
+			_, err := f.Write([]byte(text))
+			must(t, err)
+		}
+		write("ab")
+		remove := d.Fail(simdisk.FailRule{Op: "sync"})
+		failed, good := make(chan error, 1), make(chan error, 1)
+		go func() { failed <- f.Sync() }()
+		synctest.Wait()
+		remove()
+		expect("during a sync", "[0 1 2]")
+		write("c")
+		time.Sleep(time.Second / 2)
+		go func() { good <- f.Sync() }()
+		synctest.Wait()
+		write("d")
+		if err := <-failed; err == nil {
+			t.Fatal("no error")
+		}
+		expect("after a sync that failed", "[0 1 2 3 4]")
+		must(t, <-good)
+		expect("after a sync that began before the last write", "[3 4]")
+		must(t, f.Sync())
+		expect("after a sync", "[4]")
+	})
+}
+
 func TestTakingARuleAwayLeavesTheOthersAsTheyWere(t *testing.T) {
 	strikes := func(other bool) (hit []int) {
 		d := newDisk(7)
 		f := open(t, d, "f", os.O_RDWR|os.O_CREATE)
 		if other {
-			d.Fail(simdisk.FailRule{Op: "write", Probability: 0.5})
+			d.Fail(simdisk.FailRule{Name: "one", Op: "write", Glob: "f", Probability: 0.5})
 		}
-		d.Fail(simdisk.FailRule{Op: "write", Glob: "f", Probability: 0.3, Err: errOther})
+		d.Fail(simdisk.FailRule{Name: "two", Op: "write", Glob: "f", Probability: 0.3, Err: errOther})
 		for i := range 200 {
 			if _, err := f.WriteAt([]byte("x"), 0); err != nil && (!other || strings.Contains(err.Error(), errOther.Error())) {
 				hit = append(hit, i)

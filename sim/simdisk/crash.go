@@ -3,6 +3,7 @@ package simdisk
 import (
 	"cmp"
 	"maps"
+	"math/rand/v2"
 	"path"
 	"slices"
 )
@@ -27,13 +28,49 @@ func (n *inode) crash(d *Disk) {
 	for _, at := range sortedKeys(n.lost) {
 		n.put(at, n.lost[at])
 	}
-	if n.size != n.durable && d.crashes.Uint64()&1 == 0 {
-		n.size = n.durable
-	}
-	n.resize(n.size) // what was put back may lie beyond the end
+	n.resize(n.length(d.crashes)) // what was put back may lie beyond the end
 	n.durable, n.gone = n.size, false
-	n.undo, n.syncing, n.lost = map[int64]sector{}, nil, map[int64]sector{}
+	n.undo, n.syncing, n.lost, n.lengths = map[int64]sector{}, nil, map[int64]sector{}, nil
 	d.used += int64(len(n.pages)) * pageSize
+}
+
+// length draws one of those that the platter can have: a file system writes each change
+// of it when it likes.
+func (n *inode) length(draws *rand.Rand) int64 {
+	possible := []int64{n.durable, n.size}
+	spans := n.lengths
+	for _, s := range n.syncing {
+		spans = slices.Concat(s.past, spans)
+	}
+	if len(spans) == 0 {
+		return n.size
+	}
+	for _, s := range spans {
+		possible = append(possible, s.from, s.to, s.from+draws.Int64N(s.to-s.from+1))
+	}
+	return possible[draws.IntN(len(possible))]
+}
+
+// add adds a span to spans that do not touch each other.
+func add(spans []span, more span) []span {
+	var all []span
+	for _, s := range spans {
+		if s.from <= more.to && more.from <= s.to {
+			more = span{min(s.from, more.from), max(s.to, more.to)}
+		} else {
+			all = append(all, s)
+		}
+	}
+	return append(all, more)
+}
+
+// grow sets the length, after a write that began at a place. It may reach the platter in
+// parts.
+func (n *inode) grow(at, size int64) {
+	if size > n.size {
+		n.lengths = add(n.lengths, span{max(at, n.size), size})
+		n.size = size
+	}
 }
 
 // tear puts back what the platter held, for an arbitrary part of the sectors.

@@ -1,7 +1,6 @@
 package simdisk
 
 import (
-	"fmt"
 	"hash/fnv"
 	"io"
 	"io/fs"
@@ -46,7 +45,6 @@ type Disk struct {
 	epoch   int   // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
-	added   map[string]int    // rules ever added, by operation and glob
 	stalled chan struct{}     // closed when the last stall ends; nil: none
 	stalls  int               // that last
 	changes []*func(*Options) // of the options, while faults last, in the order in which they began
@@ -68,6 +66,7 @@ type inode struct {
 	pages   map[int64]*[pageSize]byte
 	size    int64
 	durable int64            // size on the platter
+	lengths []span           // other sizes that it had since the last sync
 	undo    map[int64]sector // what the platter holds, of sectors written since the last sync
 	syncing []*flush         // syncs that have begun, oldest first
 	lost    map[int64]sector // the same, of sectors whose sync failed
@@ -77,8 +76,12 @@ type inode struct {
 type flush struct {
 	old  map[int64]sector // what the platter holds of the sectors it writes
 	size int64            // the file's size that it writes
+	past []span           // the lengths of the file before it, since the last sync
 	err  error            // why another sync lost what it writes; nil: none did
 }
+
+// span is the lengths from one to another, both included.
+type span struct{ from, to int64 }
 
 // sector is the content of a sector on the platter; nil is zeroes.
 type sector *[sectorSize]byte
@@ -87,7 +90,7 @@ type sector *[sectorSize]byte
 func New(name string, s event.Scheduler, rec trace.Recorder, seed uint64, o Options) *Disk {
 	return &Disk{
 		name: name, seed: seed, sched: s, rec: rec, options: o, root: newDir(),
-		locks: map[string]bool{}, added: map[string]int{}, crashes: stream(seed, "disk crash "+name),
+		locks: map[string]bool{}, crashes: stream(seed, "disk crash "+name),
 		delays: stream(seed, "disk delay "+name), rots: stream(seed, "disk rot "+name),
 	}
 }
@@ -177,6 +180,7 @@ func (d *Disk) Stalled() bool {
 
 // FailRule makes operations fail.
 type FailRule struct {
+	Name        string  // of its stream of draws: rules of one name draw alike
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
 	Glob        string  // of the file's name (Matches)
 	Probability float64 // 0 counts as 1
@@ -199,9 +203,7 @@ func (d *Disk) Fail(r FailRule) (remove func()) {
 	if r.Err == nil {
 		r.Err = syscall.EIO
 	}
-	key := r.Op + " " + r.Glob
-	d.added[key]++
-	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, fmt.Sprintf("disk fault %s %s %d", d.name, key, d.added[key]))}
+	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, "disk fault "+d.name+" "+r.Name)}
 	d.rules = append(d.rules, f)
 	return func() {
 		d.mu.Lock()

@@ -4,9 +4,10 @@
 // What is written is in the page cache: every program sees it, and it outlives
 // the process that wrote it (Kill). What was synced is on the platter. A power
 // failure (Crash) keeps, of the sectors of 512 bytes that were written and not
-// synced, an arbitrary subset drawn from the seed, so writes tear; and of the
-// changes of each name whose directory was not synced, the first so many; a file
-// that got another name has one of the two.
+// synced, an arbitrary subset drawn from the seed, so writes tear; of the lengths
+// that a file had since its last sync, one, or one on the way of a write that made
+// it longer; and of the changes of each name whose directory was not synced, the
+// first so many; a file that got another name has one of the two.
 //
 // After a failed sync the bytes are in the cache, count as clean, and are not on
 // the platter: a later sync does not bring them there (Rebello et al., Can

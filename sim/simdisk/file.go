@@ -153,7 +153,7 @@ func (d *Disk) write(n *inode, b []byte, at int64) (int, error) {
 		}
 		copy(page[from:], part)
 		done += len(part)
-		n.size = max(n.size, at+int64(done))
+		n.grow(at, at+int64(done))
 	}
 	return done, nil
 }
@@ -167,9 +167,9 @@ func (f *file) sync() error {
 	if err := f.check("sync"); err != nil {
 		return err
 	}
-	begun := &flush{old: f.node.undo, size: f.node.size}
+	begun := &flush{old: f.node.undo, size: f.node.size, past: f.node.lengths}
 	f.node.syncing = append(f.node.syncing, begun)
-	f.node.undo = map[int64]sector{}
+	f.node.undo, f.node.lengths = map[int64]sector{}, nil
 	f.disk.mu.Unlock()
 	err := f.disk.enter("sync", f.name, func(o Options) netmodel.Dist { return o.Sync })
 	if cerr := f.check("sync"); cerr != nil {
@@ -205,6 +205,13 @@ func (n *inode) flushed(begun *flush, err error) bool {
 		s.err = err
 		for at, old := range s.old {
 			n.lose(at, old, later)
+		}
+		past := &n.lengths
+		if len(later) > 0 {
+			past = &later[0].past
+		}
+		for _, l := range s.past {
+			*past = add(*past, l)
 		}
 	}
 	return true
@@ -256,6 +263,9 @@ func (d *Disk) truncate(name string, n *inode, size int64) {
 		for s := max(number*pageSize, size) / sectorSize; s < (number+1)*pageSize/sectorSize; s++ {
 			n.touch(s)
 		}
+	}
+	if size != n.size {
+		n.lengths = add(n.lengths, span{size, size})
 	}
 	n.resize(size)
 	d.room(n, len(n.pages)-before)

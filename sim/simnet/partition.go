@@ -26,11 +26,15 @@ func Groups(groups ...[]string) Match {
 	return func(p *Packet) bool { a, b := of[p.From], of[p.To]; return a != 0 && b != 0 && a != b }
 }
 
-// Bridge matches packets between the two halves of hosts, except those to and
-// from the host bridge, which both halves still reach.
-func Bridge(bridge string, hosts []string) Match {
-	rest := slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return h == bridge })
-	return Groups(rest[:len(rest)/2], rest[len(rest)/2:])
+// Bridge matches packets between two groups, which have one half of each set of
+// hosts, except those to and from the host bridge, which both groups still reach.
+func Bridge(bridge string, sets ...[]string) Match {
+	var one, two []string
+	for _, hosts := range sets {
+		rest := slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return h == bridge })
+		one, two = append(one, rest[:len(rest)/2]...), append(two, rest[len(rest)/2:]...)
+	}
+	return Groups(one, two)
 }
 
 // Ring matches packets between hosts that are not neighbours when hosts stand
