@@ -1,6 +1,7 @@
 package simdisk
 
 import (
+	"fmt"
 	"hash/fnv"
 	"io"
 	"io/fs"
@@ -45,6 +46,7 @@ type Disk struct {
 	epoch   int   // counts processes: handles of an earlier one are dead
 	locks   map[string]bool
 	rules   []*failRule
+	added   map[string]int    // rules ever added, by name
 	stalled chan struct{}     // closed when the last stall ends; nil: none
 	stalls  int               // that last
 	changes []*func(*Options) // of the options, while faults last, in the order in which they began
@@ -90,7 +92,7 @@ type sector *[sectorSize]byte
 func New(name string, s event.Scheduler, rec trace.Recorder, seed uint64, o Options) *Disk {
 	return &Disk{
 		name: name, seed: seed, sched: s, rec: rec, options: o, root: newDir(),
-		locks: map[string]bool{}, crashes: stream(seed, "disk crash "+name),
+		locks: map[string]bool{}, added: map[string]int{}, crashes: stream(seed, "disk crash "+name),
 		delays: stream(seed, "disk delay "+name), rots: stream(seed, "disk rot "+name),
 	}
 }
@@ -180,7 +182,7 @@ func (d *Disk) Stalled() bool {
 
 // FailRule makes operations fail.
 type FailRule struct {
-	Name        string  // of its stream of draws: rules of one name draw alike
+	Name        string  // of its stream of draws; several of one name are counted
 	Op          string  // "open", "read", "write", "sync", "syncdir", "rename", "remove", "truncate", "mkdir", "stat"; "" is each
 	Glob        string  // of the file's name (Matches)
 	Probability float64 // 0 counts as 1
@@ -203,7 +205,8 @@ func (d *Disk) Fail(r FailRule) (remove func()) {
 	if r.Err == nil {
 		r.Err = syscall.EIO
 	}
-	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, "disk fault "+d.name+" "+r.Name)}
+	d.added[r.Name]++
+	f := &failRule{FailRule: r, left: r.Times, draws: stream(d.seed, fmt.Sprintf("disk fault %s %s %d", d.name, r.Name, d.added[r.Name]))}
 	d.rules = append(d.rules, f)
 	return func() {
 		d.mu.Lock()
