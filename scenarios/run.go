@@ -340,7 +340,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
 		if r.result.Recovery.Services.OK {
-			time.Sleep(max(healed+suspicionAtMost-r.world.Now(), 0))
+			time.Sleep(max(healed+r.fleet.lateDeaths()-r.world.Now(), 0))
 			r.until(mendAtMost, r.fleet.settled)
 			r.fleet.rest(r.fleet.settled)
 		}
