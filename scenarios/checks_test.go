@@ -134,7 +134,8 @@ func TestEveryInvariantRejectsItsCanary(t *testing.T) {
 	}
 	right := []string{"release on its way", "session of a node that left", "another server behind an agent", "watcher of checks that has just begun", "fast clock of a server", "name of one who is taken for dead",
 		"delete that found nothing", "delete-cas that was refused", "write of another key", "write of a key outside a list", "delete of what a list lacks",
-		"list of a server that is behind", "query of a server that slept", "answer of a fast clock that was held up", "query that ends when its time is up"}
+		"list of a server that is behind", "query of a server that slept", "answer of a fast clock that was held up", "query that ends when its time is up",
+		"renewal that was refused", "session that was destroyed", "lock-delay after a TTL"}
 	for name, violated := range found {
 		if fine := slices.Contains(right, name); fine != (len(violated) == 0) {
 			t.Errorf("%s is all right: %t, and is complained of: %q", name, fine, violated)

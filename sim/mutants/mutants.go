@@ -69,6 +69,7 @@ func All() []Mutant {
 		clockInTheStateMachine(),
 		restoreLosesIndex(),
 		ignoredLockDelay(),
+		expiredWithoutDelay(),
 		lockDelayForgotten(),
 		survivingLock(),
 		ttlNotReset(),
