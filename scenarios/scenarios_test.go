@@ -24,7 +24,7 @@ import (
 // run a process of its own.
 func TestMain(m *testing.M) {
 	children := scenarios.Children()
-	children["canaries"] = scenarios.Canaries
+	children["canaries"], children["recoveries"] = scenarios.Canaries, scenarios.Recoveries
 	launch.ChildMain(children)
 	launch.Ensure("tribune/scenarios", true)
 	os.Exit(m.Run())

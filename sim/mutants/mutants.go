@@ -89,6 +89,7 @@ func All() []Mutant {
 		oldLeaveIntent(),
 		nowhere(),
 		eventTwice(),
+		eventTakenForAnother(),
 		lostFsync(),
 		uncheckedLog(),
 		unsyncedSnapshot(),
