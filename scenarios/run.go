@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,8 +228,9 @@ func (r *run) settings(name string) *config.Config {
 	c.Join.Retry, c.Join.Interval = toJoin(r, name), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {
-		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second
+		c.Raft.SnapshotThreshold, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, 5*time.Second
 	}
+	c.Raft.TrailingLogs = cmp.Or(s.Agent.TrailingLogs, c.Raft.TrailingLogs)
 	return c
 }
 
