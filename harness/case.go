@@ -37,6 +37,7 @@ type Result struct {
 	Fingerprint string                    // equal for runs that are equal
 	Reached     []string                  // the states that a search is guided by
 	Virtual     time.Duration
+	Healed      time.Duration // since when nothing strikes any more
 	History     []linearizability.Op
 	Faults      []nemesis.Struck
 	Roles       []Held // who had a role of the system, in the order of the beginning

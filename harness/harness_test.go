@@ -57,6 +57,8 @@ func use(ctx context.Context, c *harness.Client, o *linearizability.Op) error {
 		return fmt.Errorf("%w: %w", harness.ErrUntouched, err)
 	}
 	defer func() { _ = conn.Close() }() // only read
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	text := "?"
 	if o.Kind == linearizability.Put {
 		text = "=" + o.Value
@@ -93,16 +95,28 @@ func brittle(history []linearizability.Op) string {
 	return "wrong: as always"
 }
 
-// systems are one that is all right, but for its memory, and those with a mistake each.
-func systems() harness.Systems {
-	running := func(run func(ctx context.Context, h host.Host) error) func(string) sim.Program {
-		return func(string) sim.Program {
-			return func(ctx context.Context, h host.Host, log *slog.Logger) error {
-				log.Info("the cell opens")
-				return run(ctx, h)
-			}
+// running is the program of a node that runs a function.
+func running(run func(ctx context.Context, h host.Host) error) func(string) sim.Program {
+	return func(string) sim.Program {
+		return func(ctx context.Context, h host.Host, log *slog.Logger) error {
+			log.Info("the cell opens")
+			return run(ctx, h)
 		}
 	}
+}
+
+// hangs is a cell that answers forty times.
+func hangs(ctx context.Context, h host.Host) error {
+	busy := 0
+	return cell(h, func() {
+		if busy++; busy > 40 {
+			<-ctx.Done()
+		}
+	}, ctx)
+}
+
+// systems are one that is all right, but for its memory, and those with a mistake each.
+func systems() harness.Systems {
 	right := harness.System{
 		Nodes: []string{"n"}, Draw: draw, Do: use, Duration: 10 * time.Second, Settle: time.Second,
 		Program: running(func(ctx context.Context, h host.Host) error { return cell(h, func() {}, ctx) }),
@@ -132,6 +146,7 @@ func systems() harness.Systems {
 		"no-shape":   with(func(s *harness.System) { s.Faults.Shapes = []string{"round"} }),
 		"no-target":  with(func(s *harness.System) { s.Faults.Targets = []string{"leader"} }),
 		"panics":     with(func(s *harness.System) { s.Program = panics }),
+		"hangs":      with(func(s *harness.System) { s.Program = running(hangs) }),
 		"may-panic": with(func(s *harness.System) {
 			s.Program, s.MayPanic, s.Check = panics, true, func([]linearizability.Op) string { return "" }
 		}),
@@ -236,6 +251,16 @@ func TestACaseWithoutAResultIsKept(t *testing.T) {
 	}
 	if _, err = systems().Find(t.Context(), "exits", harness.Search{Last: 1}); err == nil || !strings.Contains(err.Error(), "system: exits\n") {
 		t.Errorf("without a folder the case is lost: %v", err)
+	}
+}
+
+func TestAProgramThatHangsAfterItHasWorkedIsAProblem(t *testing.T) {
+	r, err := systems().Run(t.Context(), harness.Case{System: "hangs", Seed: 1})
+	if err != nil || !strings.HasPrefix(r.Problem, "nothing works: none of ") {
+		t.Errorf("%q, %v", r.Problem, err)
+	}
+	if !slices.ContainsFunc(r.History, func(o linearizability.Op) bool { return o.Outcome == linearizability.OK }) {
+		t.Error("it never worked")
 	}
 }
 

@@ -39,16 +39,22 @@ func (r *Result) panicked() int {
 	return slices.IndexFunc(r.Ends, func(e End) bool { return strings.HasPrefix(e.Text, panics) })
 }
 
-// idle reports whether no operation was carried out at all, not even when all was healed.
+// idle reports whether no operation was carried out that was begun when all was healed.
 func (r *Result) idle() bool {
-	return !slices.ContainsFunc(r.History, func(o linearizability.Op) bool { return o.Outcome == linearizability.OK })
+	return !slices.ContainsFunc(r.last(), func(o linearizability.Op) bool { return o.Outcome == linearizability.OK })
+}
+
+// last are the operations that were begun when all was healed.
+func (r *Result) last() []linearizability.Op {
+	return slices.DeleteFunc(slices.Clone(r.History), func(o linearizability.Op) bool { return o.Call < r.Healed })
 }
 
 // excuse says why nothing works, as far as is known.
 func (r *Result) excuse() string {
-	text := fmt.Sprintf("none of %d operations was carried out", len(r.History))
-	if n := len(r.History); n > 0 {
-		text += fmt.Sprintf("; the last said: %s", r.History[n-1].Error)
+	last := r.last()
+	text := fmt.Sprintf("none of %d operations was carried out after all was healed", len(last))
+	if n := len(last); n > 0 {
+		text += fmt.Sprintf("; the last said: %s", last[n-1].Error)
 	}
 	if n := len(r.Ends); n > 0 {
 		text += fmt.Sprintf("; processes ended by themselves %d times, the last of %s with: %s", n, r.Ends[n-1].Node, r.Ends[n-1].Text)

@@ -65,6 +65,7 @@ func (r *run) main(w *sim.World) {
 	}
 	time.Sleep(r.c.Duration.Duration)
 	n.Heal()
+	r.result.Healed = w.Now()
 	time.Sleep(r.system.Settle)
 	r.calm = true
 	r.await(clients)

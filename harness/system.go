@@ -66,7 +66,8 @@ type System struct {
 	// Check judges what clients saw: an empty text if all is well, else what is
 	// wrong. What is alike begins with the same words, up to a colon. Nil: every key
 	// must be linearizable, and operations are those of package linearizability. It
-	// is not asked if a node panicked, or if no operation was ever carried out.
+	// is not asked if a node panicked, or if no operation is carried out any more when
+	// all is healed.
 	Check func([]linearizability.Op) string
 }
 

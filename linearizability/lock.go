@@ -83,7 +83,7 @@ func lockCalls(history []LockOp) ([]call, wanters) {
 		if o.Kind == LockRead {
 			w.reads = append(w.reads, o.Token)
 		}
-		if s := o.alive(); s != "" {
+		if s := o.Alive(); s != "" {
 			w.proofs[w.number[s]]++
 		}
 		all = append(all, call{o.Client, o.Call, o.Return, o.Outcome, o})
@@ -92,8 +92,8 @@ func lockCalls(history []LockOp) ([]call, wanters) {
 	return all, w
 }
 
-// alive is the session that an answer proves to be alive; "" if there is none.
-func (o LockOp) alive() string {
+// Alive is the session that an answer proves to be alive; "" if there is none.
+func (o LockOp) Alive() string {
 	switch {
 	case o.Outcome != OK:
 	case o.Kind == LockRead:
@@ -225,7 +225,7 @@ func (l lock) step(o LockOp, w wanters) []any {
 // carry carries out an operation and reports whether what it returned can be. One
 // of unknown outcome comes before the end only if it takes effect.
 func (l lock) carry(o LockOp, w wanters) (lock, bool) {
-	if s := o.alive(); s != "" {
+	if s := o.Alive(); s != "" {
 		var ok bool
 		if l, ok = l.prove(w.number[s]); !ok {
 			return l, false

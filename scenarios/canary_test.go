@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,6 +163,9 @@ func innocents() map[string]func(r *run) {
 		"session of a node that left":    sessionOfWhoLeft,
 		"another server behind an agent": anotherServer,
 		"fast clock of a server":         fastClock,
+		"renewal that was refused":       refusedRenewal,
+		"session that was destroyed":     destroyedHolder,
+		"lock-delay after a TTL":         func(r *run) { handOverAfterTTL(r, lockTTL+16*second) },
 		"name of one who is taken for dead": func(r *run) {
 			r.watcher.members.doubts["a1"] = r.world.Now() - doubtLasts
 			r.fleet.usurped = map[string]bool{}
@@ -231,6 +235,11 @@ func plantsInLocks() map[string]func(r *run) {
 			r.resource.write("h2", "t", 2)
 		},
 		"lock-delay": func(r *run) { handOver(r, 14*second) },
+		"lock-delay, of a session that was renewed": func(r *run) {
+			renewed := linearizability.LockOp{Kind: linearizability.LockRenew, Session: "s", Done: true, Outcome: linearizability.OK, Call: minute + 3*second}
+			handOver(r, 17*second, renewed)
+		},
+		"lock-delay, of a session whose TTL ran out": func(r *run) { handOverAfterTTL(r, lockTTL+14*second) },
 		"session TTL": func(r *run) {
 			k := &contender{client: plantedClient(r), resource: r.resource, session: "s", renewed: time.Now().Add(-lockTTL / 2)}
 			k.ended()
@@ -249,14 +258,35 @@ func plantsInLocks() map[string]func(r *run) {
 	}
 }
 
-// handOver has a lock go on, a time after it was taken, with a lock-delay of 15 s.
-func handOver(r *run, after time.Duration) {
+// handOver has a lock go on, a time after it was taken and some operations later, with a
+// lock-delay of 15 s.
+func handOver(r *run, after time.Duration, between ...linearizability.LockOp) {
 	r.plan.Scenario.Workload.LockDelay.Duration = 15 * second
-	took := linearizability.LockOp{Kind: linearizability.LockAcquire, Session: "s", Done: true, Call: minute, Return: minute}
+	took := linearizability.LockOp{Kind: linearizability.LockAcquire, Session: "s", Done: true, Outcome: linearizability.OK, Call: minute, Return: minute}
 	next := took
 	next.Session, next.Return = "t", took.Return+after
-	r.resource.history = []linearizability.LockOp{took, next}
+	r.resource.history = slices.Concat([]linearizability.LockOp{took}, between, []linearizability.LockOp{next})
 	r.resource.tooEarly("h2")
+}
+
+// handOverAfterTTL has a lock go on, a time after its holder renewed its session and took it.
+func handOverAfterTTL(r *run, after time.Duration) {
+	r.resource.begun["s"] = minute
+	handOver(r, after)
+}
+
+// destroyedHolder has a lock go on a lock-delay after it was taken, and its holder's session
+// was destroyed, which is all right.
+func destroyedHolder(r *run) {
+	r.resource.destroyed["s"] = true
+	handOverAfterTTL(r, 16*second)
+}
+
+// refusedRenewal has a lock go on more than its lock-delay after it was taken, and soon after
+// its last holder heard that its session had ended, which is all right.
+func refusedRenewal(r *run) {
+	gone := linearizability.LockOp{Kind: linearizability.LockRenew, Session: "s", Outcome: linearizability.OK, Call: minute + 14*second}
+	handOver(r, 16*second, gone)
 }
 
 // fastClock has a lock-delay and a session end by the clock of a server that goes twice as

@@ -97,18 +97,24 @@ func matches(format, text string) bool {
 	return regexp.MustCompile("(?s)^" + strings.Join(parts, ".*") + "$").MatchString(text)
 }
 
-func TestEveryInvariantRejectsItsCanary(t *testing.T) {
-	child, err := launch.Spawn(t.Context(), launch.Spec{Main: "canaries"})
+// answer is what a process with a program of canaries answers.
+func answer[T any](t *testing.T, program string) (found map[string]T) {
+	t.Helper()
+	child, err := launch.Spawn(t.Context(), launch.Spec{Main: program})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found map[string][]string
 	if err := json.NewDecoder(child).Decode(&found); err != nil {
 		t.Error(err)
 	}
 	if err := child.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	return found
+}
+
+func TestEveryInvariantRejectsItsCanary(t *testing.T) {
+	found := answer[[]string](t, "canaries")
 	all := complaints(t, "Violate")
 	if names := named(t, "Violate"); len(names) < 20 {
 		t.Errorf("only %d invariants are found in the code: %q", len(names), names)
@@ -134,7 +140,8 @@ func TestEveryInvariantRejectsItsCanary(t *testing.T) {
 	}
 	right := []string{"release on its way", "session of a node that left", "another server behind an agent", "watcher of checks that has just begun", "fast clock of a server", "name of one who is taken for dead",
 		"delete that found nothing", "delete-cas that was refused", "write of another key", "write of a key outside a list", "delete of what a list lacks",
-		"list of a server that is behind", "query of a server that slept", "answer of a fast clock that was held up", "query that ends when its time is up"}
+		"list of a server that is behind", "query of a server that slept", "answer of a fast clock that was held up", "query that ends when its time is up",
+		"renewal that was refused", "session that was destroyed", "lock-delay after a TTL"}
 	for name, violated := range found {
 		if fine := slices.Contains(right, name); fine != (len(violated) == 0) {
 			t.Errorf("%s is all right: %t, and is complained of: %q", name, fine, violated)
@@ -169,6 +176,26 @@ func TestEveryVerdictRejectsItsCanary(t *testing.T) {
 		if !v.OK {
 			t.Errorf("in a run in which nothing is wrong %s is %s: %s", v.Check, v.Got, v.Text)
 		}
+	}
+}
+
+func TestEveryPartOfTheRecoveryRejectsItsCanary(t *testing.T) {
+	found := answer[string](t, "recoveries")
+	if why := found["nothing"]; why != "" {
+		t.Error(why)
+	}
+	delete(found, "nothing")
+	said := scenarios.JudgeRecovery()
+	delete(said, "Write") // it is no more than a write that came in time
+	for name, why := range found {
+		if why == "" {
+			t.Errorf("nobody minds: %s", name)
+		}
+		part, _, _ := strings.Cut(name, ", ")
+		delete(said, part)
+	}
+	for part := range said {
+		t.Errorf("there is no canary of %s", part)
 	}
 }
 

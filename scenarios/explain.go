@@ -28,7 +28,10 @@ func (p Plan) Explain() string {
 		fmt.Fprintf(&b, "Each link carries %d bits per second.\n", s.Network.Bandwidth)
 	}
 	if s.Agent.SnapshotThreshold > 0 {
-		fmt.Fprintf(&b, "A snapshot is due after %d entries, of which %d stay in the log.\n", s.Agent.SnapshotThreshold, s.Agent.TrailingLogs)
+		fmt.Fprintf(&b, "A snapshot is due after %d entries.\n", s.Agent.SnapshotThreshold)
+	}
+	if s.Agent.TrailingLogs > 0 {
+		fmt.Fprintf(&b, "When a snapshot was taken %d entries stay in the log.\n", s.Agent.TrailingLogs)
 	}
 	if s.Disk.Sync.Duration > 0 {
 		fmt.Fprintf(&b, "An fsync takes %v in the median.\n", s.Disk.Sync.Round(time.Microsecond))

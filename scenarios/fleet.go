@@ -327,13 +327,22 @@ func (f *fleet) inTime(s *site, c api.HealthCheck, now time.Duration) {
 
 // suspicionBound is the longest time from the death of one of n members until
 // gossip takes it for dead (memberlist's LAN settings: a probe a second, each
-// member in turn; suspicion mult 4, at most 6 times the least; Lifeguard, Dadgar
-// et al. 2018, section IV), and the leader has written it down.
+// member in turn), and the leader has written it down.
 func suspicionBound(n int) time.Duration {
-	const probe, mult, most = time.Second, 4, 6
-	turn := time.Duration(2*n) * probe // until its turn has come, in the worst order
-	suspicion := time.Duration(most * mult * math.Max(1, math.Log10(float64(n))) * float64(probe))
-	return turn + suspicion + 2*time.Second
+	turn := time.Duration(2*n) * probeEvery // until its turn has come, in the worst order
+	return turn + suspicionAtMost(n)
+}
+
+// probeEvery is how often a member probes another.
+const probeEvery = time.Second
+
+// suspicionAtMost is how long it may take from a suspicion in a cluster of n members until
+// the suspected one counts as dead (memberlist's LAN settings: suspicion mult 4, at most 6
+// times the least; Lifeguard, Dadgar et al. 2018, section IV), and the leader has written it
+// down.
+func suspicionAtMost(n int) time.Duration {
+	const mult, most = 4, 6
+	return time.Duration(most*mult*math.Max(1, math.Log10(float64(n)))*float64(probeEvery)) + 2*second
 }
 
 // watchAgent notes when an agent's process ends and is there again.
@@ -395,11 +404,13 @@ func (f *fleet) settled() (bool, string) {
 // restTime is longer than the interval at which agents look the catalog through.
 const restTime = 70 * time.Second
 
-// suspicionAtMost is how long a suspicion may last in a cluster of up to ten members, by
-// memberlist's defaults: six times four probes of a second each. One that began while
-// faults lasted may end in a false death when all is well again: whom others suspect says
-// once only that it lives, and need not be heard (storm with 20 s of faults, seed 615).
-const suspicionAtMost = 24 * time.Second
+// lateDeaths is how long after all is well a false death may come. A probe that began while
+// faults lasted may still fail: it takes up to eight times as long where many have. And whom
+// others suspect says once only that it lives, and need not be heard (storm with 20 s of
+// faults, seed 615).
+func (f *fleet) lateDeaths() time.Duration {
+	return 8*probeEvery + suspicionAtMost(len(f.run.plan.members()))
+}
 
 // mendAtMost is how long the catalog may then be wrong about what came late: a false death,
 // until the leader exchanges all it knows with somebody else (every 30 s), or what an

@@ -39,13 +39,14 @@ type resource struct {
 	acquired []tenure // in the order of their return
 
 	history   []linearizability.LockOp
+	begun     map[string]time.Duration // the last request, by session, that began its TTL anew
 	destroyed map[string]bool          // sessions that somebody wanted to be destroyed
 	released  map[string]bool          // sessions that gave the lock up, or asked for it and know of no refusal
 	left      map[string]time.Duration // nodes that left the cluster, and their sessions with them: when they came back
 }
 
 func newResource(r *run) *resource {
-	return &resource{run: r, destroyed: map[string]bool{}, released: map[string]bool{}, left: map[string]time.Duration{}}
+	return &resource{run: r, begun: map[string]time.Duration{}, destroyed: map[string]bool{}, released: map[string]bool{}, left: map[string]time.Duration{}}
 }
 
 // did carries out an operation on the lock or a session and adds it to the history.
@@ -106,10 +107,10 @@ func (r *resource) acquire(who string, token uint64, begun time.Duration) {
 }
 
 // tooEarly complains when a lock was acquired that its last holder cannot have lost
-// for as long as its lock-delay: since it had acquired it, less time has passed, and
-// it did not give it up.
+// for as long as its lock-delay: since its session can have ended, less time has passed,
+// and it did not give it up.
 func (r *resource) tooEarly(who string) {
-	delay := r.run.plan.Scenario.byServers(r.run.plan.Scenario.Workload.LockDelay.Duration)
+	wanted := r.run.plan.Scenario.Workload.LockDelay.Duration
 	var now *linearizability.LockOp
 	for i := len(r.history) - 1; i >= 0; i-- {
 		o := &r.history[i]
@@ -118,13 +119,28 @@ func (r *resource) tooEarly(who string) {
 		case took && now == nil:
 			now = o
 		case took && o.Session != now.Session:
-			if !r.released[o.Session] && now.Return-o.Call < delay {
-				r.run.world.Violate("lock-delay", "%s acquired at %v, %v after another holder, which did not release and wants a delay of %v",
-					who, now.Return, now.Return-o.Call, r.run.plan.Scenario.Workload.LockDelay.Duration)
+			since := now.Return - r.earliestEnd(o.Session)
+			if !r.released[o.Session] && since < r.run.plan.Scenario.byServers(wanted) {
+				r.run.world.Violate("lock-delay", "%s acquired at %v, at most %v after the end of the session of another holder, which did not release and wants a delay of %v",
+					who, now.Return, since, wanted)
 			}
 			return
 		}
 	}
+}
+
+// earliestEnd is a time before which a session cannot have ended: the last request was made
+// then whose answer proves it to be alive, or its TTL was over, if nothing else can end it.
+func (r *resource) earliestEnd(session string) (at time.Duration) {
+	for _, o := range r.history {
+		if o.Alive() == session {
+			at = max(at, o.Call)
+		}
+	}
+	if begun, known := r.begun[session]; known && !r.destroyed[session] && len(r.left) == 0 {
+		at = max(at, begun+r.run.plan.Scenario.byServers(lockTTL))
+	}
+	return at
 }
 
 // byServers is the true time that must pass until a time has passed by the clock of each
@@ -222,7 +238,8 @@ func (k *contender) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.session, k.renewed = id, asked
+	k.session = id
+	k.alive(asked, k.made)
 	k.run.world.Recordf(trace.Op, k.name, "", "lock: session %s", id)
 	token, err := k.wait(ctx)
 	if err != nil || token == 0 {
@@ -317,7 +334,7 @@ func (k *contender) look(ctx context.Context) (holder string, token uint64, err 
 // last renewal. One that stands on health is only looked at.
 func (k *contender) renew(ctx context.Context) bool {
 	if time.Since(k.renewed) > k.trust/3 {
-		asked := time.Now()
+		asked, at := time.Now(), k.run.world.Now()
 		alive := false
 		err := k.resource.did(k.client, linearizability.LockRenew, k.session, func(o *linearizability.LockOp) error {
 			var s *api.SessionEntry
@@ -338,10 +355,19 @@ func (k *contender) renew(ctx context.Context) bool {
 			k.ended()
 			return false
 		default:
-			k.renewed = asked
+			k.alive(asked, at)
 		}
 	}
 	return ctx.Err() == nil && time.Since(k.renewed) < k.trust
+}
+
+// alive notes that the session was alive when that was asked, by the contender's clock and
+// by the world's, and that its TTL began anew.
+func (k *contender) alive(asked time.Time, at time.Duration) {
+	k.renewed = asked
+	if k.site == nil {
+		k.resource.begun[k.session] = at
+	}
 }
 
 // ended complains about a session that ended by itself before its time: before its

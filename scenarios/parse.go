@@ -150,6 +150,8 @@ func (v *validator) check() {
 		v.fail("$.network", "network: latency and bandwidth cannot be negative")
 	}
 	v.between("$.agent.raft_multiplier", "agent.raft_multiplier", s.Agent.RaftMultiplier, 1, 10)
+	v.between("$.agent.raft_snapshot_threshold", "agent.raft_snapshot_threshold", s.Agent.SnapshotThreshold, 0, 1000000)
+	v.between("$.agent.raft_trailing_logs", "agent.raft_trailing_logs", s.Agent.TrailingLogs, 0, 1000000)
 	v.between("$.workload.keys", "workload.keys", s.Workload.Keys, 1, 10000)
 	v.between("$.seeds", "seeds", s.Seeds, 1, 1000)
 	v.oneOf("$.workload.reads", "workload.reads", s.Workload.Reads, readModes())

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,8 +228,9 @@ func (r *run) settings(name string) *config.Config {
 	c.Join.Retry, c.Join.Interval = toJoin(r, name), 2*time.Second
 	c.Raft.Multiplier = s.Agent.RaftMultiplier
 	if s.Agent.SnapshotThreshold > 0 {
-		c.Raft.SnapshotThreshold, c.Raft.TrailingLogs, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, s.Agent.TrailingLogs, 5*time.Second
+		c.Raft.SnapshotThreshold, c.Raft.SnapshotInterval = s.Agent.SnapshotThreshold, 5*time.Second
 	}
+	c.Raft.TrailingLogs = cmp.Or(s.Agent.TrailingLogs, c.Raft.TrailingLogs)
 	return c
 }
 
@@ -340,7 +342,7 @@ func (r *run) recover(probe, reader *sim.Node, contenders, followers, others []*
 	if len(r.fleet.sites) > 0 {
 		r.result.Recovery.Services = r.until(max(healed+limits.Services.Duration-r.world.Now(), 0), r.fleet.settled)
 		if r.result.Recovery.Services.OK {
-			time.Sleep(max(healed+suspicionAtMost-r.world.Now(), 0))
+			time.Sleep(max(healed+r.fleet.lateDeaths()-r.world.Now(), 0))
 			r.until(mendAtMost, r.fleet.settled)
 			r.fleet.rest(r.fleet.settled)
 		}

@@ -24,7 +24,7 @@ import (
 // run a process of its own.
 func TestMain(m *testing.M) {
 	children := scenarios.Children()
-	children["canaries"] = scenarios.Canaries
+	children["canaries"], children["recoveries"] = scenarios.Canaries, scenarios.Recoveries
 	launch.ChildMain(children)
 	launch.Ensure("tribune/scenarios", true)
 	os.Exit(m.Run())
@@ -328,6 +328,8 @@ func TestBadInputIsOneLineThatSaysWhatAndWhere(t *testing.T) {
 		{"a name with a slash", "name: a/b\n", `x.yaml:1: name: reports`},
 		{"a name with a blank", "name: two words\n", `x.yaml:1: name: reports`},
 		{"a name that is hidden", "name: .git\n", `x.yaml:1: name: reports`},
+		{"fewer entries than none", "agent: {raft_snapshot_threshold: -1}\n", "x.yaml:1: agent.raft_snapshot_threshold: -1 is not between 0 and"},
+		{"a log of fewer entries than none", "agent:\n  raft_trailing_logs: -1\n", "x.yaml:2: agent.raft_trailing_logs: -1 is not between 0 and"},
 		{"nothing to do", "workload: {rate: 0}\n", `x.yaml:1: workload.rate: 0 operations per second; it must be more than 0 and at most 10000`},
 		{"a kind of fault that does not exist", "faults:\n  - kind: kil\n", `did you mean "kill"?`},
 		{"a rate that is none", "faults:\n  - {kind: loss, rate: 2}\n", "x.yaml:2: rate: 2 is not a probability"},

@@ -110,8 +110,8 @@ func (n Network) build() (netmodel.Model, error) {
 // Agent are settings of the agents.
 type Agent struct {
 	RaftMultiplier    int `yaml:"raft_multiplier"`
-	SnapshotThreshold int `yaml:"raft_snapshot_threshold"`
-	TrailingLogs      int `yaml:"raft_trailing_logs"`
+	SnapshotThreshold int `yaml:"raft_snapshot_threshold"` // 0: the agent's default
+	TrailingLogs      int `yaml:"raft_trailing_logs"`      // likewise
 	// JoinOnce has only the first process of each agent be told whom to join.
 	JoinOnce bool `yaml:"join_once"`
 }

@@ -1,12 +1,16 @@
 package scenarios
 
 import (
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/memberlist"
+
+	"tribune/impl/config"
 	"tribune/impl/gossip"
 	"tribune/linearizability"
 	"tribune/linearizability/versions"
@@ -104,5 +108,35 @@ func TestTransactionsAreJudgedIfSomebodyWantedAny(t *testing.T) {
 	}
 	if judged(Result{}) || !judged(Result{Transactions: []linearizability.Txn{}}) {
 		t.Errorf("nobody wanted any, and they are judged: %t; none was done, and they are judged: %t", judged(Result{}), judged(Result{Transactions: []linearizability.Txn{}}))
+	}
+}
+
+func TestFalseDeathsAreAwaitedForAsLongAsGossipTakes(t *testing.T) {
+	c := memberlist.DefaultLANConfig()
+	for _, members := range []int{5, 12, 221} {
+		s := defaults()
+		s.Topology.Servers, s.Topology.Agents = 3, members-3
+		suspicion := float64(c.SuspicionMult*c.SuspicionMaxTimeoutMult) * max(1, math.Log10(float64(members))) * float64(c.ProbeInterval)
+		least := time.Duration(c.AwarenessMaxMultiplier)*c.ProbeInterval + time.Duration(suspicion) + second
+		if got := (&fleet{run: &run{plan: NewPlan(*s, 1)}}).lateDeaths(); got < least {
+			t.Errorf("of %d members for %v, and one may come after %v and be written down then", members, got, least)
+		}
+	}
+}
+
+func TestEachSettingOfSnapshotsIsOfItsOwn(t *testing.T) {
+	usual := config.Default().Raft
+	for _, c := range []struct{ threshold, trailing, wantThreshold, wantTrailing int }{
+		{0, 0, usual.SnapshotThreshold, usual.TrailingLogs},
+		{50, 0, 50, usual.TrailingLogs},
+		{0, 7, usual.SnapshotThreshold, 7},
+		{50, 7, 50, 7},
+	} {
+		s := defaults()
+		s.Agent.SnapshotThreshold, s.Agent.TrailingLogs = c.threshold, c.trailing
+		got := (&run{plan: NewPlan(*s, 1)}).settings("s1").Raft
+		if got.SnapshotThreshold != c.wantThreshold || got.TrailingLogs != c.wantTrailing || (got.SnapshotInterval < usual.SnapshotInterval) != (c.threshold > 0) {
+			t.Errorf("%+v: %+v", c, got)
+		}
 	}
 }

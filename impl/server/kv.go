@@ -61,14 +61,14 @@ func (s *Server) KVApply(ctx context.Context, r api.KVApplyRequest) (api.KVApply
 		return api.KVApplyResponse{}, fault.New(fault.TooLarge, "Value exceeds %d byte limit", s.config.MaxValueSize)
 	}
 	e := errand{method: api.MethodKVApply, request: r, again: untouched}
-	return forward(ctx, s, e, func(<-chan struct{}) (api.KVApplyResponse, error) {
+	return forward(ctx, s, e, func(ended <-chan struct{}) (api.KVApplyResponse, error) {
 		if r.Op == api.KVLock {
 			var err error
 			if r.AsOf, err = session.Index(s.fsm.Store().Read()); err != nil {
 				return api.KVApplyResponse{}, err
 			}
 			if s.delays.active(r.Entry.Key) {
-				return api.KVApplyResponse{}, nil
+				return api.KVApplyResponse{}, s.confirm(ctx, ended) // or the lock may have gone on with another leader
 			}
 		}
 		index, answer, err := s.commit(ctx, fsm.KVSType, r)

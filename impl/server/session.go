@@ -74,13 +74,18 @@ func (s *Server) SessionRead(ctx context.Context, r api.SessionRequest) (api.Lis
 }
 
 // SessionRenew begins the TTL of a session anew and returns the session, none if
-// it has ended. While its end is on its way, that is awaited.
+// it has ended. While its end is on its way, that is awaited. A leader that slept
+// must not tell a holder that its session is alive which another leader has ended,
+// so it asks a majority first; Consul's does not.
 func (s *Server) SessionRenew(ctx context.Context, r api.SessionRequest) (api.List[api.Session], error) {
 	if err := s.checkDatacenter(r.Datacenter); err != nil {
 		return api.List[api.Session]{}, err
 	}
 	e := errand{method: api.MethodSessionRenew, request: r, patience: readPatience, again: unanswered}
-	return forward(ctx, s, e, func(<-chan struct{}) (api.List[api.Session], error) {
+	return forward(ctx, s, e, func(ended <-chan struct{}) (api.List[api.Session], error) {
+		if err := s.confirm(ctx, ended); err != nil {
+			return api.List[api.Session]{}, err
+		}
 		found, err := session.Find(s.fsm.Store().Read(), r.ID)
 		if err != nil || found == nil {
 			return api.List[api.Session]{}, err

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,6 +155,36 @@ func TestALockDelayHoldsOthersBackAlsoAfterAFailover(t *testing.T) {
 		if !w.lock(next, "k", second) {
 			w.Error("not locked after the delay")
 		}
+	})
+}
+
+// Another leader may have ended the session, or handed the lock out and got it back.
+func TestALeaderThatIsCutOffRenewsNoSessionAndRefusesNoLock(t *testing.T) {
+	inWorld(t, 3, func(w *world) {
+		w.cluster(3)
+		w.registered(1, "s1")
+		delayed := func(s *api.Session) { s.LockDelay, s.NodeChecks = 30*time.Second, nil }
+		first, second := w.session(1, delayed), w.session(1, delayed)
+		if !w.lock(1, "k", first) {
+			w.Fatal("it cannot lock")
+		}
+		if _, err := w.at(1).SessionApply(w.Context(), api.SessionApplyRequest{Op: api.SessionDestroy, Session: api.Session{ID: first}}); err != nil {
+			w.Fatal(err)
+		}
+		old := w.leader()
+		w.net.Cut(addr(old))
+		var asked sync.WaitGroup
+		asked.Go(func() {
+			if a, err := w.at(old).SessionRenew(w.Context(), api.SessionRequest{ID: second}); err == nil {
+				w.Errorf("renewed: %+v", a.Items)
+			}
+		})
+		asked.Go(func() {
+			if a, err := w.at(old).KVApply(w.Context(), api.KVApplyRequest{Op: api.KVLock, Entry: api.DirEntry{Key: "k", Session: second}}); err == nil {
+				w.Errorf("locked: %t", a.OK)
+			}
+		})
+		asked.Wait()
 	})
 }
 

@@ -192,3 +192,21 @@ func eventTwice() Mutant {
 		}},
 	}
 }
+
+// eventTakenForAnother tells events apart by their names.
+func eventTakenForAnother() Mutant {
+	return Mutant{
+		Name:     "event-taken-for-another",
+		Area:     "events",
+		Bug:      "an event is taken for an earlier one of the same name, and dropped",
+		Scenario: "events.yaml",
+		MaxSeeds: 3,
+		Patches: []overlay.Patch{{
+			Name: "event-taken-for-another",
+			Why:  "what it should set off is not done",
+			File: "tribune/impl/event/list.go",
+			Old:  "return old.ID == ev.ID })",
+			New:  "return old.Name == ev.Name })",
+		}},
+	}
+}

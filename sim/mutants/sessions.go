@@ -21,6 +21,30 @@ func ignoredLockDelay() Mutant {
 	}
 }
 
+// expiredWithoutDelay begins a lock-delay only when somebody ends a session.
+func expiredWithoutDelay() Mutant {
+	return Mutant{
+		Name:     "expired-without-delay",
+		Area:     "locks",
+		Bug:      "a session whose TTL runs out begins no lock-delay",
+		Scenario: "lock-holder-sleeps.yaml",
+		MaxSeeds: 5,
+		Patches: []overlay.Patch{{
+			Name: "expired-without-delay-said",
+			Why:  "the state machine is to tell who expired from who was destroyed",
+			File: "tribune/impl/server/session.go",
+			Old:  "Session: api.Session{ID: id}})",
+			New:  "Session: api.Session{ID: id, Name: \"expired\"}})",
+		}, {
+			Name: "expired-without-delay",
+			Why:  "a holder that cannot renew writes beside the next one",
+			File: "tribune/impl/fsm/session.go",
+			Old:  "		err = f.end(tx, index, r.Session.ID)\n",
+			New:  "		err = f.end(tx, index, r.Session.ID)\n		for i := range f.lost {\n			if r.Session.Name == \"expired\" {\n				f.lost[i].delay = 0\n			}\n		}\n",
+		}},
+	}
+}
+
 // lockDelayForgotten drops the lock-delays that a snapshot holds.
 func lockDelayForgotten() Mutant {
 	return Mutant{
