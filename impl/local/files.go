@@ -89,6 +89,15 @@ func (f files) forgetCheck(id string) error {
 	return errors.Join(f.remove(findingsDir, id), f.remove(checksDir, id))
 }
 
+// forgetCheckAlone forgets a check without a service. The process may have ended because
+// the service could not be forgotten for good, and then it would come back alone.
+func (f files) forgetCheckAlone(id string) error {
+	if err := f.fs.SyncDir(path.Join(f.dir, servicesDir)); err != nil {
+		return fmt.Errorf("the check %q could not be forgotten: %w", id, err)
+	}
+	return f.forgetCheck(id)
+}
+
 // remove deletes a file durably, if it is there.
 func (f files) remove(dir, id string) error {
 	name := f.file(dir, id)

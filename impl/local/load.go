@@ -67,7 +67,7 @@ func (s *State) loadChecks(whole bool) error {
 	for _, c := range checks {
 		lost := c.ServiceID != "" && !s.has(c.ServiceID)
 		if s.checks[c.CheckID] != nil || lost && whole {
-			err = errors.Join(err, s.files.forgetCheck(c.CheckID))
+			err = errors.Join(err, s.files.forgetCheckAlone(c.CheckID))
 			continue
 		}
 		if lost {

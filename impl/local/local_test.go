@@ -275,6 +275,36 @@ func TestWhatWasRemovedInTheEndDoesNotComeBackAfterAPowerFailure(t *testing.T) {
 	}
 }
 
+// A disk refuses one operation of a removal, and then the power fails, at once or when the
+// agent has started again. Without its checks the service would count as passing.
+func TestAServiceThatComesBackAfterAPowerFailureHasItsChecks(t *testing.T) {
+	broken := errors.New("input/output error")
+	for n := range 64 {
+		inBubble(t, func(a *agent) {
+			a.must(a.AddService(web(ttl("alive"), http("up")), false))
+			left := n % 8
+			a.disk.Fail(func(string, string) error {
+				if left--; left == -1 {
+					return broken
+				}
+				return nil
+			})
+			_ = a.RemoveService("web1") // it may fail
+			a.disk.Fail(nil)
+			a.stop()
+			if n < 32 {
+				a.start(local.Definitions{})
+				a.stop()
+			}
+			a.disk.PowerFailure(rand.New(rand.NewPCG(uint64(n), 1)))
+			a.start(local.Definitions{})
+			if got := a.summary(); got != "node[]" && got != "web1[alive=critical up=critical] node[]" {
+				t.Errorf("try %d, operation %d fails: %s", n, n%8, got)
+			}
+		})
+	}
+}
+
 func TestTheChecksOfAServiceWhoseFileCannotBeReadAreNotForgotten(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.must(a.AddService(web(http("up")), false))

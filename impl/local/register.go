@@ -230,7 +230,11 @@ func (s *State) removeService(id string) error {
 		}
 	}
 	// The files first: what cannot be forgotten stays, so that it can be removed again.
+	// The checks' files last: the service may come back until it is forgotten for good.
 	err := s.files.forgetService(id)
+	if err != nil {
+		return err
+	}
 	for _, c := range own {
 		err = errors.Join(err, s.files.forgetCheck(c.CheckID))
 	}
