@@ -78,7 +78,13 @@ func (r *run) Begin(s nemesis.Strike, hits []string) (end func()) {
 // that refuses its disk: it gets an empty one, and joins under another identity.
 func (r *run) Repair(node *sim.Node) {
 	name := node.Name()
-	if r.agents[name] != nil || r.down[name] > 0 {
+	for r.down[name] > 0 { // whether it refuses its disk shows when it is started
+		for r.down[name] > 0 {
+			time.Sleep(startAgain)
+		}
+		time.Sleep(startAgain)
+	}
+	if r.agents[name] != nil {
 		return
 	}
 	r.Down(name, node.Kill)
