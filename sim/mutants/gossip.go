@@ -130,7 +130,7 @@ func saidOnce() Mutant {
 		Area:     "gossip",
 		Bug:      "a member that left and came back at once is shown as leaving for ever",
 		Origin:   "hashicorp/serf#662",
-		Scenario: "leave-and-return.yaml",
+		Scenario: "leave-under-loss.yaml",
 		MaxSeeds: 40,
 		Patches: []overlay.Patch{{
 			Name: "said-once",
@@ -149,7 +149,7 @@ func oldLeaveIntent() Mutant {
 		Area:     "gossip",
 		Bug:      "an old word of a member that it leaves counts more than a later one that it is here",
 		Origin:   "hashicorp/consul#13379",
-		Scenario: "leave-and-return.yaml",
+		Scenario: "leave-under-loss.yaml",
 		MaxSeeds: 40,
 		Patches: []overlay.Patch{{
 			Name: "old-leave-intent",
