@@ -2,11 +2,9 @@ package scenarios
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	capi "github.com/hashicorp/consul/api"
@@ -38,13 +36,7 @@ func Recoveries(_ []byte, out io.Writer) {
 			r.over = true
 		})
 	}
-	if err == nil {
-		err = json.NewEncoder(out).Encode(found)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	tell(out, found, err)
 }
 
 // healed is a run in which nothing strikes, with a watcher of each kind and three events.

@@ -28,8 +28,9 @@ type Shrinking struct {
 
 // Shrink makes a scenario smaller whose run with its seed fails, as long as it still
 // fails in the same way, and returns the smallest with what came of its run. When
-// the context ends after the first run, or three quarters of the time until its deadline are over, or runs cannot
-// be started any more, it takes the smallest so far, and returns it with ErrStopped.
+// the context ends after the first run, or three quarters of the time until its deadline
+// are over, or runs cannot be started any more, it takes the smallest so far, and returns
+// it with ErrStopped.
 func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.Scenario, scenarios.Result, error) {
 	s = scenarios.NewPlan(s, s.Seed).Scenario
 	s.Storm, s.About = false, "" // it will be about another run

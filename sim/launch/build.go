@@ -54,7 +54,12 @@ func Build(o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer sweep(cache)
+	fresh := false
+	defer func() {
+		if fresh { // the cache has grown
+			sweep(cache)
+		}
+	}()
 	sources := filepath.Join(cache, "overlay", key(tool.Version, tool.GOROOT, tool.dir, patches))
 	bin := filepath.Join(cache, "bin", key(tool.dir, o.Package, o.Test, o.Tags, sources))
 	release, err := claim(cache, sources, bin)
@@ -77,7 +82,8 @@ func Build(o Options) (string, error) {
 	if o.Output != "" {
 		return o.Output, copyFile(o.Output, building)
 	}
-	return keep(bin, building)
+	binary, fresh, err := keep(bin, building)
+	return binary, err
 }
 
 // choose returns the patches of a build in order.

@@ -116,18 +116,18 @@ func stillUsed(binary string) {
 	_ = os.Chtimes(binary, now, now) // if it is gone, starting it says so
 }
 
-// keep gives the binary a name made of its content and returns it, and removes
-// those of the folder that are not in use any more.
-func keep(dir, building string) (string, error) {
+// keep gives the binary a name made of its content and returns it, and whether it is new,
+// and removes those of the folder that are not in use any more.
+func keep(dir, building string) (kept string, fresh bool, err error) {
 	content, err := digest(building)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	old, err := filepath.Glob(filepath.Join(dir, "*", filepath.Base(building)))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	kept := filepath.Join(dir, content[:16], filepath.Base(building))
+	kept = filepath.Join(dir, content[:16], filepath.Base(building))
 	for _, name := range old {
 		if info, err := os.Stat(name); err == nil && name != kept && time.Since(info.ModTime()) > inUse {
 			_ = os.RemoveAll(filepath.Dir(name)) // only costs room
@@ -135,9 +135,9 @@ func keep(dir, building string) (string, error) {
 	}
 	now := time.Now() // one that is used again is not old
 	if err := os.Chtimes(kept, now, now); err == nil {
-		return kept, nil
+		return kept, false, nil
 	}
-	return kept, copyFile(kept, building)
+	return kept, true, copyFile(kept, building)
 }
 
 // copyFile makes to a copy of from that appears at once.

@@ -19,7 +19,7 @@ func TestABinaryThatIsAskedForAgainStays(t *testing.T) {
 		if err := os.WriteFile(building, []byte(content), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		kept, err := keep(dir, building)
+		kept, _, err := keep(dir, building)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 const firstFlight = 10 * leastSegment
 
 // segmentSize is how many bytes a segment from one host to another has at the most, if no
-// rule says otherwise. Where links lose packets it is one packet, since of a larger one all would be lost
-// with any.
+// rule says otherwise. Where links lose packets it is one packet, since of a larger one all
+// would be lost with any.
 func (n *Network) segmentSize(from, to *Stack) uint64 {
 	if from == to {
 		return segmentSize
