@@ -112,8 +112,14 @@ func (s *syncer) pushCheck(ctx context.Context, c *check) error {
 		return nil // the service takes it along, and is not to be there without it
 	}
 	if c.gone {
+		r := api.DeregisterRequest{CheckID: c.CheckID}
+		if n == nil && c.ServiceID != api.ServerServiceName {
+			// The catalog has its service, too, since a moment between the looks at services
+			// and at checks. Neither is to be there, nor the service without its check.
+			r.ServiceID = c.ServiceID
+		}
 		s.mu.Unlock()
-		return s.deregister(ctx, c.definition.Token, api.DeregisterRequest{CheckID: c.CheckID}, func() {
+		return s.deregister(ctx, c.definition.Token, r, func() {
 			if s.checks[c.CheckID] == c {
 				delete(s.checks, c.CheckID)
 			}

@@ -143,6 +143,30 @@ func TestWhatGoesWhileItIsBeingWrittenGoes(t *testing.T) {
 	})
 }
 
+// A registration may stick on its way, until its service has gone from the agent and the
+// catalog has been asked for services, but not yet for checks.
+func TestAServiceThatComesLateIsNotInTheCatalogWithoutItsCheck(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.settle()
+		a.catalog.took()
+		a.catalog.late = func() {
+			a.catalog.late = nil
+			r := api.RegisterRequest{
+				Node: node, SkipNodeUpdate: true, Service: &api.NodeService{ID: "web1", Service: "web"},
+				Check: &api.HealthCheck{Node: node, CheckID: "alive", ServiceID: "web1", Status: api.HealthCritical},
+			}
+			if _, err := a.catalog.Register(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		a.wrote("register alive critical, deregister web1alive")
+		if found, err := a.catalog.NodeServices(t.Context(), api.CatalogRequest{Node: node}); err != nil || len(found.Services) > 0 {
+			t.Errorf("%+v, %v", found.Services, err)
+		}
+	})
+}
+
 func TestADeniedRegistrationDoesNotHoldUpOthersAndIsTriedAgainAtTheNextLook(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.catalog.fail(fault.New(fault.Denied, "Permission denied"))

@@ -26,6 +26,7 @@ type shared struct {
 	writes []string      // what was registered and deregistered
 	err    error         // the answer to everything, while it is set
 	slow   time.Duration // on the way there, and on the way back
+	late   func()        // what happens between a look at the services and one at the checks
 }
 
 func newShared(t testing.TB) *shared {
@@ -92,6 +93,9 @@ func (s *shared) NodeServices(_ context.Context, r api.CatalogRequest) (a api.No
 }
 
 func (s *shared) NodeChecks(_ context.Context, r api.CatalogRequest) (a api.List[api.HealthCheck], err error) {
+	if s.late != nil {
+		s.late()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
