@@ -73,7 +73,11 @@ func stormBounds() Explore {
 	times := func(low, high time.Duration) []Duration { return []Duration{{Duration: low}, {Duration: high}} }
 	return Explore{
 		Servers: []int{3, 7}, Agents: []int{0, 5}, Clients: []int{2, 6},
-		Rate: []float64{10, 70}, Keys: []int{1, 8}, Crowds: Crowds{Registrars: []int{0, 3}, Contenders: []int{0, 4}},
+		Rate: []float64{10, 70}, Keys: []int{1, 8}, Reads: []string{"consistent", "consistent", "consistent", "consistent", "default", "stale"},
+		Crowds: Crowds{
+			Watchers: []int{0, 4}, PrefixWatchers: []int{0, 3}, HealthWatchers: []int{0, 3}, Registrars: []int{0, 3},
+			Contenders: []int{0, 4}, Heralds: []int{0, 2}, Tellers: []int{0, 4},
+		},
 		Network: []string{"lan", "lan", "wan", "geo:aws"},
 		Sync:    times(100*time.Microsecond, 20*time.Millisecond), Skew: times(second, 10*minute),
 		Kinds: nemesis.Stormy().Kinds,
@@ -278,6 +282,12 @@ func (d *drawing) wild() {
 	d.s.Workload.Mix = map[string]int{"get": 20 + r.IntN(60), "put": 10 + r.IntN(40), "cas": r.IntN(30), "delete": r.IntN(10), "delete-cas": r.IntN(10)}
 	if d.stream("via").IntN(2) == 0 {
 		d.s.Workload.Via = "agents"
+	}
+	if d.stream("sessions").IntN(3) == 0 {
+		d.s.Workload.Sessions = onHealth
+	}
+	if r := d.stream("max stale"); r.IntN(2) == 0 {
+		d.s.Workload.MaxStale.Duration = nemesis.LogUniform(r, second, 10*second) // kept for stale reads
 	}
 }
 

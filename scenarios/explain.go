@@ -137,28 +137,31 @@ func (p Plan) faults() string {
 func (s Scenario) others() string {
 	var b strings.Builder
 	if s.Workload.Watchers > 0 {
-		fmt.Fprintf(&b, "Another %d watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
+		fmt.Fprintf(&b, "Others (%d) watch a key each with blocking queries of %v.\n\n", s.Workload.Watchers, watchWait)
 	}
 	if s.Workload.PrefixWatchers > 0 {
-		fmt.Fprintf(&b, "Another %d watch all keys that begin with %s, half of them with stale reads from one server.\n\n", s.Workload.PrefixWatchers, watchedPrefix)
+		fmt.Fprintf(&b, "Others (%d) watch all keys that begin with %s, half of them with stale reads from one server.\n\n", s.Workload.PrefixWatchers, watchedPrefix)
 	}
 	if s.Workload.HealthWatchers > 0 {
-		fmt.Fprintf(&b, "Another %d watch the job of a client agent each, with a filter.\n\n", s.Workload.HealthWatchers)
+		fmt.Fprintf(&b, "Others (%d) watch the job of a client agent each, with a filter.\n\n", s.Workload.HealthWatchers)
 	}
 	if s.Workload.Heralds > 0 {
-		fmt.Fprintf(&b, "Another %d fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
+		fmt.Fprintf(&b, "Others (%d) fire user events with any agent; no agent may list one twice.\n\n", s.Workload.Heralds)
 	}
 	if s.Workload.Renamers > 0 {
-		fmt.Fprintf(&b, "Another %d have a node in the catalog each and rename it.\n\n", s.Workload.Renamers)
+		fmt.Fprintf(&b, "Others (%d) have a node in the catalog each and rename it.\n\n", s.Workload.Renamers)
 	}
 	if s.Workload.Tellers > 0 {
-		fmt.Fprintf(&b, "Another %d move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)
+		fmt.Fprintf(&b, "Others (%d) move money between the %d accounts of each of %d banks, with transactions.\n\n", s.Workload.Tellers, accounts, banks)
 	}
 	if s.Workload.Contenders > 0 {
-		fmt.Fprintf(&b, "Another %d want one lock, with sessions that %s and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, s.standing(), s.Workload.LockDelay)
+		fmt.Fprintf(&b, "Others (%d) want one lock, with sessions that %s and a lock-delay of %v. Who has it\nwrites to a resource that it guards.\n\n", s.Workload.Contenders, s.standing(), s.Workload.LockDelay)
 	}
 	if n := s.Topology.Agents; n > 0 {
-		fmt.Fprintf(&b, "%d client agents have services that go down and come up again: one that is checked by HTTP, one by a\nscript. %d registrars register others with them, deregister them, and put them in maintenance mode.\n", n, s.Workload.Registrars)
+		fmt.Fprintf(&b, "Client agents (%d) have services that go down and come up again: one that is checked by HTTP, one by a\nscript.\n", n)
+		if s.Workload.Registrars > 0 {
+			fmt.Fprintf(&b, "Registrars (%d) register others with them, deregister them, and put them in maintenance mode.\n", s.Workload.Registrars)
+		}
 		if s.Checks.Bounds != "" {
 			fmt.Fprintf(&b, "That a service is down the catalog says within %v, that an agent is dead within %v.\n",
 				detection, suspicionBound(s.Topology.Servers+n))

@@ -282,7 +282,7 @@ checks: {outage: 25s, behind: 3s, bounds: holds, reigns: holds, transactions: vi
 	s.Workload.Reads, s.Workload.MaxStale.Duration, s.Checks.Behind.Duration = "stale", 4*time.Second, 0
 	text += scenarios.NewPlan(*s, 1).Explain()
 	for _, want := range []string{
-		"gives an operation up after 1.234s, and stays with one of them", "Another 7 watch the job of a client agent each", "allow data to be 4s old",
+		"gives an operation up after 1.234s, and stays with one of them", "Others (7) watch the job of a client agent each", "allow data to be 4s old",
 		"no write for longer than 25s", "default read is older than 3s", "found out in time, also while faults strike: holds",
 		"no fault strikes by its name: holds", "transactions are linearizable: violated", "its sessions are linearizable: violated",
 	} {
