@@ -6,6 +6,7 @@ import (
 
 	"tribune/impl/agent"
 	"tribune/impl/api"
+	"tribune/sim/trace"
 )
 
 // What the sessions of contenders live by.
@@ -96,6 +97,21 @@ func (f *fleet) handed(held bool, now time.Duration) {
 				f.run.world.Violate("lock handed on", "it is free since %v, and %s could have it", f.free, name)
 				f.free = now
 			}
+		}
+	}
+}
+
+// comeToRest ends the changes of services. Where sessions stand on jobs, these are all up in the
+// end: somebody must be able to get the lock.
+func (f *fleet) comeToRest() {
+	f.calm = true
+	if f.run.plan.Scenario.Workload.Sessions != onHealth {
+		return
+	}
+	for _, name := range f.run.plan.agents() {
+		if s := f.sites[name]; !s.jobUp {
+			s.jobUp, s.changed[jobService] = true, max(s.changed[jobService], f.run.world.Now())
+			f.run.world.Recordf(trace.Op, s.agent, "", "%s is up: true", jobService)
 		}
 	}
 }

@@ -156,7 +156,7 @@ func (r *run) main() {
 	})
 	r.nemesis.Schedule(r.plan.Strikes)
 	time.Sleep(r.plan.Scenario.Duration.Duration)
-	r.fleet.calm = true
+	r.fleet.comeToRest()
 	r.recover(probe, reader, contenders, followers, others)
 	r.inform(heralds)
 	for _, name := range []string{"resolver", "listener"} {
