@@ -75,8 +75,8 @@ func stormBounds() Explore {
 		Servers: []int{3, 7}, Agents: []int{0, 5}, Clients: []int{2, 6},
 		Rate: []float64{10, 70}, Keys: []int{1, 8}, Reads: []string{"consistent", "consistent", "consistent", "consistent", "default", "stale"},
 		Crowds: Crowds{
-			Watchers: []int{0, 4}, PrefixWatchers: []int{0, 3}, HealthWatchers: []int{0, 3}, Registrars: []int{0, 3},
-			Contenders: []int{0, 4}, Heralds: []int{0, 2}, Tellers: []int{0, 4},
+			Watchers: []int{0, 3}, PrefixWatchers: []int{0, 2}, HealthWatchers: []int{0, 3}, Registrars: []int{0, 3},
+			Contenders: []int{0, 4}, Heralds: []int{0, 2}, Tellers: []int{0, 2},
 		},
 		Network: []string{"lan", "lan", "wan", "geo:aws"},
 		Sync:    times(100*time.Microsecond, 20*time.Millisecond), Skew: times(second, 10*minute),
