@@ -232,6 +232,13 @@ func (k *contender) rest(ctx context.Context, about time.Duration) {
 
 // turn makes a session, waits for the lock, holds it for a while and gives it up.
 func (k *contender) turn(ctx context.Context) error {
+	if k.site != nil && k.session != "" {
+		// It has no TTL: given up, it would keep the lock for as long as all is well.
+		if err := k.destroy(ctx, k.session); err != nil {
+			return err
+		}
+		k.session = ""
+	}
 	asked := time.Now()
 	k.maker, k.made = k.agents[k.at], k.run.world.Now()
 	id, err := k.create(ctx)
@@ -257,7 +264,11 @@ func (k *contender) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.destroy(ctx, id)
+	err = k.destroy(ctx, id)
+	if err == nil {
+		k.session = ""
+	}
+	return err
 }
 
 // create makes a session.
