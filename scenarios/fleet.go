@@ -180,10 +180,15 @@ func (f *fleet) live(s *site) {
 		} else {
 			s.machine.Kill()
 		}
-		// One that changes while its agent comes back has as long as that.
-		s.changed[which] = max(s.changed[which], f.run.world.Now())
-		f.run.world.Recordf(trace.Op, s.agent, "", "%s is up: %t", which, s.up(which))
+		f.note(s, which)
 	}
+}
+
+// note notes that a service of a site went down or came up. One that changes while its
+// agent comes back has as long as that.
+func (f *fleet) note(s *site, which string) {
+	s.changed[which] = max(s.changed[which], f.run.world.Now())
+	f.run.world.Recordf(trace.Op, s.agent, "", "%s is up: %t", which, s.up(which))
 }
 
 func (s *site) up(service string) bool {

@@ -6,7 +6,6 @@ import (
 
 	"tribune/impl/agent"
 	"tribune/impl/api"
-	"tribune/sim/trace"
 )
 
 // What the sessions of contenders live by.
@@ -110,8 +109,8 @@ func (f *fleet) comeToRest() {
 	}
 	for _, name := range f.run.plan.agents() {
 		if s := f.sites[name]; !s.jobUp {
-			s.jobUp, s.changed[jobService] = true, max(s.changed[jobService], f.run.world.Now())
-			f.run.world.Recordf(trace.Op, s.agent, "", "%s is up: true", jobService)
+			s.jobUp = true
+			f.note(s, jobService)
 		}
 	}
 }

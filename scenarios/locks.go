@@ -234,10 +234,9 @@ func (k *contender) rest(ctx context.Context, about time.Duration) {
 func (k *contender) turn(ctx context.Context) error {
 	if k.site != nil && k.session != "" {
 		// It has no TTL: given up, it would keep the lock for as long as all is well.
-		if err := k.destroy(ctx, k.session); err != nil {
+		if err := k.end(ctx); err != nil {
 			return err
 		}
-		k.session = ""
 	}
 	asked := time.Now()
 	k.maker, k.made = k.agents[k.at], k.run.world.Now()
@@ -264,7 +263,12 @@ func (k *contender) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = k.destroy(ctx, id)
+	return k.end(ctx)
+}
+
+// end ends the contender's session, and forgets it if that is known to be done.
+func (k *contender) end(ctx context.Context) error {
+	err := k.destroy(ctx, k.session)
 	if err == nil {
 		k.session = ""
 	}
