@@ -56,6 +56,9 @@ func (all Systems) Find(ctx context.Context, system string, o Search) (*Finding,
 	}
 	orElse(&o.First, 1)
 	orElse(&o.Last, o.First+99)
+	if o.Last < o.First {
+		return nil, fmt.Errorf("there is no case from %d to %d", o.First, o.Last)
+	}
 	orElse(&o.Shrink, 5*time.Minute)
 	orElse(&o.Parallel, runtime.NumCPU())
 	if o.Logf == nil {

@@ -201,6 +201,12 @@ func TestMistakesAreSaid(t *testing.T) {
 	}
 }
 
+func TestASearchOfNoCaseIsAMistake(t *testing.T) {
+	if _, err := systems().Find(t.Context(), "right", harness.Search{First: 200, Last: 100}); err == nil || !strings.Contains(err.Error(), "no case from 200 to 100") {
+		t.Error(err)
+	}
+}
+
 func TestMistakesInACaseAreSaid(t *testing.T) {
 	fault := func(f nemesis.Fault) harness.Case {
 		return harness.Case{System: "right", Seed: 1, Faults: []nemesis.Fault{f}}

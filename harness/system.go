@@ -42,9 +42,9 @@ type System struct {
 	Clients int
 	// Draw draws a client's next operation. Values that are written must differ.
 	Draw func(c *Client) linearizability.Op
-	// Do carries out an operation and fills in what was returned. An error means
-	// that it may have taken effect or not, now or later; one that is ErrUntouched,
-	// that it surely did not.
+	// Do carries out an operation and fills in what was returned: of a cas and a
+	// delete-cas, that it was Done. An error means that it may have taken effect or not,
+	// now or later; one that is ErrUntouched, that it surely did not.
 	Do func(ctx context.Context, c *Client, o *linearizability.Op) error
 	// Every is the mean time between two operations of a client; 0: 100 ms.
 	Every time.Duration
@@ -67,7 +67,7 @@ type System struct {
 	// wrong. What is alike begins with the same words, up to a colon. Nil: every key
 	// must be linearizable, and operations are those of package linearizability. It
 	// is not asked if a node panicked, or if no operation is carried out any more when
-	// all is healed.
+	// all is healed. Several goroutines may call it at once.
 	Check func([]linearizability.Op) string
 }
 

@@ -52,7 +52,11 @@ func Parse(file string, text []byte) (*Scenario, error) {
 
 // Write is the reverse of Parse: the text of a file that says the scenario, without
 // what goes without saying, and with a comment above it.
-func Write(s Scenario, comment string) []byte { return casefile.Write(s, *defaults(), comment) }
+func Write(s Scenario, comment string) []byte {
+	usual := *defaults()
+	usual.Checks.Lag.Duration = usualLag(s.Agent.RaftMultiplier)
+	return casefile.Write(s, usual, comment)
+}
 
 // Check returns the first thing in a scenario that makes no sense. What Parse
 // returns was checked.
@@ -148,6 +152,9 @@ func (v *validator) check() {
 	v.probability("$.network.loss", "network.loss", s.Network.Loss)
 	if s.Network.Latency.Duration < 0 || s.Network.Bandwidth < 0 {
 		v.fail("$.network", "network: latency and bandwidth cannot be negative")
+	}
+	if s.Disk.Sync.Duration < 0 || s.Disk.Write.Duration < 0 {
+		v.fail("$.disk", "disk: sync and write cannot be negative")
 	}
 	v.between("$.agent.raft_multiplier", "agent.raft_multiplier", s.Agent.RaftMultiplier, 1, 10)
 	v.between("$.agent.raft_snapshot_threshold", "agent.raft_snapshot_threshold", s.Agent.SnapshotThreshold, 0, 1000000)
@@ -344,6 +351,9 @@ func (v *validator) judged() {
 
 func (v *validator) clocks() {
 	rates := v.scenario.Clocks.Rates
+	if v.scenario.Clocks.Skew.Duration < 0 {
+		v.fail("$.clocks.skew", "clocks.skew: %v is less than nothing; it says by how much clocks may be off, either way", v.scenario.Clocks.Skew)
+	}
 	if len(rates) != 0 && (len(rates) != 2 || rates[0] > rates[1] || rates[0] < 0.1 || rates[1] > 10) {
 		v.fail("$.clocks.rates", "clocks.rates: %v is not a pair of the least and the most rate, between 0.1 and 10", rates)
 	}

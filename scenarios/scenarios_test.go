@@ -126,6 +126,20 @@ func TestALeaderWhoseDiskDoesNotAnswerIsSeenAtOnce(t *testing.T) {
 	}
 }
 
+// TestServersThatAreStartedAnewAtOnceLeakNothing: what they held while they were down is no
+// level that they could come back to.
+func TestServersThatAreStartedAnewAtOnceLeakNothing(t *testing.T) {
+	s, err := scenarios.Parse("early.yaml", []byte("duration: 20s\nfaults: [{kind: kill, target: all, at: 2s, for: 5s}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range run(t, *s, 1, launch.Perturb{}).Verdicts {
+		if !v.OK {
+			t.Errorf("%s is %s: %s", v.Check, v.Got, v.Text)
+		}
+	}
+}
+
 func TestTellersAndWatchersOfAPrefixTalkToAgents(t *testing.T) {
 	s := load(t, "transactions.yaml")
 	s.Topology.Servers, s.Topology.Agents, s.Workload.Via = 3, 5, "agents"

@@ -124,26 +124,57 @@ func printRecorded(r debug.Recorded) {
 // script carries out the commands of in, a line each, and shows them before what comes
 // of them.
 func script(ctx context.Context, s *debug.Session, in io.Reader) error {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	lines, ends := linesOf(reading, in)
 	var wrong error
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" {
-			continue
-		}
-		fmt.Printf("%s%s\n", s.Prompt(), line)
-		err := s.Do(ctx, line)
-		switch {
-		case errors.Is(err, debug.ErrQuit):
-			return errors.Join(wrong, another(s))
-		case ctx.Err() != nil:
+	for {
+		select {
+		case <-ctx.Done():
 			return ctx.Err()
-		case err != nil:
-			fmt.Println(err)
-			wrong = fmt.Errorf("%w: %q failed", errInput, line)
+		case err := <-ends:
+			return errors.Join(wrong, err, another(s))
+		case line := <-lines:
+			fmt.Printf("%s%s\n", s.Prompt(), line)
+			err := s.Do(ctx, line)
+			switch {
+			case errors.Is(err, debug.ErrQuit):
+				return errors.Join(wrong, another(s))
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				fmt.Println(err)
+				wrong = fmt.Errorf("%w: %q failed", errInput, line)
+			}
 		}
 	}
-	return errors.Join(wrong, lines.Err(), another(s))
+}
+
+// linesOf reads lines that are not empty, until the context ends: a signal does not end a
+// read of a terminal. Nobody waits for such a read, which ends with the process.
+func linesOf(ctx context.Context, in io.Reader) (<-chan string, <-chan error) {
+	lines, ends := make(chan string), make(chan error)
+	send := func(line string) bool {
+		select {
+		case lines <- line:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	go func() {
+		r := bufio.NewScanner(in)
+		for r.Scan() {
+			if line := strings.TrimSpace(r.Text()); line != "" && !send(line) {
+				return
+			}
+		}
+		select {
+		case ends <- r.Err():
+		case <-ctx.Done():
+		}
+	}()
+	return lines, ends
 }
 
 // another is the error of a session that has seen another run than the recorded one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -30,6 +31,16 @@ func TestAScriptGoesOnAfterAMistakeAndSaysSo(t *testing.T) {
 	}
 	if err := script(t.Context(), s, strings.NewReader("back\nquit\nfrob")); err != nil {
 		t.Errorf("what comes after quit: %v", err)
+	}
+}
+
+func TestAScriptEndsWhenItIsInterruptedThoughNothingIsTyped(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	terminal, keyboard := io.Pipe()
+	defer func() { _ = keyboard.Close() }()
+	interrupt()
+	if err := script(ctx, session(), terminal); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
 

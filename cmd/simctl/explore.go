@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,10 +241,13 @@ func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 // fail writes the scenario that failed to a file, and says in a line which command runs
 // it again.
 func (x *exploration) fail(r explore.Run[scenarios.Scenario], what, command string) (file string) {
-	file = filepath.Join(x.options.folder, fmt.Sprintf("%s-%d.yaml", x.scenario.Name, r.Number))
+	name := fmt.Sprintf("%s-%d", x.scenario.Name, r.Number)
+	if x.options.mutant != "" {
+		name = fmt.Sprintf("%s-%s-%d", x.scenario.Name, x.options.mutant, r.Number)
+	}
 	err := os.MkdirAll(x.options.folder, 0o755)
 	if err == nil {
-		err = os.WriteFile(file, scenarios.Write(r.Case, what), 0o644)
+		file, err = keepBeside(x.options.folder, name, scenarios.Write(r.Case, what))
 	}
 	if err != nil {
 		x.err = errors.Join(x.err, fmt.Errorf("keeping case %d: %w", r.Number, err))
@@ -252,6 +256,24 @@ func (x *exploration) fail(r explore.Run[scenarios.Scenario], what, command stri
 	x.line.clear()
 	fmt.Printf("FAILED case %d: %s: simctl %s%s %s\n", r.Number, what, command, mutantOption(x.options.mutant), file)
 	return file
+}
+
+// keepBeside writes a text to the file NAME.yaml of a folder, or NAME-2.yaml and so on where
+// there is another by that name: an earlier find, perhaps of another build.
+func keepBeside(folder, name string, text []byte) (file string, err error) {
+	file = filepath.Join(folder, name+".yaml")
+	for n := 2; ; n++ {
+		there, err := os.ReadFile(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return file, os.WriteFile(file, text, 0o644)
+		case err != nil:
+			return file, err
+		case bytes.Equal(there, text):
+			return file, nil
+		}
+		file = filepath.Join(folder, fmt.Sprintf("%s-%d.yaml", name, n))
+	}
 }
 
 // diverged makes the case that gave two different runs twice more, with their traces, to

@@ -42,7 +42,7 @@ func TestAFailureIsOneLineWithACommandThatExists(t *testing.T) {
 		c.run.Case = x.scenario
 		c.run.Case.Seed = 9
 		text, _ := written(t, &os.Stdout, func() int { x.learn(c.run); return 0 })
-		file := filepath.Join(x.options.folder, "tiny-4.yaml")
+		file := filepath.Join(x.options.folder, "tiny-blind-cas-4.yaml")
 		if text != c.want+file+"\n" || x.err != nil {
 			t.Errorf("%s: %v\n%s\nwant\n%s%s", c.what, x.err, text, c.want, file)
 		}
@@ -51,6 +51,21 @@ func TestAFailureIsOneLineWithACommandThatExists(t *testing.T) {
 		complaint, _ := written(t, &os.Stderr, func() int { return command(append(strings.Fields(line), "-frob")) })
 		if !strings.Contains(complaint, "-frob") {
 			t.Errorf("%s: simctl %s: %s", c.what, line, complaint)
+		}
+	}
+}
+
+func TestAnEarlierFindIsNotOverwritten(t *testing.T) {
+	folder := t.TempDir()
+	for _, c := range []struct{ text, file string }{
+		{"name: one\n", "storm-3.yaml"}, {"name: two\n", "storm-3-2.yaml"}, {"name: one\n", "storm-3.yaml"}, {"name: three\n", "storm-3-3.yaml"},
+	} {
+		file, err := keepBeside(folder, "storm-3", []byte(c.text))
+		if err != nil || file != filepath.Join(folder, c.file) {
+			t.Fatalf("%q goes to %s, want %s: %v", c.text, file, c.file, err)
+		}
+		if text, err := os.ReadFile(file); err != nil || string(text) != c.text {
+			t.Errorf("%s holds %q, want %q: %v", file, text, c.text, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,30 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 		if got := printed(t, args); got != want {
 			t.Errorf("%v prints\n%s\nand not\n%s", args, got, want)
 		}
+	}
+}
+
+func TestATraceEndsWhenItIsInterrupted(t *testing.T) {
+	var recording bytes.Buffer
+	r := trace.NewRecording(&recording, 0)
+	r.Record(trace.Event{At: time.Second, Node: "s1", Kind: trace.Log, Text: "INFO hello"})
+	if err := r.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "trace.bin")
+	if err := os.WriteFile(name, recording.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	text, _ := written(t, &os.Stdout, func() int {
+		if err := traceVerb(ctx, []string{name}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+		return exitOK
+	})
+	if text != "" {
+		t.Errorf("it printed %q", text)
 	}
 }
 

@@ -30,8 +30,10 @@ type many struct {
 	jobs    []job
 	begun   time.Time
 
-	mu      sync.Mutex // for what follows, and for printing
-	line    *status
+	printing sync.Mutex // held while a run is made again for its report, before mu
+	line     *status
+
+	mu      sync.Mutex       // for what follows
 	judged  []*report.Judged // of each job; nil: not run
 	done    int
 	failed  int
@@ -75,20 +77,33 @@ func (m *many) one(ctx context.Context, i int) {
 	judged := report.Judge(report.Run{
 		Made: report.Made{Order: order, Mutant: m.options.mutant}, Plan: scenarios.NewPlan(j.scenario, j.seed), File: j.file, Result: r, Took: time.Since(begin), Flags: m.options.flags(),
 	}, "", err)
+	failed := err != nil || !judged.OK
+	if failed {
+		judged = m.again(ctx, j, judged)
+	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.done++
 	m.virtual += r.Virtual
-	if err != nil || !judged.OK {
+	if failed {
 		m.failed++
-		m.line.clear()
-		again, err := runOne(ctx, m.options, j.scenario, j.seed, j.file)
-		var more string
-		judged, more = repeated(judged, again, cmp.Or(ctx.Err(), err))
-		fmt.Print(more)
 	}
 	m.judged[i] = &judged
-	m.line.show(m.progress)
+	m.mu.Unlock()
+	if m.printing.TryLock() { // or others are told of a run
+		defer m.printing.Unlock()
+		m.line.show(m.progress)
+	}
+}
+
+// again makes a run that failed once more, for its report, while others go on.
+func (m *many) again(ctx context.Context, j job, judged report.Judged) report.Judged {
+	m.printing.Lock()
+	defer m.printing.Unlock()
+	m.line.clear()
+	again, err := runOne(ctx, m.options, j.scenario, j.seed, j.file)
+	judged, more := repeated(judged, again, cmp.Or(ctx.Err(), err))
+	fmt.Print(more)
+	return judged
 }
 
 // repeated is what to keep of a run that failed and of the same made again for its report,
@@ -121,6 +136,8 @@ func complaint(j report.Judged) string {
 }
 
 func (m *many) progress() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	took := time.Since(m.begun)
 	left := time.Duration(float64(took) / float64(max(m.done, 1)) * float64(len(m.jobs)-m.done))
 	return fmt.Sprintf("  %d of %d runs, %d failed; %.2f runs and %.0f virtual seconds a second, %v left",

@@ -102,9 +102,7 @@ func (h *hunt) keep(c catch) error {
 		h.measured = h.measured.With(c.rate)
 		h.measured.Command, h.measured.Machine = h.options.command(), machine()
 	}
-	if first, caught := mutants.NewFirst(c.mutant, c.trials); caught {
-		h.measured = h.measured.WithFirst(first)
-	}
+	h.measured = h.measured.WithFirst(c.mutant, c.trials)
 	return h.measured.WriteFile(h.options.rates)
 }
 
@@ -180,11 +178,15 @@ func (h *hunt) seeds(ctx context.Context, c *catch, binary string, last int) err
 	return nil
 }
 
-// trial runs a scenario with a seed.
+// trial runs a scenario with a seed. A run that dies has failed, too.
 func (h *hunt) trial(ctx context.Context, binary, file string, seed uint64) (mutants.Trial, error) {
 	r, err := scenarios.Run(ctx, binary, scenarios.Order{Scenario: h.files[file], Seed: seed}, launch.Perturb{}, scenarios.Listener{})
 	h.table.ran(r.Virtual)
-	return trialOf(r), err
+	t := trialOf(r)
+	if died := (*scenarios.Death)(nil); errors.As(err, &died) && ctx.Err() == nil {
+		t.Checks, err = append(t.Checks, "the run"), nil
+	}
+	return t, err
 }
 
 func trialOf(r scenarios.Result) mutants.Trial {

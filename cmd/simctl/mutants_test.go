@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,18 @@ func TestAHuntFailsWhenTheListIsWrong(t *testing.T) {
 		if got := c.catch.ok(); got != c.ok {
 			t.Errorf("%s: %v", c.what, got)
 		}
+	}
+}
+
+func TestARunThatDiesCatchesItsMutant(t *testing.T) {
+	s, err := scenarios.Parse("tiny.yaml", []byte("duration: 1s\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hunt{files: map[string]scenarios.Scenario{"tiny.yaml": *s}, table: newHuntTable(mutantsOptions{}, mutants.Rates{}, 1)}
+	got, err := h.trial(t.Context(), "/bin/false", "tiny.yaml", 1)
+	if err != nil || !slices.Equal(got.Checks, []string{"the run"}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

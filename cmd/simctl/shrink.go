@@ -73,7 +73,7 @@ file that tells what happens.`)
 		switch {
 		case ctx.Err() != nil:
 			why = "It was interrupted"
-		case limited.Err() != nil:
+		case err == search.ErrStopped: // and no run went wrong
 			why = "The time was up"
 		}
 		fmt.Printf("\n%s: %v. To go on: simctl shrink%s -for TIME %s\n", why, err, mutantOption(mutant), *out)

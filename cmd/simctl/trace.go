@@ -17,7 +17,7 @@ import (
 	"tribune/sim/trace"
 )
 
-func traceVerb(_ context.Context, args []string) error {
+func traceVerb(ctx context.Context, args []string) error {
 	f := flags("trace", "[options] FILE", "Prints the trace of a run: FILE is one of the files of a report, or its folder.\n\n"+trace.Legend+"\nWith -json: "+trace.JSONLegend)
 	var filter trace.Filter
 	f.StringVar(&filter.Node, "node", "", "`NAME`: only events of or with this node")
@@ -66,7 +66,10 @@ func traceVerb(_ context.Context, args []string) error {
 		met = met || e.Node == filter.Node || e.Peer == filter.Node
 		return chosen(n, e)
 	}
-	if err := printTrace(trace.NewReader(in), noting, text); err != nil {
+	switch err := printTrace(ctx, trace.NewReader(in), noting, text); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return fmt.Errorf("%w: %s: %w", errInput, rest[0], err)
 	}
 	if !met {
@@ -76,12 +79,12 @@ func traceVerb(_ context.Context, args []string) error {
 	return nil
 }
 
-// printTrace prints the events that are chosen, a line an event.
-func printTrace(r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text func(trace.Event) ([]byte, error)) error {
+// printTrace prints the events that are chosen, a line an event, until the context ends.
+func printTrace(ctx context.Context, r *trace.Reader, chosen func(n uint64, e trace.Event) bool, text func(trace.Event) ([]byte, error)) error {
 	out := bufio.NewWriter(os.Stdout)
 	for n := uint64(0); ; n++ {
 		e, err := r.Next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
 			return out.Flush()
 		}
 		if err != nil {

@@ -192,7 +192,7 @@ func diffCommand(ctx context.Context, s *Session, arg string) error {
 		aside := *s
 		aside.out = &b
 		err := c.do(ctx, &aside, node)
-		s.seen = aside.seen
+		s.seen, s.another = aside.seen, aside.another
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type Session struct {
 	run   Recorded
 	look  func(context.Context, position) (look.Seen, error)
 	out   io.Writer
+	notes io.Writer // about the looks, which are no part of what they show
 	nodes []string
 	// points are the names of those that nodes may pass.
 	points []string
@@ -62,7 +63,7 @@ type sight struct {
 
 // New begins a session at the first event of a run. It writes to out.
 func New(r Recorded, out io.Writer) *Session {
-	s := &Session{run: r, look: r.look, out: out}
+	s := &Session{run: r, look: r.look, out: out, notes: out}
 	there := map[string]bool{}
 	for _, e := range r.Events {
 		if e.Node != "" && !there[e.Node] {
@@ -90,6 +91,8 @@ func (s *Session) Prompt() string { return fmt.Sprintf("(%v #%d) ", s.now(), s.a
 func (s *Session) now() time.Duration { return s.run.Events[s.at.event].At + s.at.after }
 
 func (s *Session) printf(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format, args...) }
+
+func (s *Session) note(format string, args ...any) { _, _ = fmt.Fprintf(s.notes, format, args...) }
 
 // table prints rows below a header, in columns.
 func (s *Session) table(header string, rows ...string) {

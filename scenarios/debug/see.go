@@ -29,12 +29,12 @@ func (s *Session) see(ctx context.Context) (look.Seen, error) {
 		return seen, err
 	}
 	if took := time.Since(begin); took > slow {
-		s.printf("(the run was made again up to here, in %v)\n", took.Round(100*time.Millisecond))
+		s.note("(the run was made again up to here, in %v)\n", took.Round(100*time.Millisecond))
 	}
 	if was := s.run.fingerprint(seen.Events); was != seen.Fingerprint {
-		s.printf("!!! THIS IS ANOTHER RUN THAN THE RECORDED ONE, already before event #%d:\n", seen.Events)
-		s.printf("!!! fingerprint %s, and it was %s.\n", seen.Fingerprint, was)
-		s.printf("!!! Either the program is not the one that made the record, or the harness is at\n!!! fault; simctl replay names the first event that differs.\n")
+		s.note("!!! THIS IS ANOTHER RUN THAN THE RECORDED ONE, already before event #%d:\n", seen.Events)
+		s.note("!!! fingerprint %s, and it was %s.\n", seen.Fingerprint, was)
+		s.note("!!! Either the program is not the one that made the record, or the harness is at\n!!! fault; simctl replay names the first event that differs.\n")
 		s.another = true
 	}
 	s.seen = append(s.seen, sight{s.at, seen})

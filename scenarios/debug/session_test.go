@@ -164,6 +164,23 @@ func TestARunThatDiffersIsSaidToLoudly(t *testing.T) {
 	}
 }
 
+// TestADifferenceOfNodesIsNoneOfTheLooks: that a look was of another run is said beside it.
+func TestADifferenceOfNodesIsNoneOfTheLooks(t *testing.T) {
+	var out bytes.Buffer
+	s := New(told(), &out)
+	s.look = func(ctx context.Context, at position) (look.Seen, error) {
+		seen, err := told().sightings(ctx, at)
+		seen.Fingerprint = "another"
+		return seen, err
+	}
+	if err := errors.Join(s.Do(t.Context(), "goto end"), s.Do(t.Context(), "diff clock s1 s10")); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !s.Another() || !strings.Contains(text, "ANOTHER RUN") || strings.Contains(text, "- !!!") {
+		t.Errorf("another run: %t\n%s", s.Another(), text)
+	}
+}
+
 func TestAPositionThatWasSeenIsNotLookedAtAgain(t *testing.T) {
 	var out bytes.Buffer
 	s := New(told(), &out)

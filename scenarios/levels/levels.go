@@ -10,6 +10,7 @@ package levels
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tribune/sim"
@@ -83,14 +84,17 @@ func New(servers int, kinds ...Kind) *Watch {
 }
 
 // Look takes note of the levels at a time of the run, if the cluster has settled and
-// nothing has struck yet. It is to be called every second or so.
+// nothing has struck yet, or it is the first look. Kinds of which a process is down, or was
+// started anew, have not settled. It is to be called every second or so.
 func (w *Watch) Look(now time.Duration, struck bool) {
 	if now < From || now > To || len(w.start) > 0 && struck {
 		return
 	}
 	high := w.highest()
 	for _, k := range w.kinds {
-		w.start[k.Name] = w.start[k.Name].or(high[k.Name])
+		if !slices.ContainsFunc(k.Nodes, func(n *sim.Node) bool { return !n.Running() || n.Starts() > 1 }) {
+			w.start[k.Name] = w.start[k.Name].or(high[k.Name])
+		}
 	}
 }
 
@@ -114,11 +118,13 @@ func (w *Watch) Back(r *Levels) (bool, string) {
 }
 
 // Higher says which level is higher in the end than it was, if any is by more than is
-// allowed with so many servers, or that somebody waits for a change still.
+// allowed with so many servers, or that somebody waits for a change still. Who was not seen
+// in the beginning may hold anything but waits.
 func Higher(start, end map[string]Level, servers int) string {
 	for _, kind := range []string{Server, Agent} {
-		s, e := start[kind], end[kind]
-		if e.Goroutines > s.Goroutines+Goroutines+servers*PeerGoroutines || e.Streams > s.Streams+Streams+servers*PeerStreams {
+		s, seen := start[kind]
+		e := end[kind]
+		if seen && (e.Goroutines > s.Goroutines+Goroutines+servers*PeerGoroutines || e.Streams > s.Streams+Streams+servers*PeerStreams) {
 			return fmt.Sprintf("%s has %v, and had %v in the beginning", One(kind), e, s)
 		}
 		if e.Watched > 0 {

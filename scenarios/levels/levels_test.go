@@ -7,6 +7,9 @@ import (
 )
 
 func TestALevelMayBeHigherByWhatServersNeedAndNoMore(t *testing.T) {
+	if why := levels.Higher(map[string]levels.Level{}, map[string]levels.Level{levels.Server: {Goroutines: 800, Streams: 200}}, 4); why != "" {
+		t.Errorf("servers that nobody saw in the beginning: %s", why)
+	}
 	start := map[string]levels.Level{levels.Server: {Goroutines: 80, Streams: 20, Watched: 40}, levels.Agent: {Goroutines: 40, Streams: 3}}
 	for _, c := range []struct {
 		name string

@@ -117,7 +117,7 @@ func (s *survivor) fault(e trace.Event) {
 	default:
 		words := strings.FieldsFunc(e.Text, func(c rune) bool { return c == ' ' || c == ',' })
 		f := scenarios.FaultLog{At: e.At, Text: e.Text}
-		for _, st := range s.plan.Strikes {
+		for _, st := range s.plan.Strikes { // what else happens to nodes is none
 			if st.Begin == e.At && st.On == "" || st.On != "" && strings.HasSuffix(e.Text, ", on "+st.On) {
 				f.Kind = st.Kind
 			}
@@ -127,7 +127,9 @@ func (s *survivor) fault(e trace.Event) {
 				f.Nodes = append(f.Nodes, name)
 			}
 		}
-		r.Faults = append(r.Faults, f)
+		if f.Kind != "" {
+			r.Faults = append(r.Faults, f)
+		}
 	}
 }
 

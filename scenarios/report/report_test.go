@@ -21,6 +21,7 @@ import (
 	"tribune/scenarios"
 	"tribune/scenarios/report"
 	"tribune/sim"
+	"tribune/sim/nemesis"
 	"tribune/sim/trace"
 )
 
@@ -352,6 +353,7 @@ func dead(t *testing.T) (r report.Run, recording []byte) {
 	r.Result = scenarios.Result{}
 	r.Died = &scenarios.Death{Scenario: "tiny", Seed: 7, Err: errors.New("exit status 2"), Output: "panic: <no> lock\n\ngoroutine 1:\n" + strings.Repeat("more\n", 900) + "the last line"}
 	const ms = time.Millisecond
+	r.Plan.Strikes = []nemesis.Strike{{Fault: nemesis.Fault{Kind: "partition"}, Begin: 250 * ms}}
 	events = append(events[:4],
 		trace.Event{At: 100 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "put k c1-1"},
 		trace.Event{At: 110 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "put k returns ok done=false found=false @0 "},
@@ -362,6 +364,7 @@ func dead(t *testing.T) (r report.Run, recording []byte) {
 		trace.Event{At: 200 * ms, Node: "s1", Kind: trace.Log, Text: "INFO election won part=raft term=2 tally=2"},
 		trace.Event{At: 200 * ms, Node: "s1", Kind: trace.Log, Text: "INFO entering leader state part=raft"},
 		trace.Event{At: 250 * ms, Kind: trace.Fault, Text: "the network cuts s1 off from the other servers"},
+		trace.Event{At: 260 * ms, Kind: trace.Fault, Text: "s2 gets an empty disk"},
 		trace.Event{At: 300 * ms, Node: "s1", Kind: trace.Log, Text: "INFO entering follower state part=raft"},
 		trace.Event{At: 333 * ms, Kind: trace.Check, Text: "election safety: s1 and s2 both lead in term 2"},
 		trace.Event{At: 400 * ms, Kind: trace.Fault, Text: "over: the network cuts s1 off from the other servers"},
@@ -397,7 +400,7 @@ func TestARunThatDiedHasAReportAsFarAsItsTraceGoes(t *testing.T) {
 			{Check: "the run", Expected: "a result", Got: "without one", Text: "panic: <no> lock"},
 			{Check: "invariants", Expected: "holds", Got: "violated", Text: "1 violations before the end"},
 		},
-		Faults:     []scenarios.FaultLog{{At: 250 * ms, Until: 400 * ms, Nodes: []string{"s1"}, Text: "the network cuts s1 off from the other servers"}},
+		Faults:     []scenarios.FaultLog{{At: 250 * ms, Until: 400 * ms, Kind: "partition", Nodes: []string{"s1"}, Text: "the network cuts s1 off from the other servers"}},
 		Reigns:     []scenarios.Reign{{At: 200 * ms, Until: 250 * ms, Term: 2, Server: "s1"}},
 		Violations: []sim.Violation{{At: 333 * ms, Invariant: "election safety", Text: "s1 and s2 both lead in term 2"}},
 		History: []linearizability.Op{

@@ -58,16 +58,21 @@ const parts = 4
 
 // exchange takes a part from another scenario: who is there, what they do, what the
 // world is like, or in which order goroutines run. Draws of one part do not depend on
-// those of another but for those who need a client agent.
+// those of another but for those who need a client agent. What is expected of a part
+// goes with it.
 func exchange(part int, c *scenarios.Scenario, from scenarios.Scenario) {
 	switch part {
 	case 0:
-		c.Topology, c.Workload = from.Topology, from.Workload
+		lag := c.Checks.Lag
+		c.Topology, c.Workload, c.Checks = from.Topology, from.Workload, from.Checks
+		c.Checks.Lag = lag // of the agent
 	case 1:
 		w := from.Workload
 		c.Workload.Rate, c.Workload.Keys, c.Workload.Mix, c.Workload.Reads, c.Workload.MaxStale = w.Rate, w.Keys, w.Mix, w.Reads, w.MaxStale
+		c.Checks.Linearizable, c.Checks.Behind = from.Checks.Linearizable, from.Checks.Behind
 	case 2:
 		c.Network, c.Agent, c.Disk, c.Clocks = from.Network, from.Agent, from.Disk, from.Clocks
+		c.Checks.Lag = from.Checks.Lag
 	case 3:
 		c.Schedule = from.Schedule
 	}

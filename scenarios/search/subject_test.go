@@ -1,9 +1,11 @@
 package search_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -43,6 +45,30 @@ func within(t *rapid.T, c, from scenarios.Scenario) {
 	}
 	if len(e.Network) > 0 && !slices.Contains(e.Network, c.Network.Model) || len(e.Reads) > 0 && !slices.Contains(e.Reads, w.Reads) {
 		t.Fatalf("the network %s and the reads %s are not those of %+v", c.Network.Model, w.Reads, e)
+	}
+	fair(t, c, from)
+}
+
+// fair complains about a scenario of which is expected what nobody promises, or less than
+// what is promised.
+func fair(t *rapid.T, c, from scenarios.Scenario) {
+	usual := func(s scenarios.Scenario) time.Duration {
+		read, err := scenarios.Parse("usual.yaml", fmt.Appendf(nil, "agent: {raft_multiplier: %d}", s.Agent.RaftMultiplier))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return read.Checks.Lag.Duration
+	}
+	if from.Checks.Lag.Duration == usual(from) && c.Checks.Lag.Duration != usual(c) {
+		t.Fatalf("a lag of %v does not go with raft_multiplier %d", c.Checks.Lag, c.Agent.RaftMultiplier)
+	}
+	switch got, want := c.Checks.Linearizable, from.Checks.Linearizable; {
+	case want == "holds" && c.Workload.Reads == "default":
+		if got != "either" {
+			t.Fatalf("default reads, and linearizable: %s", got)
+		}
+	case got != want:
+		t.Fatalf("%s reads, and linearizable: %s, of %s", c.Workload.Reads, got, want)
 	}
 }
 

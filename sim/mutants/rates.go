@@ -248,11 +248,18 @@ func (r Rates) FirstOf(mutant string) (First, bool) {
 	return r.First[i], true
 }
 
-// WithFirst returns the rates with a first catch added, or put in the place of that
-// of the same mutant.
-func (r Rates) WithFirst(first First) Rates {
-	all := slices.DeleteFunc(slices.Clone(r.First), func(f First) bool { return f.Mutant == first.Mutant })
-	r.First = append(all, first)
+// WithFirst returns the rates with the first catch of a mutant in these trials added, or put
+// in the place of an earlier one. If none of them catches it, an earlier one is no longer
+// true, unless it is of a seed beyond them.
+func (r Rates) WithFirst(m Mutant, trials []Trial) Rates {
+	first, caught := NewFirst(m, trials)
+	if before, known := r.FirstOf(m.Name); known && !caught && before.Scenario == m.Scenario && before.Seed > len(trials) {
+		return r
+	}
+	r.First = slices.DeleteFunc(slices.Clone(r.First), func(f First) bool { return f.Mutant == m.Name })
+	if caught {
+		r.First = append(r.First, first)
+	}
 	slices.SortFunc(r.First, func(a, b First) int { return strings.Compare(a.Mutant, b.Mutant) })
 	return r
 }

@@ -157,18 +157,17 @@ func TestRatesAreKept(t *testing.T) {
 	}
 	for _, seed := range []int{4, 2} {
 		trials := make([]mutants.Trial, 5)
-		if _, caught := mutants.NewFirst(mutants.Mutant{Name: "b"}, trials); caught {
-			t.Error("nothing was caught")
-		}
 		trials[seed-1].Checks, trials[4].Checks = []string{"recovery"}, []string{"leaks"}
-		first, caught := mutants.NewFirst(mutants.Mutant{Name: "b"}, trials)
-		if !caught || !slices.Equal(first.Checks, []string{"recovery"}) {
-			t.Errorf("%+v", first)
-		}
-		got = got.WithFirst(mutants.First{Mutant: "c"}).WithFirst(first)
+		got = got.WithFirst(mutants.Mutant{Name: "c"}, trials[4:]).WithFirst(mutants.Mutant{Name: "b"}, trials)
 	}
-	if one, _ := got.FirstOf("b"); one.Seed != 2 || len(got.First) != 2 || got.First[0].Mutant != "b" {
+	if one, _ := got.FirstOf("b"); one.Seed != 2 || !slices.Equal(one.Checks, []string{"recovery"}) || len(got.First) != 2 || got.First[0].Mutant != "b" {
 		t.Errorf("%+v", got.First)
+	}
+	if _, still := got.WithFirst(mutants.Mutant{Name: "b"}, make([]mutants.Trial, 1)).FirstOf("b"); !still {
+		t.Error("a first catch with seed 2 is forgotten though only seed 1 was tried")
+	}
+	if one, still := got.WithFirst(mutants.Mutant{Name: "b"}, make([]mutants.Trial, 2)).FirstOf("b"); still {
+		t.Errorf("a catch is kept that was not made again: %+v", one)
 	}
 	again := rate(6, 15)
 	again.Mutant = "b"

@@ -78,7 +78,8 @@ func power(b *strings.Builder, measured Rates) {
 		return
 	}
 	fmt.Fprintf(b, "\n## How reliably\n\n"+
-		"Measured by\n\n    %s\n\non %s.\n\n", measured.Command, measured.Machine)
+		"Last measured by\n\n    %s\n\non %s; some with more seeds, as their column says, and the columns \"plain\" and\n"+
+		"\"guided\" with -plain -guided.\n\n", measured.Command, measured.Machine)
 	b.WriteString("Each mutant's scenario ran with all seeds from 1 on. A seed counts as caught when a\n" +
 		"check fails with the mutant and none does without it. The interval is Wilson's, 95 %.\n" +
 		"The time is virtual, until the first catch: the median over the seeds as beginnings.\n" +

@@ -40,6 +40,31 @@ func TestWhatIsDrawnMakesSense(t *testing.T) {
 	})
 }
 
+func TestAShortPhaseHasFaultsToo(t *testing.T) {
+	mix := nemesis.Stormy()
+	mix.Percent = 100
+	for _, end := range []time.Duration{time.Second, 5 * time.Second, 8 * time.Second, time.Minute} {
+		faults := nemesis.Random(rand.New(rand.NewPCG(1, 1)), end, mix)
+		if len(faults) != len(mix.Kinds) {
+			t.Errorf("%d of %d kinds strike within %v", len(faults), len(mix.Kinds), end)
+		}
+	}
+}
+
+// TestAFaultIsTriedSoonerStepByStep: what needs some time before it may not need all.
+func TestAFaultIsTriedSoonerStepByStep(t *testing.T) {
+	late := nemesis.Fault{Kind: "kill", Target: "n1", At: nemesis.Duration{Duration: 40 * time.Second}}
+	var sooner []string
+	for _, c := range nemesis.Plainer([]nemesis.Fault{late}) {
+		if strings.HasPrefix(c.What, "kill at ") {
+			sooner = append(sooner, c.What)
+		}
+	}
+	if want := []string{"kill at 5s", "kill at 20s", "kill at 30s"}; !slices.Equal(sooner, want) {
+		t.Errorf("%q, want %q", sooner, want)
+	}
+}
+
 // TestWhatIsVariedMakesSense begins with faults that a person may have written as well as
 // with drawn ones.
 func TestWhatIsVariedMakesSense(t *testing.T) {

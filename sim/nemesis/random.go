@@ -32,8 +32,8 @@ func Stormy() Mix {
 	return Mix{Kinds: kinds, Percent: 35, Targets: []string{"random", "leader", "random", "majority"}, Shapes: Shapes()}
 }
 
-// firstStorm is when the first of the faults that Random draws may strike:
-// before, a cluster is still coming together.
+// firstStorm is when the first of the faults that Random draws may strike, if they have
+// twice that time: before, a cluster is still coming together.
 const firstStorm = 5 * time.Second
 
 // Random draws which faults there are at all, how often they strike before end
@@ -45,7 +45,7 @@ func Random(r *rand.Rand, end time.Duration, m Mix) []Fault {
 	for _, kind := range m.Kinds {
 		f := Fault{Kind: kind}
 		taken := r.IntN(100) < m.Percent
-		f.At.Duration = firstStorm + time.Duration(r.Int64N(max(int64(end/3), 1)))
+		f.At.Duration = min(firstStorm, end/2) + time.Duration(r.Int64N(max(int64(end/3), 1)))
 		f.Every.Duration = LogUniform(r, end/12, end/2)
 		f.For.Duration = LogUniform(r, end/100, end/6)
 		f.Jitter.Duration = f.Every.Duration / 4

@@ -153,8 +153,9 @@ func (s *smaller) simpler() {
 // sooner lets faults strike sooner, since a run that ends sooner is smaller.
 func (s *smaller) sooner() {
 	for i, f := range s.faults {
-		for _, at := range []time.Duration{firstStorm, f.At.Duration / 2, f.At.Duration * 3 / 4} {
-			if at >= firstStorm && at < f.At.Duration {
+		whole := f.At.Duration
+		for _, at := range []time.Duration{firstStorm, whole / 2, whole * 3 / 4} {
+			if at >= firstStorm && at < whole {
 				f.At.Duration = at
 				s.change(i, f, fmt.Sprintf("at %v", at))
 			}
