@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"tribune/impl/cli"
@@ -27,18 +28,19 @@ func main() {
 func signals(parent context.Context) (context.Context, func() cli.Signal) {
 	ctx, cancel := context.WithCancel(parent)
 	caught := make(chan os.Signal, 1)
-	got := cli.None
+	var got atomic.Value
+	got.Store(cli.None)
 	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		if <-caught == syscall.SIGINT {
-			got = cli.Interrupt
+			got.Store(cli.Interrupt)
 		} else {
-			got = cli.Terminate
+			got.Store(cli.Terminate)
 		}
 		signal.Stop(caught)
 		cancel()
 	}()
-	return ctx, func() cli.Signal { return got }
+	return ctx, func() cli.Signal { return got.Load().(cli.Signal) }
 }
 
 // stops ends a context at the first signal to stop and another at the second. What the

@@ -282,6 +282,40 @@ func TestWhatChecksFindIsInTheCatalogOfAllAtOnce(t *testing.T) {
 	})
 }
 
+func TestTheCatalogHasHeardOfAChangeWhenItIsAnswered(t *testing.T) {
+	inWorld(t, func(w world) {
+		_, servers := w.servers(1)
+		defer w.close(servers[0])
+		m := w.machine(2)
+		a := m.start(joined(1, false))
+		defer w.close(a)
+		m.ready(a)
+		for _, c := range []struct {
+			path, body string
+			shows      string
+		}{
+			{"service/register", `{"Name": "web", "Check": {"CheckID": "c", "TTL": "1h"}}`, `"CheckID":"c","Name":"Service 'web' check","Status":"critical"`},
+			{"check/pass/c", "", `"CheckID":"c","Name":"Service 'web' check","Status":"passing"`},
+			{"check/update/c", `{"Status": "warning"}`, `"CheckID":"c","Name":"Service 'web' check","Status":"warning"`},
+			{"check/register", `{"Name": "n", "TTL": "1h", "Status": "passing"}`, `"CheckID":"n"`},
+			{"service/maintenance/web?enable=true", "", `"CheckID":"_service_maintenance:web"`},
+			{"check/deregister/c", "", `"CheckID":"n"`},
+			{"service/deregister/web", "", `[]`},
+		} {
+			m.want(a, "PUT", "/v1/agent/"+c.path, c.body, "")
+			_, answer, err := m.ask(a, "GET", "/v1/health/service/web", "")
+			if err != nil || !strings.Contains(answer, c.shows) || strings.HasPrefix(c.path, "check/deregister") && strings.Contains(answer, `"c"`) {
+				w.Errorf("after %s: %s, %v; want %s", c.path, answer, err, c.shows)
+			}
+			if c.path == "check/register" {
+				if status, answer, err := m.ask(a, "PUT", "/v1/session/create", `{"NodeChecks": ["n"]}`); err != nil || status != http.StatusOK {
+					w.Errorf("a session on the check: %d %s, %v", status, answer, err)
+				}
+			}
+		}
+	})
+}
+
 func TestTheOfficialClientReadsServicesAndChecksOfItsAgent(t *testing.T) {
 	inWorld(t, func(w world) {
 		w.registered(func(_ machine, own *capi.Agent, _ *capi.Client, _ *int) {

@@ -57,7 +57,11 @@ func TestAnAgentMayKeepToItselfWhereItIs(t *testing.T) {
 		defer w.close(a)
 		m.ready(a)
 		time.Sleep(40 * time.Second)
-		m.want(a, "GET", "/v1/coordinate/nodes", "", "[]")
+		for _, path := range []string{"/v1/coordinate/nodes", "/v1/coordinate/node/n1", "/v1/coordinate/datacenters"} {
+			if status, answer, err := m.ask(a, "GET", path, ""); err != nil || status != 401 || answer != "Coordinate support disabled" {
+				w.Errorf("%s: %d %q, %v", path, status, answer, err)
+			}
+		}
 		if self := m.self(a); self.Coord != nil {
 			w.Errorf("the agent says that it is at %+v", self.Coord)
 		}

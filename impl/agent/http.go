@@ -42,7 +42,7 @@ func (a *Agent) serve() {
 	a.web.server = &http.Server{
 		Handler: connlimit.Handler(httpapi.New(httpapi.Config{
 			KV: a.brain, Catalog: catalog{a.brain, a.web.cache}, Session: a.brain, Txn: a.brain, Coordinate: a.brain, Query: a.brain, Status: a.brain, Agent: face{a}, Local: a.local, Events: a.acts.events,
-			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize, MaxTxnLen: a.config.HTTP.MaxTxnLen, QueryTimes: a.config.Query, CheckKeys: !a.config.DisableKeyValidation,
+			Logger: a.log, Metrics: a.metrics, MaxValueSize: a.config.KVMaxValueSize, MaxTxnLen: a.config.HTTP.MaxTxnLen, QueryTimes: a.config.Query, CheckKeys: !a.config.DisableKeyValidation, NoCoordinates: a.config.DisableCoordinates,
 		})),
 		ConnContext:       connlimit.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -124,7 +124,7 @@ func TestPreparedQueriesInOtherSpellings(t *testing.T) {
 			want               string
 		}{
 			{"POST", "/v1/query", "{", 400, "Request decode failed: unexpected EOF"},
-			{"POST", "/v1/query", "", 500, "Invalid prepared query: Must be bound to a session"},
+			{"POST", "/v1/query", "", 400, "Request decode failed: EOF"},
 			{"POST", "/v1/query", `{"Name": "x"}`, 500, "Invalid prepared query: Must provide a Service name to query"},
 			{"POST", "/v1/query", `{"ID": "x", "Name": "x"}`, 500, "ID must be empty when creating a new prepared query"},
 			{"POST", "/v1/query", `{"Name": "Q", "Service": {"Service": "s"}}`, 500, "name 'Q' aliases an existing query name"},

@@ -398,6 +398,34 @@ func TestAStepThatNamesNoServiceAndNoCheckDeletesNothing(t *testing.T) {
 	}
 }
 
+// TestANodeIsComparedByItsName: an ID says what the node gets.
+func TestANodeIsComparedByItsName(t *testing.T) {
+	const id = "5c8b1f0a-2d3e-4f5a-8b9c-0d1e2f3a4b5c"
+	for _, c := range []struct {
+		verb    string
+		node    api.Node
+		refused bool
+	}{
+		{api.TxnCAS, api.Node{Node: "other", ID: id, Address: "2"}, true},
+		{api.TxnCAS, api.Node{Node: "other", ID: id, Address: "2", RaftIndex: api.RaftIndex{ModifyIndex: 6}}, false},
+		{api.TxnDeleteCAS, api.Node{Node: "other", ID: "a", RaftIndex: api.RaftIndex{ModifyIndex: 5}}, true},
+		{api.TxnDeleteCAS, api.Node{Node: "other", ID: "a", RaftIndex: api.RaftIndex{ModifyIndex: 6}}, false},
+	} {
+		s := newStore(t)
+		for i, n := range []api.RegisterRequest{{Node: "own", ID: "a", Address: "1"}, {Node: "other", Address: "1"}} {
+			if err := register(s, uint64(i+5), n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tx := s.Write()
+		_, _, err := catalog.Step(tx, 7, api.TxnOp{Node: &api.TxnNodeOp{Verb: c.verb, Node: c.node}})
+		tx.Abort()
+		if (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "index is stale") {
+			t.Errorf("%s %+v: %v", c.verb, c.node, err)
+		}
+	}
+}
+
 func TestWeightsAreThoseGivenAndAreOneWhereNoneAre(t *testing.T) {
 	for given, want := range map[api.Weights]api.Weights{
 		{}:                       {Passing: 1, Warning: 1},
@@ -438,6 +466,7 @@ func TestReadsLeaveOutWhatWasNotAskedFor(t *testing.T) {
 		{"two tags", []string{"blue", "v1"}, nil, false, "n1"},
 		{"an unknown tag", []string{"red"}, nil, false, ""},
 		{"a rack", nil, map[string]string{"rack": "2"}, false, "n2"},
+		{"metadata that no node has", nil, map[string]string{"canary": ""}, false, ""},
 		{"what passes", nil, nil, true, "n1"},
 	} {
 		_, found, err := catalog.Health(s.Read(), nil, "web", c.tags, c.meta, c.passing)

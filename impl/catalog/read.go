@@ -32,7 +32,7 @@ func Nodes(tx *store.Txn, ws store.WatchSet, meta map[string]string) (uint64, []
 // includes reports whether all of part is in whole.
 func includes(whole, part map[string]string) bool {
 	for k, v := range part {
-		if whole[k] != v {
+		if has, there := whole[k]; !there || has != v {
 			return false
 		}
 	}

@@ -28,7 +28,7 @@ func Step(tx *store.Txn, index uint64, op api.TxnOp) (results []api.TxnResult, t
 	switch {
 	case op.Node != nil:
 		verb, kind, modified = op.Node.Verb, "Node", op.Node.Node.ModifyIndex
-		t, err = nodeTarget(tx, index, op.Node.Node)
+		t, err = nodeTarget(tx, index, verb, op.Node.Node)
 	case op.Service != nil:
 		verb, kind, modified = op.Service.Verb, "Service", op.Service.Service.ModifyIndex
 		t, err = serviceTarget(tx, index, op.Service.Node, op.Service.Service)
@@ -64,14 +64,19 @@ func Step(tx *store.Txn, index uint64, op api.TxnOp) (results []api.TxnResult, t
 	return []api.TxnResult{r}, touched, err
 }
 
-func nodeTarget(tx *store.Txn, index uint64, n api.Node) (target, error) {
+func nodeTarget(tx *store.Txn, index uint64, verb string, n api.Node) (target, error) {
+	named := func() (*api.Node, error) { return first[api.Node](tx, nodes, "id", n.Node) }
 	find := func() (*api.Node, error) {
 		if n.ID != "" {
 			return first[api.Node](tx, nodes, "uuid", n.ID)
 		}
-		return first[api.Node](tx, nodes, "id", n.Node)
+		return named()
 	}
-	old, err := find()
+	look := named // an ID is what a node gets, and not what it is compared by (as in Consul)
+	if verb == api.TxnGet {
+		look = find
+	}
+	old, err := look()
 	t := target{what: fmt.Sprintf("node %q", n.Node), there: old != nil}
 	if old != nil {
 		t.modified = old.ModifyIndex

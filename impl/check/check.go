@@ -137,11 +137,12 @@ func (k *Check) Stop() {
 	k.wait.Wait()
 }
 
-// Touch tells a TTL check how things are, for one TTL from now. It is an error if
+// Touch tells a TTL check how things are, for one TTL from now, and returns how much is kept
+// of the output. It is an error if
 // the check is of another kind or has been stopped, or if there is no such status.
-func (k *Check) Touch(status, output string) error {
+func (k *Check) Touch(status, output string) (kept string, err error) {
 	if k.ttl == nil {
-		return fault.New(fault.Internal, "CheckID %q does not have associated TTL", k.id)
+		return "", fault.New(fault.Internal, "CheckID %q does not have associated TTL", k.id)
 	}
 	return k.ttl.touch(status, output)
 }

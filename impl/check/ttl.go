@@ -59,20 +59,20 @@ func (t *ttl) expire() {
 	t.config.tell(t.id, finding{api.HealthCritical, output})
 }
 
-func (t *ttl) touch(status, output string) error {
+func (t *ttl) touch(status, output string) (kept string, err error) {
 	switch status {
 	case api.HealthPassing, api.HealthWarning, api.HealthCritical:
 	default:
-		return fault.New(fault.Invalid, "Invalid check status: '%s'", status)
+		return "", fault.New(fault.Invalid, "Invalid check status: '%s'", status)
 	}
 	output = cut(output, t.limit)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stopped {
-		return fault.New(fault.NotFound, "the check has been stopped")
+		return "", fault.New(fault.NotFound, "the check has been stopped")
 	}
 	t.config.tell(t.id, finding{status, output})
 	t.last, t.due = output, time.Now().Add(t.ttl)
 	t.timer.Reset(t.ttl)
-	return nil
+	return output, nil
 }

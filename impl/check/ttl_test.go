@@ -21,14 +21,14 @@ func TestATTLCheckIsWhatItIsToldUntilItRunsOut(t *testing.T) {
 		time.Sleep(time.Hour)
 		w.silent() // once is enough
 		for _, status := range []string{api.HealthPassing, api.HealthWarning, api.HealthCritical} {
-			if err := k.Touch(status, "I am "+status); err != nil {
+			if _, err := k.Touch(status, "I am "+status); err != nil {
 				t.Error(err)
 			}
 			w.want(<-w.heard, status, "I am "+status)
 			time.Sleep(ttl - 1)
 			w.silent()
 		}
-		if err := k.Touch(api.HealthPassing, "well"); err != nil {
+		if _, err := k.Touch(api.HealthPassing, "well"); err != nil {
 			t.Error(err)
 		}
 		told := <-w.heard
@@ -48,7 +48,7 @@ func TestACheckThatIsTouchedWhenItRunsOutIsAsItWasTold(t *testing.T) {
 		k := w.start(api.CheckDefinition{TTL: time.Second})
 		for range 100 {
 			time.Sleep(time.Second)
-			if err := k.Touch(api.HealthPassing, "well"); err != nil {
+			if _, err := k.Touch(api.HealthPassing, "well"); err != nil {
 				t.Error(err)
 			}
 			var last report
@@ -68,14 +68,14 @@ func TestTheBeginningOfALongTTLOutputIsKept(t *testing.T) {
 			"ten bytes!":          "ten bytes!",
 			"ten bytes! and more": "ten bytes! ... (captured 10 of 19 bytes)",
 		} {
-			if err := k.Touch(api.HealthPassing, output); err != nil {
+			if _, err := k.Touch(api.HealthPassing, output); err != nil {
 				t.Error(err)
 			}
 			w.want(<-w.heard, api.HealthPassing, want)
 		}
 		w.promptly(k)
 		k = w.start(api.CheckDefinition{TTL: time.Minute})
-		if err := k.Touch(api.HealthPassing, strings.Repeat("x", 4097)); err != nil {
+		if _, err := k.Touch(api.HealthPassing, strings.Repeat("x", 4097)); err != nil {
 			t.Error(err)
 		}
 		w.want(<-w.heard, api.HealthPassing, strings.Repeat("x", 4096)+" ... (captured 4096 of 4097 bytes)")
@@ -86,15 +86,15 @@ func TestTheBeginningOfALongTTLOutputIsKept(t *testing.T) {
 func TestWhatCannotBeTouchedSaysSo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		k := w.start(api.CheckDefinition{TTL: time.Minute})
-		if err := k.Touch("fine", ""); err == nil || err.Error() != "Invalid check status: 'fine'" || fault.Of(err) != fault.Invalid {
+		if _, err := k.Touch("fine", ""); err == nil || err.Error() != "Invalid check status: 'fine'" || fault.Of(err) != fault.Invalid {
 			t.Errorf("no such status: %v", err)
 		}
 		k.Stop()
-		if err := k.Touch(api.HealthPassing, ""); fault.Of(err) != fault.NotFound {
+		if _, err := k.Touch(api.HealthPassing, ""); fault.Of(err) != fault.NotFound {
 			t.Errorf("it was stopped: %v", err)
 		}
 		k = w.start(api.CheckDefinition{CheckID: "web", TCP: "10.0.0.2:80", Interval: time.Minute})
-		if err := k.Touch(api.HealthPassing, ""); err == nil || err.Error() != `CheckID "web" does not have associated TTL` {
+		if _, err := k.Touch(api.HealthPassing, ""); err == nil || err.Error() != `CheckID "web" does not have associated TTL` {
 			t.Errorf("it looks for itself: %v", err)
 		}
 		w.promptly(k)

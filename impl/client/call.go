@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -91,14 +92,15 @@ func ask[Answer any](ctx context.Context, k *Client, method string, request any,
 	if address == "" {
 		return none, fault.New(fault.Unavailable, textNoServers)
 	}
+	limited := ctx
 	if patience > 0 {
-		limited, cancel := context.WithTimeout(ctx, patience)
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
-		ctx = limited
 	}
 	k.asked.Inc()
-	a, err := rpc.Call[Answer](ctx, k.rpc, address, method, request)
-	if err != nil {
+	a, err := rpc.Call[Answer](limited, k.rpc, address, method, request)
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // or who asked has gone away
 		k.failed.Inc()
 		switch fault.Of(err) {
 		case fault.Unavailable, fault.Unknown, fault.NoLeader: // another may still know the leader

@@ -39,6 +39,9 @@ func Service(tree map[string]any, from Source) (api.ServiceDefinition, error) {
 			if err != nil {
 				return d, fmt.Errorf("%s: %w", key, err)
 			}
+			if name == "check" && from == Body { // a client may send an empty one for none
+				checks = slices.DeleteFunc(checks, func(c api.CheckDefinition) bool { return reflect.ValueOf(c).IsZero() })
+			}
 			d.Checks = append(d.Checks, checks...)
 		case "kind":
 			if value != nil && value != "" {

@@ -111,6 +111,27 @@ func TestWhatNobodyKnowsInABodyIsNamedInConsulsWords(t *testing.T) {
 	}
 }
 
+// TestAnEmptyCheckOfABodyIsNone: clients write all fields that a service may have. One in a
+// list, or in a file, is a mistake, which is found when it is to run.
+func TestAnEmptyCheckOfABodyIsNone(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		from   definition.Source
+		checks int
+	}{
+		{`{"Check": {}}`, definition.Body, 0}, {`{"Check": null}`, definition.Body, 0}, {`{"Check": {"TTL": ""}}`, definition.Body, 0},
+		{`{"Check": {"TTL": "10s"}}`, definition.Body, 1}, {`{"Checks": [{}]}`, definition.Body, 1}, {`{"check": {}}`, definition.File, 1},
+	} {
+		var tree map[string]any
+		if err := json.Unmarshal([]byte(c.text), &tree); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := definition.Service(tree, c.from); err != nil || len(d.Checks) != c.checks {
+			t.Errorf("%s: %+v, %v; want %d checks", c.text, d.Checks, err, c.checks)
+		}
+	}
+}
+
 func TestAWeightThatAFileLeavesOutIsOne(t *testing.T) {
 	for text, want := range map[string][2]api.Weights{ // in a file, in a body
 		`{"weights": {"passing": 5}}`:               {{Passing: 5, Warning: 1}, {Passing: 5}},

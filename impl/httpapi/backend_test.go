@@ -116,6 +116,7 @@ func (b locals) Services() []api.AgentService {
 	return []api.AgentService{{ID: "web", ContentHash: "h"}}
 }
 func (b locals) Checks() []api.HealthCheck                                   { return []api.HealthCheck{{CheckID: "c"}} }
+func (b locals) Flush(context.Context)                                       {}
 func (b locals) Changed() <-chan struct{}                                    { return nil }
 func (b locals) Health(func(api.AgentService) bool) []api.AgentServiceHealth { return nil }
 

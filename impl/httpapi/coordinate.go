@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,17 +22,32 @@ type Coordinate interface {
 // coordinateFace answers for coordinates.
 type coordinateFace struct {
 	Coordinate Coordinate
+	off        bool
 }
 
 // endpoints is its part of the table.
 func (s coordinateFace) endpoints() []endpoint {
 	get, put := []string{"GET"}, []string{"PUT"}
-	return []endpoint{
+	all := []endpoint{
 		{"/v1/coordinate/datacenters", get, s.datacenters},
 		{"/v1/coordinate/nodes", get, s.nodes},
 		{"/v1/coordinate/node/", get, s.node},
 		{"/v1/coordinate/update", put, s.update},
 	}
+	if s.off {
+		for i := range all {
+			all[i].handle = disabled
+		}
+	}
+	return all
+}
+
+// disabled answers for an agent that does not take part in coordinates.
+func disabled(w http.ResponseWriter, _ *http.Request) (any, error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = io.WriteString(w, "Coordinate support disabled") // the client went away, if it cannot be told
+	return nil, nil
 }
 
 func (s coordinateFace) datacenters(_ http.ResponseWriter, r *http.Request) (any, error) {

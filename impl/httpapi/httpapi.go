@@ -64,6 +64,9 @@ type Config struct {
 	MaxTxnLen    int               // most bytes of a transaction, if that is more
 	QueryTimes   api.QueryTimes    // of blocking reads that the agent itself answers
 	CheckKeys    bool              // refuse keys that some take for a path out of a folder
+	// NoCoordinates answers all that is about coordinates with status 401
+	// (Consul configuration: disable_coordinates).
+	NoCoordinates bool
 }
 
 // handler answers a request with a value to be sent as JSON, or with an error.
@@ -105,7 +108,7 @@ func (s *server) endpoints() []endpoint {
 	c := s.Config
 	return slices.Concat(
 		catalogFace{c.Catalog, c.Agent}.endpoints(), sessionFace{c.Session, c.Agent}.endpoints(), txnFace{c.Txn, c.MaxValueSize, max(c.MaxTxnLen, c.MaxValueSize)}.endpoints(),
-		coordinateFace{c.Coordinate}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local, c.QueryTimes}.endpoints(), agentFace{c.Agent}.endpoints(),
+		coordinateFace{c.Coordinate, c.NoCoordinates}.endpoints(), queryFace{c.Query, c.Agent}.endpoints(), localFace{c.Local, c.QueryTimes}.endpoints(), agentFace{c.Agent}.endpoints(),
 		eventFace{c.Events}.endpoints(), metricsFace{c.Metrics}.endpoints(),
 		[]endpoint{
 			{"/v1/status/leader", []string{"GET"}, s.statusLeader},

@@ -26,6 +26,8 @@ type Local interface {
 	Checks() []api.HealthCheck
 	Health(fits func(api.AgentService) bool) []api.AgentServiceHealth
 	Changed() <-chan struct{}
+	// Flush waits until the catalog has heard of what has changed, or could not be told.
+	Flush(context.Context)
 }
 
 // localFace answers for the agent's own services and checks.
@@ -71,6 +73,14 @@ func done(w http.ResponseWriter, err error) (any, error) {
 	return nil, err
 }
 
+// flushed answers who has changed something, when the catalog has heard of it.
+func (s localFace) flushed(w http.ResponseWriter, r *http.Request, err error) (any, error) {
+	if err == nil {
+		s.Flush(r.Context())
+	}
+	return done(w, err)
+}
+
 // named returns what follows prefix in the path, which must not be empty.
 func named(r *http.Request, prefix, what string) (string, error) {
 	id := strings.TrimPrefix(r.URL.Path, prefix)
@@ -97,7 +107,7 @@ func (s localFace) registerService(w http.ResponseWriter, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	return done(w, s.AddService(d, replace))
+	return s.flushed(w, r, s.AddService(d, replace))
 }
 
 // truth reads a parameter that is true, false or only there.
@@ -117,7 +127,7 @@ func (s localFace) deregisterService(w http.ResponseWriter, r *http.Request) (an
 	if err != nil {
 		return nil, err
 	}
-	return done(w, s.RemoveService(id))
+	return s.flushed(w, r, s.RemoveService(id))
 }
 
 // maintenance reads the parameters of the two endpoints for maintenance.
@@ -141,7 +151,7 @@ func (s localFace) serviceMaintenance(w http.ResponseWriter, r *http.Request) (a
 	if err != nil {
 		return nil, err
 	}
-	return done(w, s.ServiceMaintenance(id, on, reason, secret))
+	return s.flushed(w, r, s.ServiceMaintenance(id, on, reason, secret))
 }
 
 func (s localFace) nodeMaintenance(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -149,7 +159,7 @@ func (s localFace) nodeMaintenance(w http.ResponseWriter, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	return done(w, s.NodeMaintenance(on, reason, secret))
+	return s.flushed(w, r, s.NodeMaintenance(on, reason, secret))
 }
 
 func (s localFace) registerCheck(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -164,7 +174,7 @@ func (s localFace) registerCheck(w http.ResponseWriter, r *http.Request) (any, e
 	if t := token(r, r.URL.Query()); t != "" && d.Token == "" {
 		d.Token = t
 	}
-	return done(w, s.AddCheck(d))
+	return s.flushed(w, r, s.AddCheck(d))
 }
 
 func (s localFace) deregisterCheck(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -172,7 +182,7 @@ func (s localFace) deregisterCheck(w http.ResponseWriter, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	return done(w, s.RemoveCheck(id))
+	return s.flushed(w, r, s.RemoveCheck(id))
 }
 
 func (s localFace) touch(prefix, status string) handler {
@@ -181,7 +191,7 @@ func (s localFace) touch(prefix, status string) handler {
 		if err != nil {
 			return nil, err
 		}
-		return done(w, s.Touch(id, status, r.URL.Query().Get("note")))
+		return s.flushed(w, r, s.Touch(id, status, r.URL.Query().Get("note")))
 	}
 }
 
@@ -199,7 +209,7 @@ func (s localFace) updateCheck(w http.ResponseWriter, r *http.Request) (any, err
 	default:
 		return nil, fault.New(fault.Invalid, "Invalid check status: '%s'", body.Status)
 	}
-	return done(w, s.Touch(id, body.Status, body.Output))
+	return s.flushed(w, r, s.Touch(id, body.Status, body.Output))
 }
 
 // chosen leaves out what does not fulfil the request's filter.

@@ -86,7 +86,7 @@ func (s queryFace) apply(r *http.Request, op api.QueryOp, id string) (api.QueryA
 	q := r.URL.Query()
 	request := api.QueryApplyRequest{Op: op, WriteOptions: api.WriteOptions{Datacenter: q.Get("dc"), Token: token(r, q)}}
 	if op != api.QueryDelete {
-		if err := decode(r, &request.Query); err != nil && !errors.Is(err, io.EOF) {
+		if err := decode(r, &request.Query); err != nil && (op == api.QueryCreate || !errors.Is(err, io.EOF)) {
 			return api.QueryApplyResponse{}, err
 		}
 	}

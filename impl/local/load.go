@@ -106,11 +106,13 @@ func (s *State) loadFindings() error {
 	}
 	for _, f := range findings {
 		c := s.checks[f.ID]
-		if c == nil || c.definition.TTL == 0 || time.Now().After(f.Until) {
+		if c == nil || c.probe == nil || c.definition.TTL == 0 || time.Now().After(f.Until) {
 			err = errors.Join(err, s.files.remove(findingsDir, f.ID))
 			continue
 		}
-		s.UpdateCheck(f.ID, f.Status, f.Output)
+		if _, invalid := c.probe.Touch(f.Status, f.Output); invalid != nil {
+			s.log.Error("what a check has found, on disk, is left out", "check", f.ID, "error", invalid)
+		}
 	}
 	return err
 }
@@ -156,12 +158,20 @@ func (s *State) Reload(d Definitions) error {
 			staying[c.CheckID] = true
 		}
 	}
-	for _, c := range d.Checks {
-		staying[cmp.Or(c.CheckID, c.Name)] = true
-	}
 	s.mu.Lock()
 	services, checks := sorted(s.services), sorted(s.checks)
 	s.mu.Unlock()
+	for _, n := range services {
+		if !n.filed && !n.gone {
+			stays[n.ID] = true
+		}
+	}
+	for _, c := range d.Checks {
+		id := cmp.Or(c.CheckID, c.Name)
+		if staying[id] = true; c.ServiceID != "" && !stays[c.ServiceID] {
+			return fmt.Errorf("check %q: ServiceID %q does not exist", id, c.ServiceID)
+		}
+	}
 	var errs []error
 	for _, n := range services {
 		if n.filed && !n.gone && !stays[n.ID] {
@@ -174,6 +184,7 @@ func (s *State) Reload(d Definitions) error {
 			errs = append(errs, s.removeCheck(c.CheckID))
 		}
 	}
+	s.push()
 	return errors.Join(errs...)
 }
 

@@ -38,8 +38,9 @@ type Catalog interface {
 type Probe interface {
 	// Stop ends it and waits until it has ended.
 	Stop()
-	// Touch sets what a TTL check finds, for one TTL. Other kinds refuse.
-	Touch(status, output string) error
+	// Touch sets what a TTL check finds, for one TTL, and returns how much is kept of the
+	// output. Other kinds refuse.
+	Touch(status, output string) (kept string, err error)
 }
 
 // Prober makes probes.
@@ -90,7 +91,7 @@ func New(c Config) *State {
 	t := &table{node: c.Node, discard: c.DiscardOutput, services: map[string]*service{}, checks: map[string]*check{}, changed: make(chan struct{})}
 	return &State{
 		table: t, config: c, log: c.Logger, files: files{c.FS, c.Dir, c.Logger},
-		sync: &syncer{table: t, config: c, log: c.Logger, soon: make(chan struct{}, 1), full: make(chan struct{}, 1)},
+		sync: &syncer{table: t, config: c, log: c.Logger, soon: make(chan struct{}, 1), full: make(chan struct{}, 1), asked: make(chan chan struct{}), over: make(chan struct{})},
 	}
 }
 
@@ -156,6 +157,11 @@ func (s *State) SetDiscardOutput(discard bool) {
 
 // Sync has the catalog looked through soon.
 func (s *State) Sync() { kick(s.sync.full) }
+
+// Flush waits until the catalog has heard of all that has changed, or could not be told;
+// for ten seconds at most, and until the context ends. (Consul, too, tries to write a change
+// to the catalog before it answers whoever made it.)
+func (s *State) Flush(ctx context.Context) { s.sync.flush(ctx) }
 
 // push has what is not in the catalog written there now.
 func (s *State) push() { kick(s.sync.soon) }

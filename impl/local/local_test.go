@@ -96,6 +96,20 @@ func TestChecksThatAreNotNamedAgainGoOnlyIfTheyAreToBeReplaced(t *testing.T) {
 	})
 }
 
+func TestOfTwoChecksWithOneIDTheLastCountsAlone(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		first, last := http("up"), http("up")
+		last.Interval = time.Hour
+		a.must(a.AddService(web(first, named("other"), last), false))
+		a.probed("start other, start up")
+		if c := a.Checks(); len(c) != 2 || c[1].Interval != "1h0m0s" {
+			t.Errorf("%+v", c)
+		}
+		a.must(a.RemoveService("web1"))
+		a.probed("stop other, stop up")
+	})
+}
+
 func TestIDsAndNamesThatADefinitionLeavesOutAreConsuls(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.must(a.AddService(api.ServiceDefinition{Name: "a", Checks: []api.CheckDefinition{{HTTP: "x"}}}, false))
@@ -125,7 +139,7 @@ func TestWhatMakesNoSenseIsRefusedAndChangesNothing(t *testing.T) {
 			{a.AddService(web(http("a"), api.CheckDefinition{HTTP: "invalid"}), false), fault.Invalid, "Invalid check: that is no URL"},
 			{a.AddService(web(api.CheckDefinition{Status: "good"}), false), fault.Invalid, "Bad check status"},
 			{a.AddCheck(api.CheckDefinition{HTTP: "x"}), fault.Invalid, "Missing check name"},
-			{a.AddCheck(api.CheckDefinition{Name: "x", HTTP: "x", ServiceID: "none"}), fault.Internal, `ServiceID "none" does not exist`},
+			{a.AddCheck(api.CheckDefinition{Name: "x", HTTP: "x", ServiceID: "none"}), fault.NotFound, `ServiceID "none" does not exist`},
 			{a.RemoveService("none"), fault.NotFound, `Unknown service ID "none"`},
 			{a.RemoveCheck("none"), fault.NotFound, `Unknown check ID "none"`},
 			{a.Touch("none", api.HealthPassing, ""), fault.NotFound, `Unknown check ID "none"`},
@@ -333,10 +347,12 @@ func TestTheChecksOfAServiceWhoseFileCannotBeReadAreNotForgotten(t *testing.T) {
 func TestWhatATTLCheckFoundOutlivesARestartWithinTheTTL(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.must(a.AddService(web(ttl("alive")), false))
-		a.must(a.Touch("alive", api.HealthPassing, "fine"))
-		a.restart(local.Definitions{})
-		if got := a.summary(); got != "web1[alive=passing] node[]" || a.Checks()[0].Output != "fine" {
-			t.Error(got)
+		a.must(a.Touch("alive", api.HealthPassing, "fine, and more than is kept"))
+		for range 2 {
+			if got := a.summary(); got != "web1[alive=passing] node[]" || a.Checks()[0].Output != "fine, an" {
+				t.Error(got, a.Checks())
+			}
+			a.restart(local.Definitions{})
 		}
 		a.stop()
 		time.Sleep(2 * time.Minute)
@@ -421,7 +437,24 @@ func TestAReloadTouchesOnlyWhatIsDefinedOtherwise(t *testing.T) {
 		if err := a.Reload(bad); err == nil || !strings.Contains(err.Error(), `service "y"`) {
 			t.Error(err)
 		}
+		bad = local.Definitions{Services: []api.ServiceDefinition{web()}, Checks: []api.CheckDefinition{{Name: "lost", HTTP: "x", ServiceID: "db"}}}
+		if err := a.Reload(bad); err == nil || !strings.Contains(err.Error(), `check "lost": ServiceID "db" does not exist`) {
+			t.Error(err)
+		}
 		a.wrote("")
+		if got := a.summary(); got != "api[] db[] web1[new=critical up=passing] node[disk=critical]" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestACheckThatAReloadRemovesLateIsRemovedFromTheCatalog(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		a.restart(local.Definitions{Checks: []api.CheckDefinition{{Name: "cpu", HTTP: "x"}}})
+		a.catalog.took()
+		a.probes.stops = a.settle // so all else that the reload changes is in the catalog by then
+		a.must(a.Reload(local.Definitions{}))
+		a.wrote("deregister cpu")
 	})
 }
 

@@ -125,7 +125,17 @@ func checksOf(p Prober, d api.ServiceDefinition, filed bool) ([]api.CheckDefinit
 			return nil, err
 		}
 	}
-	return all, nil
+	last := map[string]int{} // the definition of an ID that counts
+	for i, c := range all {
+		last[c.CheckID] = i
+	}
+	var checks []api.CheckDefinition
+	for i, c := range all {
+		if last[c.CheckID] == i {
+			checks = append(checks, c)
+		}
+	}
+	return checks, nil
 }
 
 // AddCheck registers a check of the node, or of a service that is registered.
@@ -144,7 +154,7 @@ func (s *State) addCheck(c api.CheckDefinition, filed bool) error {
 		return err
 	}
 	if c.ServiceID != "" && !s.has(c.ServiceID) {
-		return fault.New(fault.Internal, "ServiceID %q does not exist", c.ServiceID)
+		return fault.New(fault.NotFound, "ServiceID %q does not exist", c.ServiceID)
 	}
 	if !filed {
 		if err := s.files.keepCheck(c); err != nil {

@@ -19,6 +19,9 @@ const (
 	longRetry  = 15 * time.Second
 	// syncTimeout bounds one exchange with the catalog.
 	syncTimeout = 30 * time.Second
+	// flushTimeout is how long somebody waits at most until the catalog has heard of a
+	// change: longer than requests wait for a new leader.
+	flushTimeout = 10 * time.Second
 )
 
 // syncer keeps the catalog in line with a table.
@@ -28,6 +31,40 @@ type syncer struct {
 	log    *slog.Logger
 	soon   chan struct{} // something is to be pushed now
 	full   chan struct{} // the catalog is to be looked through
+	// asked takes channels that are to be closed when all has been pushed, or could not be.
+	asked chan chan struct{}
+	over  chan struct{} // closed when run has ended
+}
+
+// flush is State.Flush.
+func (s *syncer) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	pushed := make(chan struct{})
+	select {
+	case s.asked <- pushed:
+	case <-s.over:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-pushed:
+	case <-s.over:
+	case <-ctx.Done():
+	}
+}
+
+// others are those who ask at the same time.
+func (s *syncer) others() (all []chan struct{}) {
+	for {
+		select {
+		case pushed := <-s.asked:
+			all = append(all, pushed)
+		default:
+			return all
+		}
+	}
 }
 
 // scale returns the interval for a cluster of so many agents.
@@ -45,6 +82,7 @@ func stagger(d time.Duration) time.Duration { return d + rand.N(d/16+1) }
 // run looks the catalog through at once, now and then, and some time after
 // a failure; and writes what has changed as soon as it has.
 func (s *syncer) run(ctx context.Context) {
+	defer close(s.over)
 	look := time.NewTimer(0)
 	defer look.Stop()
 	outputs := time.NewTimer(time.Hour)
@@ -52,6 +90,7 @@ func (s *syncer) run(ctx context.Context) {
 	retry := firstRetry
 	through := false // the catalog has been looked through since the start or the last failure
 	for {
+		var waiting []chan struct{}
 		select {
 		case <-ctx.Done():
 			return
@@ -61,10 +100,15 @@ func (s *syncer) run(ctx context.Context) {
 			through = false
 		case <-outputs.C:
 		case <-s.soon:
+		case pushed := <-s.asked:
+			waiting = append(s.others(), pushed)
 		}
 		err := s.sync(ctx, !through)
 		if ctx.Err() != nil {
 			return
+		}
+		for _, pushed := range waiting {
+			close(pushed)
 		}
 		switch {
 		case err != nil:

@@ -127,6 +127,43 @@ func TestAFailureIsRepairedSoonAfterItEnds(t *testing.T) {
 	})
 }
 
+func TestWhoeverFlushesWaitsUntilTheCatalogHasHeard(t *testing.T) {
+	inBubble(t, func(a *agent) {
+		took := func() time.Duration {
+			begin := time.Now()
+			a.Flush(a.Context())
+			return time.Since(begin)
+		}
+		a.catalog.slow = time.Second
+		a.must(a.AddService(web(ttl("alive")), false))
+		a.settle()
+		a.must(a.AddCheck(api.CheckDefinition{Name: "x", TTL: time.Minute})) // while the service is written
+		took()
+		if got := a.catalog.took(); got != "register web1 with alive critical, register x critical" {
+			t.Errorf("it waited for: %s", got)
+		}
+		if d := took(); d != 0 {
+			t.Errorf("it waited %v for nothing", d)
+		}
+		a.catalog.fail(fault.New(fault.NoLeader, "No cluster leader"))
+		a.must(a.RemoveCheck("x"))
+		if d := took(); d > 10*time.Second {
+			t.Errorf("it waited %v for a catalog that takes nothing", d)
+		}
+		a.catalog.fail(nil)
+		took()
+		a.catalog.slow = time.Minute
+		a.must(a.RemoveService("web1"))
+		if d := took(); d != 10*time.Second {
+			t.Errorf("it waited %v for a catalog that does not answer", d)
+		}
+		a.StopSync()
+		if d := took(); d != 0 {
+			t.Errorf("it waited %v when nobody writes any more", d)
+		}
+	})
+}
+
 func TestWhatGoesWhileItIsBeingWrittenGoes(t *testing.T) {
 	inBubble(t, func(a *agent) {
 		a.catalog.slow = time.Second

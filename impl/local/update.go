@@ -70,7 +70,8 @@ func (s *State) Touch(id, status, output string) error {
 	if c.probe == nil || c.definition.TTL == 0 {
 		return fault.New(fault.Internal, "CheckID %q does not have associated TTL", id)
 	}
-	if err := c.probe.Touch(status, output); err != nil {
+	output, err := c.probe.Touch(status, output)
+	if err != nil {
 		return err
 	}
 	return s.files.keepFinding(finding{ID: id, Status: status, Output: output, Until: time.Now().Add(c.definition.TTL)})

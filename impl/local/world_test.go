@@ -118,6 +118,7 @@ func (s *shared) took() string {
 type probes struct {
 	state *local.State
 	log   []string
+	stops func() // is called when one stops; nil: nothing is
 }
 
 type probe struct {
@@ -141,11 +142,18 @@ func (p *probes) Start(d api.CheckDefinition) (local.Probe, error) {
 	return probe{p, d}, nil
 }
 
-func (p probe) Stop() { p.all.log = append(p.all.log, "stop "+p.d.CheckID) }
+func (p probe) Stop() {
+	p.all.log = append(p.all.log, "stop "+p.d.CheckID)
+	if p.all.stops != nil {
+		p.all.stops()
+	}
+}
 
-func (p probe) Touch(status, output string) error {
+// Touch keeps eight bytes.
+func (p probe) Touch(status, output string) (string, error) {
+	output = output[:min(len(output), 8)]
 	p.all.state.UpdateCheck(p.d.CheckID, status, output)
-	return nil
+	return output, nil
 }
 
 func (p *probes) took() string {

@@ -40,6 +40,29 @@ func TestAnIndexAheadOfTheStoreWaitsItsTimeAndIsToldTheLowerOne(t *testing.T) {
 	})
 }
 
+// TestWhoHasSeenWhatAServerDoesNotHaveYetHearsThatItIsGone: a client that has seen a key at
+// one server asks another that lags behind, which gets the key and its end at once.
+func TestWhoHasSeenWhatAServerDoesNotHaveYetHearsThatItIsGone(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.start(1)
+		w.leader()
+		index := w.mustPut(1, "other", "v")
+		r := w.wait(1, "key", api.QueryOptions{MinQueryIndex: index + 1, MaxQueryTime: time.Minute})
+		time.Sleep(time.Second)
+		if _, err := w.servers[1].Register(w.Context(), api.RegisterRequest{Node: "n", Address: "10.0.0.1"}); err != nil { // the next index
+			w.Fatal(err)
+		}
+		kv := func(verb string) api.TxnOp { return api.TxnOp{KV: &api.TxnKVOp{Verb: verb, Key: "key"}} }
+		if _, err := w.servers[1].TxnApply(w.Context(), api.TxnRequest{Ops: []api.TxnOp{kv(api.TxnSet), kv(api.TxnDelete)}}); err != nil {
+			w.Fatal(err)
+		}
+		<-r.done
+		if r.err != nil || r.took > 2*time.Second || r.value != "" {
+			w.Errorf("%+v", r)
+		}
+	})
+}
+
 func TestAnotherDatacenterHasNoPath(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.start(1)

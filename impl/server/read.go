@@ -111,7 +111,7 @@ func (s *Server) run(ctx context.Context, opts api.QueryOptions, ended <-chan st
 		if !found && absent {
 			after = max(after, meta.Index) // absent as before: it was something else that moved the index
 		}
-		absent = !found
+		absent = !found && meta.Index >= opts.MinQueryIndex // before, the client may have seen it since
 		if !blocks || meta.Index > after {
 			return nil
 		}
