@@ -379,7 +379,7 @@ func TestABadRegistrationGetsConsulsStatusAndChangesNothing(t *testing.T) {
 			{"service/maintenance/none?enable=true", ``, 404, `Unknown service ID "none"`},
 			{"check/register", `{"TTL": "1m"}`, 400, "Missing check name"},
 			{"check/register", `{"Name": "a", "TTL": "1m", "Status": "fine"}`, 400, "Bad check status"},
-			{"check/register", `{"Name": "a", "TTL": "1m", "ServiceID": "none"}`, 500, `ServiceID "none" does not exist`},
+			{"check/register", `{"Name": "a", "TTL": "1m", "ServiceID": "none"}`, 404, `ServiceID "none" does not exist`},
 			{"check/deregister/none", ``, 404, `Unknown check ID "none"`},
 			{"check/pass/none", ``, 404, `Unknown check ID "none"`},
 			{"check/update/none", `{"Status": "fine"}`, 400, "Invalid check status: 'fine'"},

@@ -173,7 +173,7 @@ func TestADifferenceOfNodesIsNoneOfTheLooks(t *testing.T) {
 		seen.Fingerprint = "another"
 		return seen, err
 	}
-	if err := errors.Join(s.Do(t.Context(), "goto end"), s.Do(t.Context(), "diff clock s1 s10")); err != nil {
+	if err := errors.Join(s.Do(t.Context(), "goto end"), s.Do(t.Context(), "diff files s1 s2")); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); !s.Another() || !strings.Contains(text, "ANOTHER RUN") || strings.Contains(text, "- !!!") {

@@ -21,7 +21,6 @@ import (
 	"tribune/scenarios"
 	"tribune/scenarios/report"
 	"tribune/sim"
-	"tribune/sim/nemesis"
 	"tribune/sim/trace"
 )
 
@@ -353,7 +352,7 @@ func dead(t *testing.T) (r report.Run, recording []byte) {
 	r.Result = scenarios.Result{}
 	r.Died = &scenarios.Death{Scenario: "tiny", Seed: 7, Err: errors.New("exit status 2"), Output: "panic: <no> lock\n\ngoroutine 1:\n" + strings.Repeat("more\n", 900) + "the last line"}
 	const ms = time.Millisecond
-	r.Plan.Strikes = []nemesis.Strike{{Fault: nemesis.Fault{Kind: "partition"}, Begin: 250 * ms}}
+	r.Plan.Strikes = []scenarios.Strike{{Fault: scenarios.Fault{Kind: "partition"}, Begin: 250 * ms}}
 	events = append(events[:4],
 		trace.Event{At: 100 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "put k c1-1"},
 		trace.Event{At: 110 * ms, Node: "c1", Kind: trace.Op, Peer: "s1", Text: "put k returns ok done=false found=false @0 "},
@@ -401,7 +400,7 @@ func TestARunThatDiedHasAReportAsFarAsItsTraceGoes(t *testing.T) {
 			{Check: "invariants", Expected: "holds", Got: "violated", Text: "1 violations before the end"},
 		},
 		Faults:     []scenarios.FaultLog{{At: 250 * ms, Until: 400 * ms, Kind: "partition", Nodes: []string{"s1"}, Text: "the network cuts s1 off from the other servers"}},
-		Reigns:     []scenarios.Reign{{At: 200 * ms, Until: 250 * ms, Term: 2, Server: "s1"}},
+		Reigns:     []scenarios.Reign{{At: 200 * ms, Until: 260 * ms, Term: 2, Server: "s1"}},
 		Violations: []sim.Violation{{At: 333 * ms, Invariant: "election safety", Text: "s1 and s2 both lead in term 2"}},
 		History: []linearizability.Op{
 			{Client: 1, Key: "k", Kind: linearizability.Put, Value: "c1-1", Outcome: linearizability.OK, Call: 100 * ms, Return: 110 * ms, ServedBy: "s1"},
