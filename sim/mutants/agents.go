@@ -74,6 +74,12 @@ func orphanedService() Mutant {
 			File: "tribune/impl/local/diff.go",
 			Old:  "			s.services[r.ID] = &service{NodeService: r, mark: mark{gone: true}}\n",
 			New:  "",
+		}, {
+			Name: "orphaned-service-of-a-check",
+			Why:  "a check that goes does not take it along",
+			File: "tribune/impl/local/push.go",
+			Old:  "			r.ServiceID = c.ServiceID\n",
+			New:  "",
 		}},
 	}
 }
