@@ -39,6 +39,9 @@ type Death struct {
 	Output   string // what it said: the cause, and the stacks of its goroutines
 }
 
+// RunCheck is the name of what is judged of a run that came to no result.
+const RunCheck = "the run"
+
 // Error implements error: all that is known.
 func (d *Death) Error() string {
 	return fmt.Sprintf("%s, seed %d: %v\n%s", d.Scenario, d.Seed, d.Err, d.Output)

@@ -241,14 +241,11 @@ func (x *exploration) learn(r explore.Run[scenarios.Scenario]) {
 // fail writes the scenario that failed to a file, and says in a line which command runs
 // it again.
 func (x *exploration) fail(r explore.Run[scenarios.Scenario], what, command string) (file string) {
-	name := fmt.Sprintf("%s-%d", x.scenario.Name, r.Number)
+	name := x.scenario.Name
 	if x.options.mutant != "" {
-		name = fmt.Sprintf("%s-%s-%d", x.scenario.Name, x.options.mutant, r.Number)
+		name += "-" + x.options.mutant
 	}
-	err := os.MkdirAll(x.options.folder, 0o755)
-	if err == nil {
-		file, err = keepBeside(x.options.folder, name, scenarios.Write(r.Case, what))
-	}
+	file, err := keepBeside(x.options.folder, fmt.Sprintf("%s-%d", name, r.Number), scenarios.Write(r.Case, what))
 	if err != nil {
 		x.err = errors.Join(x.err, fmt.Errorf("keeping case %d: %w", r.Number, err))
 	}
@@ -259,9 +256,13 @@ func (x *exploration) fail(r explore.Run[scenarios.Scenario], what, command stri
 }
 
 // keepBeside writes a text to the file NAME.yaml of a folder, or NAME-2.yaml and so on where
-// there is another by that name: an earlier find, perhaps of another build.
+// there is another by that name: an earlier find, perhaps of another build. With an error it
+// returns the file that could not be had.
 func keepBeside(folder, name string, text []byte) (file string, err error) {
 	file = filepath.Join(folder, name+".yaml")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return file, err
+	}
 	for n := 2; ; n++ {
 		there, err := os.ReadFile(file)
 		switch {

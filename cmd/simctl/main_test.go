@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,8 +52,10 @@ func TestThereAreSeveralWaysToAskForHelp(t *testing.T) {
 	}
 }
 
-func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "trace.bin")
+// traced is the file of a trace of two events.
+func traced(t *testing.T) (name string) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "trace.bin")
 	f, err := os.Create(name)
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +66,11 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 	if err := errors.Join(r.Flush(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
+	return name
+}
+
+func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
+	name := traced(t)
 	complaint, status := written(t, &os.Stderr, func() int { return command([]string{"trace", "-node", "zz", name}) })
 	if want := "simctl trace: -node: there is no node \"zz\"; there are s1, s2\n"; complaint != want || status != exitInput {
 		t.Errorf("status %d and %q, want %q", status, complaint, want)
@@ -80,16 +86,7 @@ func TestATraceIsPrintedAsTextAndAsJSON(t *testing.T) {
 }
 
 func TestATraceEndsWhenItIsInterrupted(t *testing.T) {
-	var recording bytes.Buffer
-	r := trace.NewRecording(&recording, 0)
-	r.Record(trace.Event{At: time.Second, Node: "s1", Kind: trace.Log, Text: "INFO hello"})
-	if err := r.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(t.TempDir(), "trace.bin")
-	if err := os.WriteFile(name, recording.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	name := traced(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	text, _ := written(t, &os.Stdout, func() int {

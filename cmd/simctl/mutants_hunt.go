@@ -184,7 +184,7 @@ func (h *hunt) trial(ctx context.Context, binary, file string, seed uint64) (mut
 	h.table.ran(r.Virtual)
 	t := trialOf(r)
 	if died := (*scenarios.Death)(nil); errors.As(err, &died) && ctx.Err() == nil {
-		t.Checks, err = append(t.Checks, "the run"), nil
+		t.Checks, err = append(t.Checks, scenarios.RunCheck), nil
 	}
 	return t, err
 }

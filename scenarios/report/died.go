@@ -32,15 +32,12 @@ func recovered(r Run, from io.Reader) (scenarios.Result, error) {
 	}
 	s.end()
 	s.result.Scenario, s.result.Seed = r.Plan.Scenario.Name, r.Plan.Seed
-	s.result.Verdicts = []scenarios.Verdict{{Check: runCheck, Expected: "a result", Got: "without one", Text: r.Died.Cause()}}
+	s.result.Verdicts = []scenarios.Verdict{{Check: scenarios.RunCheck, Expected: "a result", Got: "without one", Text: r.Died.Cause()}}
 	if n := len(s.result.Violations); n > 0 {
 		s.result.Verdicts = append(s.result.Verdicts, scenarios.Verdict{Check: "invariants", Expected: "holds", Got: "violated", Text: fmt.Sprintf("%d violations before the end", n)})
 	}
 	return s.result, nil
 }
-
-// runCheck is what is judged of a run that came to no result.
-const runCheck = "the run"
 
 // What a process says that died is mostly the stacks of all goroutines, of which there
 // are thousands: the first tells who died, the last who waits.
@@ -117,7 +114,7 @@ func (s *survivor) fault(e trace.Event) {
 	default:
 		words := strings.FieldsFunc(e.Text, func(c rune) bool { return c == ' ' || c == ',' })
 		f := scenarios.FaultLog{At: e.At, Text: e.Text}
-		for _, st := range s.plan.Strikes { // what else happens to nodes is none
+		for _, st := range s.plan.Strikes {
 			if st.Begin == e.At && st.On == "" || st.On != "" && strings.HasSuffix(e.Text, ", on "+st.On) {
 				f.Kind = st.Kind
 			}
@@ -127,7 +124,7 @@ func (s *survivor) fault(e trace.Event) {
 				f.Nodes = append(f.Nodes, name)
 			}
 		}
-		if f.Kind != "" {
+		if f.Kind != "" { // else it is no fault: a node gets an empty disk, bits have flipped
 			r.Faults = append(r.Faults, f)
 		}
 	}

@@ -14,19 +14,19 @@ import (
 // means says what a check asks; "" for one that speaks for itself.
 func means(check string) string {
 	return map[string]string{
-		runCheck:       "The run comes to its end, and has a result.",
-		"linearizable": "Each operation on a key seems to take effect at one moment between its call and its return.",
-		"sequential":   "Reads go forward: stale and default ones on one process of a server, consistent ones everywhere.",
-		"staleness":    "Reads are no older than their answers say, and the lag that the scenario allows.",
-		"behind":       "Default reads are no further behind than the scenario allows.",
-		"durable":      "No acknowledged write is missing in the end.",
-		"outage":       "No time in which a client wants to write and none is acknowledged, from the first that is until all is healed, is longer than the scenario allows.",
-		"leaks":        "In the end processes hold no more goroutines, streams, watch channels and memory than they need.",
-		"transactions": "Each transaction seems to take effect as a whole, at one moment between its call and its return.",
-		"invariants":   "What raft, sessions, watches and the catalog promise holds at every moment of the run.",
-		"recovery":     "Once the faults are over, the cluster does its work again within the times that the scenario states.",
-		"exclusive":    "Nobody writes to what the lock guards after a later holder has written there.",
-		"locks":        "Acquisitions, releases and ends of sessions happen in one order that a single lock allows.",
+		scenarios.RunCheck: "The run comes to its end, and has a result.",
+		"linearizable":     "Each operation on a key seems to take effect at one moment between its call and its return.",
+		"sequential":       "Reads go forward: stale and default ones on one process of a server, consistent ones everywhere.",
+		"staleness":        "Reads are no older than their answers say, and the lag that the scenario allows.",
+		"behind":           "Default reads are no further behind than the scenario allows.",
+		"durable":          "No acknowledged write is missing in the end.",
+		"outage":           "No time in which a client wants to write and none is acknowledged, from the first that is until all is healed, is longer than the scenario allows.",
+		"leaks":            "In the end processes hold no more goroutines, streams, watch channels and memory than they need.",
+		"transactions":     "Each transaction seems to take effect as a whole, at one moment between its call and its return.",
+		"invariants":       "What raft, sessions, watches and the catalog promise holds at every moment of the run.",
+		"recovery":         "Once the faults are over, the cluster does its work again within the times that the scenario states.",
+		"exclusive":        "Nobody writes to what the lock guards after a later holder has written there.",
+		"locks":            "Acquisitions, releases and ends of sessions happen in one order that a single lock allows.",
 	}[check]
 }
 
@@ -75,7 +75,7 @@ func Findings(r scenarios.Result, v scenarios.Verdict) []page.Finding {
 	}
 	switch {
 	case v.Got == string(linearizability.Holds):
-	case v.Check == runCheck:
+	case v.Check == scenarios.RunCheck:
 		all = append(all, death(r, v))
 	case v.Check == "invariants":
 		for _, x := range r.Violations {

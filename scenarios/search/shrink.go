@@ -78,7 +78,7 @@ func (o Shrinking) Shrink(ctx context.Context, s scenarios.Scenario) (scenarios.
 		stopped = fmt.Errorf("%w: %w", ErrStopped, err)
 	}
 	if r, err = o.run(context.WithoutCancel(ctx), smallest, 0); err != nil {
-		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: "the run", Expected: "a result", Got: "without one", Text: inWords(wanted)})
+		r.Verdicts = append(r.Verdicts, scenarios.Verdict{Check: scenarios.RunCheck, Expected: "a result", Got: "without one", Text: inWords(wanted)})
 	}
 	return smallest, r, stopped
 }
